@@ -1,0 +1,1 @@
+"""File systems that offer DAX. May import: the rest of kernel, sim."""

@@ -1,0 +1,34 @@
+"""The machine a kernel runs on: scale and hardware behaviour, no protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+GUP_PIN_COUNTING_BIAS = 1024
+"""include/linux/mm.h"""
+
+
+class TlbMode(StrEnum):
+    """How a processor makes the others drop a translation."""
+
+    IPI = "ipi"
+    """x86: an interrupt to each; it waits for sections with interrupts off."""
+    BROADCAST = "broadcast"
+    """arm64, x86 INVLPGB: one instruction; it waits for nobody's interrupts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Configuration.
+
+    bias: GUP_PIN_COUNTING_BIAS; smaller ones need fewer references for the same effects.
+    tlb: shoot-down mode.
+    wait_buckets: queues in each hashed wait table (the kernel has 4096 for entries and 256 for variables).
+    xa_check_sched: entries a walk scans before it drops the lock for a moment (XA_CHECK_SCHED).
+    """
+
+    bias: int = GUP_PIN_COUNTING_BIAS
+    tlb: TlbMode = TlbMode.IPI
+    wait_buckets: int = 2
+    xa_check_sched: int = 4096

@@ -1,0 +1,53 @@
+"""struct page and the folio it heads (include/linux/mm_types.h, v6.0)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daxfuzz.sim import Atomic, Cell
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.inode import AddressSpace
+    from daxfuzz.kernel.memremap import DevPagemap
+    from daxfuzz.sim import World
+
+PAGE_STRUCT_SIZE = 64
+
+
+class Page:
+    """One 4 KiB block of persistent memory. A folio is named by its head page; one of order 0 is its own head.
+
+    pfn: page frame number, which is the number of the block, too.
+    refcount: 1 when idle.
+    pincount: exact pins of a large folio; unused at order 0.
+    mapping, index: the file page it is associated with.
+    """
+
+    __slots__ = ("head", "index", "mapping", "pfn", "pgmap", "pincount", "refcount")
+
+    def __init__(self, world: World, pfn: int, pgmap: DevPagemap) -> None:
+        name = f"page{pfn}"
+        self.pfn = pfn
+        self.pgmap = pgmap
+        self.refcount = Atomic(world, f"{name}.refcount", 1)
+        self.pincount = Atomic(world, f"{name}.pincount", 0)
+        self.mapping: Cell[AddressSpace | None] = Cell(world, f"{name}.mapping", None)
+        self.index: Cell[int] = Cell(world, f"{name}.index", 0)
+        self.head: Cell[Page] = Cell(world, f"{name}.compound_head", self)
+
+    @property
+    def address(self) -> int:
+        """&page"""
+        return self.pfn * PAGE_STRUCT_SIZE
+
+    @property
+    def refcount_address(self) -> int:
+        """&page->_refcount"""
+        return self.address + 52
+
+    def large(self) -> bool:
+        """folio_test_large: no page of a v6.0 fsdax device is compound."""
+        return False
+
+    def __repr__(self) -> str:
+        return f"page{self.pfn}"

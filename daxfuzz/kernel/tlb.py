@@ -1,0 +1,110 @@
+"""Translation look-aside buffers, their shoot-down, and mmu_gather (arch/x86/mm/tlb.c, mm/mmu_gather.c, v6.0)."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Generator, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+from daxfuzz.kernel.machine import TlbMode
+from daxfuzz.kernel.subsystem import Subsystem
+from daxfuzz.sim import Access, Point, Shared
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.mm import Mm, Pte
+    from daxfuzz.sim import Task, World
+
+
+class Tlb(Shared):
+    """The translations that one processor holds for the mm it runs.
+
+    A hardware walk loads the page-table entry, fills the buffer and makes the access before the processor takes
+    an interrupt; so filling belongs to the walk's step, and an access whose translation is flushed first is
+    restarted (:meth:`holds` is part of the access's step).
+    """
+
+    __slots__ = ("_flush", "entries", "task")
+    GUARDED = ("entries",)
+    PASSENGER = True
+
+    def __init__(self, world: World, task: Task) -> None:
+        super().__init__(world, f"{task.name}.tlb")
+        self.task = task
+        self.entries: dict[int, Pte] = {}
+        self._flush = self.point(Access.WRITE, "tlbi")
+
+    def lookup(self, address: int) -> Pte | None:
+        """The processor looks at its own buffer."""
+        return self.entries.get(address)
+
+    def fill(self, address: int, pte: Pte) -> None:
+        """Keep a translation, in the step that read it from the page table."""
+        self.entries[address] = pte
+
+    def holds(self, address: int, pfn: int, write: bool) -> bool:
+        """Whether an access may still use the translation."""
+        pte = self.entries.get(address)
+        return pte is not None and not pte.zero and pte.pfn == pfn and (pte.write or not write)
+
+    def drop(self, addresses: Iterable[int]) -> None:
+        """Forget translations, in a step of whoever flushes."""
+        for address in addresses:
+            self.entries.pop(address, None)
+
+    def maps(self, pfn: int) -> bool:
+        """Whether any translation leads to the page."""
+        return any(pte.pfn == pfn and not pte.zero for pte in self.entries.values())
+
+    @types.coroutine
+    def broadcast(self, tlbs: Iterable[Tlb], addresses: Iterable[int]) -> Generator[Point, None, None]:
+        """Drop translations on all given processors in one step (tlbi and dsb)."""
+        yield self._flush
+        for tlb in tlbs:
+            tlb.drop(addresses)
+
+    def state(self) -> Hashable:
+        return tuple(sorted(self.entries.items()))
+
+    def restore(self, state: Hashable) -> None:
+        self.entries = dict(cast(Any, state))
+
+
+class MmuGather:
+    """struct mmu_gather: what one zap has cleared and still has to flush."""
+
+    __slots__ = ("addresses", "mm")
+
+    def __init__(self, mm: Mm) -> None:
+        self.mm = mm
+        self.addresses: list[int] = []
+
+
+class TlbFlush(Subsystem):
+    """mmu_gather and flush_tlb_mm_range."""
+
+    async def tlb_gather_mmu(self, mm: Mm) -> MmuGather:
+        """Start to collect (tlb_gather_mmu, inc_tlb_flush_pending)."""
+        await mm.tlb_flush_pending.add(1)
+        return MmuGather(mm)
+
+    async def tlb_finish_mmu(self, tlb: MmuGather) -> None:
+        """Flush what was collected; everything, if another gather is at work on this mm (mm_tlb_flush_nested).
+
+        The other one may have cleared an entry that this one then found none, and not have flushed yet.
+        """
+        mm = tlb.mm
+        if await mm.tlb_flush_pending.read() > 1:
+            await self.flush_tlb_mm_range(mm, list(mm.slots))
+        elif tlb.addresses:
+            await self.flush_tlb_mm_range(mm, tlb.addresses)
+        await mm.tlb_flush_pending.add(-1)
+
+    async def flush_tlb_mm_range(self, mm: Mm, addresses: list[int]) -> None:
+        """Make every processor that runs the mm drop these translations, and wait until all have."""
+        if not mm.tlbs:
+            return
+        if self.k.machine.tlb is TlbMode.BROADCAST:
+            await mm.tlbs[0].broadcast(mm.tlbs, addresses)
+            return
+        by_task = {tlb.task.index: tlb for tlb in mm.tlbs}
+        await self.k.interrupts.call_function(by_task, lambda index: by_task[index].drop(addresses))

@@ -1,0 +1,141 @@
+"""Plain and atomic variables."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Generator, Hashable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from daxfuzz.sim.point import Access, Point
+from daxfuzz.sim.shared import Shared
+
+if TYPE_CHECKING:
+    from daxfuzz.sim.world import World
+
+T = TypeVar("T", bound=Hashable)
+
+
+class Cell(Shared, Generic[T]):
+    """A variable with plain loads and stores, sequentially consistent. Values are immutable.
+
+    watch: called with (old, new) after each store.
+    """
+
+    __slots__ = ("_read", "_write", "value", "watch")
+    GUARDED = ("value",)
+
+    def __init__(self, world: World, name: str, value: T) -> None:
+        super().__init__(world, name)
+        self.value = value
+        self.watch: Callable[[T, T], None] | None = None
+        self._read = self.point(Access.READ, "read")
+        self._write = self.point(Access.WRITE, "write")
+
+    @types.coroutine
+    def read(self) -> Generator[Point, None, T]:
+        """Load the value."""
+        yield self._read
+        value = self.value
+        self.log.append(value)
+        return value
+
+    @types.coroutine
+    def write(self, value: T) -> Generator[Point, None, None]:
+        """Store a value."""
+        yield self._write
+        old = self.value
+        self.value = value
+        if self.watch is not None:
+            self.watch(old, value)
+
+    @types.coroutine
+    def exchange(self, value: T) -> Generator[Point, None, T]:
+        """Store a value and return the one it replaced, in one step."""
+        yield self._write
+        old = self.value
+        self.value = value
+        self.log.append(old)
+        if self.watch is not None:
+            self.watch(old, value)
+        return old
+
+    def state(self) -> Hashable:
+        return self.value
+
+    def restore(self, state: Hashable) -> None:
+        self.value = cast(T, state)
+
+
+class Atomic(Shared):
+    """An atomic integer with Linux's operations (atomic_t).
+
+    watch: called with (old, new) after each change.
+    """
+
+    __slots__ = ("_add", "_read", "_update", "_write", "value", "watch")
+    GUARDED = ("value",)
+
+    def __init__(self, world: World, name: str, value: int = 0) -> None:
+        super().__init__(world, name)
+        self.value = value
+        self.watch: Callable[[int, int], None] | None = None
+        self._read = self.point(Access.READ, "read")
+        self._write = self.point(Access.WRITE, "set")
+        self._add = self.point(Access.ADD, "add")
+        self._update = self.point(Access.UPDATE, "update")
+
+    @types.coroutine
+    def read(self) -> Generator[Point, None, int]:
+        """atomic_read"""
+        yield self._read
+        value = self.value
+        self.log.append(value)
+        return value
+
+    @types.coroutine
+    def set(self, value: int) -> Generator[Point, None, None]:
+        """atomic_set"""
+        yield self._write
+        old = self.value
+        self.value = value
+        if self.watch is not None:
+            self.watch(old, value)
+
+    @types.coroutine
+    def add(self, n: int) -> Generator[Point, None, None]:
+        """atomic_add: returns nothing, so two of them commute."""
+        yield self._add
+        old = self.value
+        self.value = old + n
+        if self.watch is not None:
+            self.watch(old, old + n)
+
+    @types.coroutine
+    def add_return(self, n: int) -> Generator[Point, None, int]:
+        """atomic_add_return: the new value."""
+        yield self._update
+        old = self.value
+        self.value = value = old + n
+        self.log.append(value)
+        if self.watch is not None:
+            self.watch(old, value)
+        return value
+
+    @types.coroutine
+    def add_unless_zero(self, n: int) -> Generator[Point, None, bool]:
+        """atomic_add_unless(v, n, 0): False, and no change, if the value is 0."""
+        yield self._update
+        value = self.value
+        self.log.append(value)
+        if value == 0:
+            return False
+        self.value = value + n
+        if self.watch is not None:
+            self.watch(value, value + n)
+        return True
+
+    def state(self) -> Hashable:
+        return self.value
+
+    def restore(self, state: Hashable) -> None:
+        self.value = cast(Any, state)

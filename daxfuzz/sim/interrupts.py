@@ -1,0 +1,94 @@
+"""Interrupt-off sections and inter-processor interrupts: each task runs on a processor of its own."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Generator, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+from daxfuzz.sim.point import Access, Point
+from daxfuzz.sim.shared import Shared
+
+if TYPE_CHECKING:
+    from daxfuzz.sim.task import Task
+    from daxfuzz.sim.world import World
+
+
+class Interrupts(Shared):
+    """local_irq_save, local_irq_restore and smp_call_function_many.
+
+    A processor runs a function sent to it at once if its interrupts are on, and otherwise when it turns them on
+    again. A section with interrupts off is not atomic against other processors: it only holds up the sender's wait.
+    """
+
+    __slots__ = ("_off", "_on", "_send", "_wait", "pending")
+    GUARDED = ("pending",)
+    PASSENGER = True
+
+    def __init__(self, world: World, name: str = "interrupts") -> None:
+        super().__init__(world, name)
+        self.pending: tuple[tuple[int, int, Callable[[int], None]], ...] = ()
+        self._off = self.point(Access.LOCK, "local_irq_save")
+        self._on = self.point(Access.UNLOCK, "local_irq_restore")
+        self._send = self.point(Access.WAKE, "send_ipi")
+        self._wait = self.point(Access.SLEEP, "wait_ipi")
+
+    @types.coroutine
+    def local_irq_save(self) -> Generator[Point, None, None]:
+        """Turn interrupts of this processor off; sections nest."""
+        yield self._off
+        self.world.current.irq_depth += 1
+
+    @types.coroutine
+    def local_irq_restore(self) -> Generator[Point, None, None]:
+        """End the innermost section; the outermost one's end runs what was sent meanwhile."""
+        yield self._on
+        self.turn_on(self.world.current)
+
+    def turn_on(self, task: Task) -> None:
+        """The end of a section as part of another step, such as spin_unlock_irq."""
+        task.irq_depth -= 1
+        if task.irq_depth:
+            return
+        mine = [entry for entry in self.pending if entry[1] == task.index]
+        if not mine:
+            return
+        self.pending = tuple(entry for entry in self.pending if entry[1] != task.index)
+        for sender, target, function in mine:
+            function(target)
+            if all(entry[0] != sender for entry in self.pending):
+                self.world.enable(self.world.tasks[sender])
+
+    @types.coroutine
+    def call_function(
+        self, targets: Iterable[int], function: Callable[[int], None]
+    ) -> Generator[Point, None, None]:
+        """Run `function(index)` on the processors of the given tasks and wait until all have done so.
+
+        Two steps: sending, and the wait for the last answer. The caller's own processor is served at once.
+        """
+        yield self._send
+        me = self.world.current
+        tasks = self.world.tasks
+        late = []
+        for target in targets:
+            if target != me.index and tasks[target].irq_depth:
+                late.append((me.index, target, function))
+            else:
+                function(target)
+        if late:
+            self.pending += tuple(late)
+            self.world.block(me, self)
+        yield self._wait
+
+    def owners(self) -> tuple[int, ...]:
+        return tuple(entry[1] for entry in self.pending)
+
+    def state(self) -> Hashable:
+        depths = tuple(task.irq_depth for task in self.world.tasks)
+        return depths, tuple((sender, target) for sender, target, _ in self.pending)
+
+    def restore(self, state: Hashable) -> None:
+        # A world is sealed at rest: nobody has interrupts off and nothing is on its way.
+        assert not any(cast(Any, state)[0]) and not cast(Any, state)[1]
+        self.pending = ()

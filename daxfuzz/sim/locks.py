@@ -1,0 +1,277 @@
+"""Spinlocks, mutexes and reader-writer semaphores.
+
+An acquisition that has to wait is blocked by data: the task is off the enabled list until a release puts it back,
+and then competes with the others for the lock. Taking a lock that the task itself holds is a ``self-deadlock``,
+reported at that acquisition.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Generator, Hashable
+from typing import TYPE_CHECKING, Any, cast
+
+from daxfuzz.sim.point import Access, Point
+from daxfuzz.sim.shared import Shared
+from daxfuzz.sim.task import Signal, Task
+from daxfuzz.sim.violation import Violation
+
+if TYPE_CHECKING:
+    from daxfuzz.sim.interrupts import Interrupts
+    from daxfuzz.sim.world import World
+
+
+class Lock(Shared):
+    """What all locks share.
+
+    lock_class: locks of one class count as one in lock-order checks (Linux: lockdep's class).
+    on_acquire, on_release: observers, called with (lock, task) after the fact.
+    """
+
+    __slots__ = ("_acquire", "_release", "lock_class", "on_acquire", "on_release", "waiters")
+    GUARDED: tuple[str, ...] = ("waiters",)
+    PASSENGER = True
+
+    def __init__(self, world: World, name: str, lock_class: str | None = None) -> None:
+        super().__init__(world, name)
+        self.lock_class = lock_class or name
+        self.waiters: list[Task] = []
+        self.on_acquire: Callable[[Lock, Task], None] | None = None
+        self.on_release: Callable[[Lock, Task], None] | None = None
+        self._acquire = self.point(Access.LOCK, "lock")
+        self._release = self.point(Access.UNLOCK, "unlock")
+
+    def _taken(self, task: Task) -> None:
+        task.held.append(self)
+        if self.on_acquire is not None:
+            self.on_acquire(self, task)
+
+    def _dropped(self, task: Task) -> None:
+        held = task.held
+        if held and held[-1] is self:
+            held.pop()
+        else:
+            held.remove(self)
+        if self.on_release is not None:
+            self.on_release(self, task)
+
+    def _refuse_own(self, task: Task) -> None:
+        if self in task.held:
+            raise Violation(
+                "self-deadlock",
+                f"{task.name} acquires {self.name}, which it holds already",
+                channel=self.lock_class,
+                tasks=(task.name,),
+            )
+
+
+class Mutex(Lock):
+    """An exclusive lock without a queue: whoever comes first after a release gets it (Linux: mutex with stealing)."""
+
+    __slots__ = ("owner",)
+    GUARDED: tuple[str, ...] = ("owner", "waiters")
+
+    def __init__(self, world: World, name: str, lock_class: str | None = None) -> None:
+        super().__init__(world, name, lock_class)
+        self.owner: Task | None = None
+
+    @types.coroutine
+    def acquire(self) -> Generator[Point, None, None]:
+        """Wait until the lock is free and take it: one step."""
+        world = self.world
+        me = world.current
+        # From its arrival on the task is parked in front of the lock, and blocked whenever somebody holds it.
+        self.waiters.append(me)
+        if self.owner is not None:
+            self._refuse_own(me)
+            world.block(me, self)
+        yield self._acquire
+        self.waiters.remove(me)
+        self.owner = me
+        for waiter in self.waiters:
+            world.block(waiter, self)
+        self._taken(me)
+
+    @types.coroutine
+    def release(self) -> Generator[Point, None, None]:
+        """Let the lock go: one step. Raises RuntimeError if the task does not hold it."""
+        yield self._release
+        world = self.world
+        me = world.current
+        if self.owner is not me:
+            raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")
+        self.owner = None
+        for waiter in self.waiters:
+            world.enable(waiter)
+        self._dropped(me)
+
+    def owners(self) -> tuple[int, ...]:
+        return () if self.owner is None else (self.owner.index,)
+
+    def state(self) -> Hashable:
+        return -1 if self.owner is None else self.owner.index
+
+    def restore(self, state: Hashable) -> None:
+        assert state == -1, "a world is sealed with its locks free"
+        self.owner = None
+        self.waiters.clear()
+
+
+class SpinLock(Mutex):
+    """A spinlock. With `interrupts` it is the irq flavour: interrupts are off while it is held."""
+
+    __slots__ = ("interrupts",)
+
+    def __init__(
+        self, world: World, name: str, lock_class: str | None = None, interrupts: Interrupts | None = None
+    ) -> None:
+        super().__init__(world, name, lock_class)
+        self.interrupts = interrupts
+
+    def _taken(self, task: Task) -> None:
+        if self.interrupts is not None:
+            task.irq_depth += 1
+        super()._taken(task)
+
+    def _dropped(self, task: Task) -> None:
+        if self.interrupts is not None:
+            self.interrupts.turn_on(task)
+        super()._dropped(task)
+
+
+class RwSemaphore(Lock):
+    """A reader-writer semaphore with writer preference (Linux: kernel/locking/rwsem.c).
+
+    A task that cannot have the lock at once queues. While readers hold the lock, new readers queue behind a waiting
+    writer. A release wakes the head of the queue: one writer, or all queued readers if a reader is first. A task
+    that arrives at a free lock may still take it before those that were woken, as lock stealing allows.
+    """
+
+    __slots__ = ("_wait", "queue", "readers", "writer")
+    GUARDED: tuple[str, ...] = ("queue", "readers", "waiters", "writer")
+
+    def __init__(self, world: World, name: str, lock_class: str | None = None) -> None:
+        super().__init__(world, name, lock_class)
+        self.readers: list[Task] = []
+        self.writer: Task | None = None
+        self.queue: list[tuple[Task, bool]] = []
+        self._wait = self.point(Access.LOCK, "wait")
+
+    @types.coroutine
+    def down_read(self) -> Generator[Point, None, None]:
+        """Take the lock shared: one step, and one more for each time it has to wait."""
+        yield self._acquire
+        me = self.world.current
+        if self.writer is None and not (self.readers and any(write for _, write in self.queue)):
+            self.readers.append(me)
+        else:
+            self._refuse_own(me)
+            self.queue.append((me, False))
+            while True:
+                self.world.block(me, self)
+                self._wake_queue()
+                yield self._wait
+                if self.writer is None:
+                    break
+            self.queue.remove((me, False))
+            self.readers.append(me)
+            self._wake_queue()
+        self._taken(me)
+
+    @types.coroutine
+    def down_write(self, killable: bool = False) -> Generator[Point, None, bool]:
+        """Take the lock exclusively. Returns False if `killable` and a fatal signal ended the wait."""
+        yield self._acquire
+        me = self.world.current
+        if self.writer is not None or self.readers:
+            self._refuse_own(me)
+            self.queue.append((me, True))
+            while True:
+                if killable and me.signal is Signal.FATAL:
+                    self.queue.remove((me, True))
+                    self._wake_queue()
+                    self.log.append(False)
+                    return False
+                me.killable = killable
+                self.world.block(me, self)
+                self._wake_queue()
+                yield self._wait
+                me.killable = False
+                if self.writer is None and not self.readers:
+                    break
+            self.queue.remove((me, True))
+        self.writer = me
+        self._wake_queue()
+        self._taken(me)
+        if killable:
+            self.log.append(True)
+        return True
+
+    @types.coroutine
+    def up_read(self) -> Generator[Point, None, None]:
+        """Give up a shared hold."""
+        yield self._release
+        me = self.world.current
+        self.readers.remove(me)
+        self._wake_queue()
+        self._dropped(me)
+
+    @types.coroutine
+    def up_write(self) -> Generator[Point, None, None]:
+        """Give up the exclusive hold."""
+        yield self._release
+        me = self.world.current
+        if self.writer is not me:
+            raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")
+        self.writer = None
+        self._wake_queue()
+        self._dropped(me)
+
+    @types.coroutine
+    def downgrade_write(self) -> Generator[Point, None, None]:
+        """Turn the exclusive hold into a shared one; waiting readers at the head get in."""
+        yield self._release
+        me = self.world.current
+        if self.writer is not me:
+            raise RuntimeError(f"{me.name} downgrades {self.name}, which it does not hold")
+        self.writer = None
+        self.readers.append(me)
+        self._wake_queue()
+
+    def held_for_write(self) -> bool:
+        """Whether the current task holds it exclusively; for assertions of the model (rwsem_is_locked)."""
+        return self.writer is self.world.current
+
+    def _wake_queue(self) -> None:
+        """Let the head of the queue go on, if what is held now allows it."""
+        writer_first = bool(self.queue) and self.queue[0][1]
+        for position, (task, write) in enumerate(self.queue):
+            if write:
+                may = position == 0 and self.writer is None and not self.readers
+            else:
+                may = self.writer is None and not writer_first
+            if may or (task.killable and task.signal is Signal.FATAL):
+                self.world.enable(task)
+            else:
+                self.world.block(task, self)
+
+    def owners(self) -> tuple[int, ...]:
+        if self.writer is not None:
+            return (self.writer.index,)
+        if self.readers:
+            return tuple(sorted({task.index for task in self.readers}))
+        return tuple(task.index for task, _ in self.queue[:1])
+
+    def state(self) -> Hashable:
+        return (
+            -1 if self.writer is None else self.writer.index,
+            tuple(sorted(task.index for task in self.readers)),
+            tuple((task.index, write) for task, write in self.queue),
+        )
+
+    def restore(self, state: Hashable) -> None:
+        assert cast(Any, state) == (-1, (), ()), "a world is sealed with its locks free"
+        self.writer = None
+        self.readers.clear()
+        self.queue.clear()
+        self.waiters.clear()

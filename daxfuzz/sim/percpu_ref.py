@@ -1,0 +1,76 @@
+"""percpu_ref (Linux: lib/percpu-refcount.c), without the per-processor counters: they change speed, not meaning."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Generator, Hashable
+from typing import TYPE_CHECKING, Any, cast
+
+from daxfuzz.sim.point import Access, Point
+from daxfuzz.sim.shared import Shared
+from daxfuzz.sim.violation import Violation
+
+if TYPE_CHECKING:
+    from daxfuzz.sim.world import World
+
+
+class PercpuRef(Shared):
+    """Live, then dying after :meth:`kill`, then drained when the count reaches 0.
+
+    release: called once, in the step whose put drains the reference.
+    """
+
+    __slots__ = ("_get", "_kill", "_put", "_tryget", "count", "dying", "release")
+    GUARDED = ("count", "dying")
+
+    def __init__(self, world: World, name: str, release: Callable[[], None], count: int = 1) -> None:
+        super().__init__(world, name)
+        self.count = count
+        self.dying = False
+        self.release = release
+        self._tryget = self.point(Access.UPDATE, "tryget_live")
+        self._get = self.point(Access.ADD, "get")
+        self._put = self.point(Access.UPDATE, "put")
+        self._kill = self.point(Access.UPDATE, "kill")
+
+    @types.coroutine
+    def tryget_live(self, n: int = 1) -> Generator[Point, None, bool]:
+        """Take `n` references unless the reference is dying."""
+        yield self._tryget
+        live = not self.dying
+        self.log.append(live)
+        if live:
+            self.count += n
+        return live
+
+    @types.coroutine
+    def get(self, n: int = 1) -> Generator[Point, None, None]:
+        """Take `n` more references; the caller has one already."""
+        yield self._get
+        self.count += n
+
+    @types.coroutine
+    def put(self, n: int = 1) -> Generator[Point, None, None]:
+        """Drop `n` references. Raises Violation("refcount-underflow") below 0."""
+        yield self._put
+        self._drop(n)
+
+    @types.coroutine
+    def kill(self) -> Generator[Point, None, None]:
+        """From here on tryget_live fails; drops the initial reference."""
+        yield self._kill
+        self.dying = True
+        self._drop(1)
+
+    def _drop(self, n: int) -> None:
+        self.count -= n
+        if self.count < 0:
+            raise Violation("refcount-underflow", f"{self.name} drops to {self.count}")
+        if self.count == 0 and self.dying:
+            self.release()
+
+    def state(self) -> Hashable:
+        return self.count, self.dying
+
+    def restore(self, state: Hashable) -> None:
+        self.count, self.dying = cast(Any, state)

@@ -1,0 +1,79 @@
+"""Read-side sections and grace periods: RCU, and SRCU as a domain of its own."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Generator, Hashable
+from typing import TYPE_CHECKING, Any, cast
+
+from daxfuzz.sim.point import Access, Point
+from daxfuzz.sim.shared import Shared
+
+if TYPE_CHECKING:
+    from daxfuzz.sim.world import World
+
+
+class Rcu(Shared):
+    """One domain. Sections nest; synchronize waits for the sections that were open when it began, not for later ones.
+
+    readers: per task, how many sections it is in.
+    waiting: per synchronizing task, the readers it still waits for.
+    """
+
+    __slots__ = ("_lock", "_sync", "_unlock", "_wait", "readers", "waiting")
+    GUARDED = ("readers", "waiting")
+
+    def __init__(self, world: World, name: str) -> None:
+        super().__init__(world, name)
+        self.readers: dict[int, int] = {}
+        self.waiting: dict[int, list[int]] = {}
+        self._lock = self.point(Access.LOCK, "read_lock")
+        self._unlock = self.point(Access.UNLOCK, "read_unlock")
+        self._sync = self.point(Access.UPDATE, "synchronize")
+        self._wait = self.point(Access.SLEEP, "grace_period")
+
+    @types.coroutine
+    def read_lock(self) -> Generator[Point, None, None]:
+        """Open a section."""
+        yield self._lock
+        me = self.world.current.index
+        self.readers[me] = self.readers.get(me, 0) + 1
+
+    @types.coroutine
+    def read_unlock(self) -> Generator[Point, None, None]:
+        """Close the innermost section."""
+        yield self._unlock
+        me = self.world.current.index
+        self.readers[me] -= 1
+        if self.readers[me]:
+            return
+        del self.readers[me]
+        for waiter, readers in sorted(self.waiting.items()):
+            if me in readers:
+                readers.remove(me)
+                if not readers:
+                    self.world.enable(self.world.tasks[waiter])
+
+    @types.coroutine
+    def synchronize(self) -> Generator[Point, None, None]:
+        """Wait until every section that is open now has closed: two steps."""
+        yield self._sync
+        me = self.world.current
+        self.waiting[me.index] = sorted(self.readers)
+        if self.readers:
+            self.world.block(me, self)
+        yield self._wait
+        del self.waiting[me.index]
+
+    def owners(self) -> tuple[int, ...]:
+        return tuple(sorted(self.readers))
+
+    def state(self) -> Hashable:
+        return tuple(sorted(self.readers.items())), tuple(
+            (waiter, tuple(readers)) for waiter, readers in sorted(self.waiting.items())
+        )
+
+    def restore(self, state: Hashable) -> None:
+        readers, waiting = cast(Any, state)
+        self.readers = dict(readers)
+        self.waiting = {waiter: list(left) for waiter, left in waiting}

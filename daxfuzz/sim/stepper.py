@@ -1,0 +1,59 @@
+"""The fast host: coroutines driven by ``send`` in one loop, for the millions of executions in between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daxfuzz.sim.host import Host
+
+if TYPE_CHECKING:
+    from daxfuzz.sim.trace import Scheduler
+
+
+class Stepper(Host):
+    """Runs tasks without an event loop. Its traces are those of :class:`~daxfuzz.sim.trio_host.TrioHost`."""
+
+    def play(self, scheduler: Scheduler, limit: int, turns: list[int]) -> None:
+        world = self.world
+        tasks = world.tasks
+        enabled = world.enabled
+        next_task = scheduler.next_task
+        record = turns.append
+        note = world.log.append
+        if not turns:
+            self._start()
+        current = turns[-1] if turns else -1
+        for scripted in scheduler.script()[:limit]:
+            task = tasks[scripted]
+            if not task.runnable:
+                break
+            current = scripted
+            world.current = task
+            record(current)
+            note(task.point)
+            try:
+                task.point = task.send(None)
+            except StopIteration:
+                world.finish(task)
+        for _ in range(limit - len(turns)):
+            if not enabled:
+                return
+            current = next_task(enabled, current)
+            task = tasks[current]
+            world.current = task
+            record(current)
+            note(task.point)
+            try:
+                task.point = task.send(None)
+            except StopIteration:
+                world.finish(task)
+
+    def _start(self) -> None:
+        world = self.world
+        for task in world.tasks:
+            world.current = task
+            world.enable(task)
+            try:
+                task.point = task.send(None)
+            except StopIteration:
+                world.finish(task)

@@ -1,0 +1,147 @@
+"""A world: the shared objects and tasks of one program, ready to be run again and again."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
+
+from daxfuzz.sim.task import Actor, Signal, Task, TaskState
+from daxfuzz.sim.violation import Violation
+
+if TYPE_CHECKING:
+    from daxfuzz.sim.shared import Shared
+
+
+class World:
+    """Holds everything that an execution changes.
+
+    enabled: indices of the tasks that can take a turn, ascending; kept up to date by the primitives.
+    current: the task whose turn it is.
+    log: per step its Point, followed by the value that the access returned, if it returned one.
+    on_end: called when no task can go on any more, before the coroutines are closed; may raise Violation.
+    on_signal: how a signal reaches its task; the host sets it.
+    deferred: violations that do not end an execution (a warning goes on); reported if nothing graver comes.
+    """
+
+    __slots__ = (
+        "_sealed",
+        "current",
+        "deferred",
+        "enabled",
+        "ended",
+        "log",
+        "objects",
+        "on_end",
+        "on_reset",
+        "on_signal",
+        "tasks",
+    )
+
+    current: Task
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+        self.objects: list[Shared] = []
+        self.tasks: list[Task] = []
+        self.enabled: list[int] = []
+        self.ended: list[int] = []
+        self.deferred: list[Violation] = []
+        self.on_reset: list[Callable[[], None]] = []
+        self.on_end: list[Callable[[], None]] = []
+        self.on_signal: Callable[[Task, Signal], None] = self.deliver
+        self._sealed: list[Hashable] | None = None
+
+    def adopt(self, obj: Shared) -> None:
+        """Take a new object in; called by its constructor. All objects exist before :meth:`seal`."""
+        if self._sealed is not None:
+            raise RuntimeError(f"{obj.name}: objects are created before the world is sealed")
+        self.objects.append(obj)
+
+    def spawn(self, name: str, actor: Actor) -> Task:
+        """Add a task that runs the coroutine which `actor()` returns."""
+        task = Task(len(self.tasks), name, actor)
+        self.tasks.append(task)
+        return task
+
+    def seal(self) -> World:
+        """Take the present state as the one in which every execution starts; returns self."""
+        self._sealed = [obj.state() for obj in self.objects]
+        return self
+
+    def reset(self) -> None:
+        """Put everything back to the sealed state and make fresh coroutines.
+
+        Raises RuntimeError if the world was not sealed.
+        """
+        if self._sealed is None:
+            raise RuntimeError("a world is sealed before it runs")
+        for obj, state in zip(self.objects, self._sealed, strict=True):
+            obj.restore(state)
+        self.log.clear()
+        self.enabled.clear()
+        self.ended.clear()
+        self.deferred.clear()
+        for task in self.tasks:
+            task.reset()
+            task.coroutine = task.actor()
+            task.send = task.coroutine.send
+        for hook in self.on_reset:
+            hook()
+
+    def close(self) -> None:
+        """Drop the coroutines of the tasks that did not end."""
+        for task in self.tasks:
+            if task.point is not None and task.coroutine is not None:
+                task.coroutine.close()
+
+    def shared_state(self) -> tuple[Hashable, ...]:
+        """The states of all objects, in order of creation."""
+        return tuple(obj.state() for obj in self.objects)
+
+    def enable(self, task: Task) -> None:
+        """The task can take a turn from now on."""
+        if not task.runnable:
+            task.runnable = True
+            task.blocked_on = None
+            insort(self.enabled, task.index)
+
+    def block(self, task: Task, on: Shared | None) -> None:
+        """The task cannot go on before `on` lets it; `on` is for the reader of a hang."""
+        task.blocked_on = on
+        if task.runnable:
+            task.runnable = False
+            self.enabled.remove(task.index)
+
+    def finish(self, task: Task) -> None:
+        """The task's coroutine has returned."""
+        task.point = None
+        self.ended.append(task.index)
+        self.block(task, None)
+
+    def signal(self, task: Task, signal: Signal) -> None:
+        """Send a signal as the current task. A signal to a task that has ended has no effect."""
+        if task.point is not None:
+            self.on_signal(task, signal)
+
+    def deliver(self, task: Task, signal: Signal) -> None:
+        """Mark the signal pending and wake a sleep that it interrupts (Linux: signal_wake_up_state)."""
+        task.signal = max(task.signal, signal)
+        if task.signal_pending(task.state):
+            self.wake(task)
+        elif task.killable and signal is Signal.FATAL:
+            self.enable(task)
+
+    def wake(self, task: Task) -> bool:
+        """Linux's try_to_wake_up: False if the task was not asleep and not about to sleep."""
+        if task.state is TaskState.RUNNING:
+            return False
+        task.state = TaskState.RUNNING
+        if task.asleep:
+            task.asleep = False
+            self.enable(task)
+        return True
+
+    def defer(self, violation: Violation) -> None:
+        """Note a violation that does not stop the program."""
+        self.deferred.append(violation)
