@@ -1,48 +1,45 @@
-"""Storage blocks: the data, and which file owns it."""
+"""Storage blocks: their data, and the allocator that knows which file owns which."""
 
 from __future__ import annotations
 
 import types
-from collections.abc import Generator, Hashable
+from collections.abc import Callable, Generator, Hashable
 from typing import TYPE_CHECKING, Any, cast
 
-from daxfuzz.sim import Access, Cell, Point, Shared
+from daxfuzz.sim import Access, Point, Shared
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.mm import Pte
     from daxfuzz.kernel.tlb import Tlb
     from daxfuzz.sim import World
 
 
 class Block(Shared):
-    """One block, addressed by its pfn. Data is one integer per block; 0 is a zeroed one.
+    """One block, addressed by its pfn. Data is one integer per block; 0 is a zeroed one."""
 
-    owner: (inode number, file index), or None while the block is free.
-    """
-
-    __slots__ = ("_load", "_store", "data", "owner", "pfn")
+    __slots__ = ("_load", "_store", "data", "pfn")
     GUARDED = ("data",)
 
     def __init__(self, world: World, pfn: int) -> None:
         super().__init__(world, f"block{pfn}")
         self.pfn = pfn
         self.data = 0
-        self.owner: Cell[tuple[int, int] | None] = Cell(world, f"block{pfn}.owner", None)
         self._load = self.point(Access.READ, "load")
         self._store = self.point(Access.WRITE, "store")
 
     @types.coroutine
-    def load(self, tlb: Tlb, address: int) -> Generator[Point, None, int | None]:
-        """Read through a translation that the processor holds: None if it has been flushed meanwhile."""
+    def load(self, tlb: Tlb, address: int, pte: Pte) -> Generator[Point, None, int | None]:
+        """Read through a translation that the processor holds: None if it has lost it meanwhile."""
         yield self._load
-        value = self.data if tlb.holds(address, self.pfn, write=False) else None
+        value = self.data if tlb.holds(address, pte) else None
         self.log.append(value)
         return value
 
     @types.coroutine
-    def store(self, tlb: Tlb, address: int, value: int) -> Generator[Point, None, bool]:
-        """Write through a translation that the processor holds: False if it has been flushed meanwhile."""
+    def store(self, tlb: Tlb, address: int, pte: Pte, value: int) -> Generator[Point, None, bool]:
+        """Write through a translation that the processor holds: False if it has lost it meanwhile."""
         yield self._store
-        held = tlb.holds(address, self.pfn, write=True)
+        held = tlb.holds(address, pte)
         if held:
             self.data = value
         self.log.append(held)
@@ -70,3 +67,54 @@ class Block(Shared):
 
     def restore(self, state: Hashable) -> None:
         self.data = cast(Any, state)
+
+
+Owner = tuple[int, int]
+"""(inode number, file page)"""
+
+
+class BlockAllocator(Shared):
+    """Hands out the free block with the lowest number, so that a freed one is reused soon.
+
+    table: by pfn, who owns the block, or None while it is free.
+    on_free: called with (pfn, old owner) after a block was freed.
+    on_allocate: called with (pfn, owner) after a block was allocated.
+    """
+
+    __slots__ = ("_allocate", "_free", "on_allocate", "on_free", "table")
+    GUARDED = ("table",)
+
+    def __init__(self, world: World, blocks: int) -> None:
+        super().__init__(world, "allocator")
+        self.table: list[Owner | None] = [None] * blocks
+        self.on_free: Callable[[int, Owner | None], None] | None = None
+        self.on_allocate: Callable[[int, Owner], None] | None = None
+        self._allocate = self.point(Access.UPDATE, "allocate")
+        self._free = self.point(Access.UPDATE, "free")
+
+    @types.coroutine
+    def allocate(self, inode: int, index: int) -> Generator[Point, None, int | None]:
+        """Allocate a block for a file page: its pfn, or None if there is no free block."""
+        yield self._allocate
+        pfn = next((pfn for pfn, owner in enumerate(self.table) if owner is None), None)
+        self.log.append(pfn)
+        if pfn is not None:
+            self.table[pfn] = (inode, index)
+            if self.on_allocate is not None:
+                self.on_allocate(pfn, (inode, index))
+        return pfn
+
+    @types.coroutine
+    def free(self, pfn: int) -> Generator[Point, None, None]:
+        """Give a block back."""
+        yield self._free
+        owner = self.table[pfn]
+        self.table[pfn] = None
+        if self.on_free is not None:
+            self.on_free(pfn, owner)
+
+    def state(self) -> Hashable:
+        return tuple(self.table)
+
+    def restore(self, state: Hashable) -> None:
+        self.table = list(cast(Any, state))

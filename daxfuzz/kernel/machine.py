@@ -25,6 +25,7 @@ class Machine:
     bias: GUP_PIN_COUNTING_BIAS; smaller ones need fewer references for the same effects.
     tlb: shoot-down mode.
     wait_buckets: queues in each hashed wait table (the kernel has 4096 for entries and 256 for variables).
+    merge_vmas: MMU_GATHER_MERGE_VMAS: munmap flushes once at its end (x86, powerpc, s390), not per VMA (arm64).
     xa_check_sched: entries a walk scans before it drops the lock for a moment (XA_CHECK_SCHED).
     """
 
@@ -32,3 +33,4 @@ class Machine:
     tlb: TlbMode = TlbMode.IPI
     wait_buckets: int = 2
     xa_check_sched: int = 4096
+    merge_vmas: bool = True

@@ -20,6 +20,7 @@ class Page:
     pfn: page frame number, which is the number of the block, too.
     refcount: 1 when idle.
     pincount: exact pins of a large folio; unused at order 0.
+    pgmap: the device page map it belongs to.
     mapping, index: the file page it is associated with.
     """
 
@@ -28,11 +29,11 @@ class Page:
     def __init__(self, world: World, pfn: int, pgmap: DevPagemap) -> None:
         name = f"page{pfn}"
         self.pfn = pfn
-        self.pgmap = pgmap
         self.refcount = Atomic(world, f"{name}.refcount", 1)
         self.pincount = Atomic(world, f"{name}.pincount", 0)
         self.mapping: Cell[AddressSpace | None] = Cell(world, f"{name}.mapping", None)
         self.index: Cell[int] = Cell(world, f"{name}.index", 0)
+        self.pgmap: Cell[DevPagemap] = Cell(world, f"{name}.pgmap", pgmap)
         self.head: Cell[Page] = Cell(world, f"{name}.compound_head", self)
 
     @property

@@ -41,10 +41,9 @@ class Tlb(Shared):
         """Keep a translation, in the step that read it from the page table."""
         self.entries[address] = pte
 
-    def holds(self, address: int, pfn: int, write: bool) -> bool:
+    def holds(self, address: int, pte: Pte) -> bool:
         """Whether an access may still use the translation."""
-        pte = self.entries.get(address)
-        return pte is not None and not pte.zero and pte.pfn == pfn and (pte.write or not write)
+        return self.entries.get(address) == pte
 
     def drop(self, addresses: Iterable[int]) -> None:
         """Forget translations, in a step of whoever flushes."""
@@ -86,6 +85,12 @@ class TlbFlush(Subsystem):
         """Start to collect (tlb_gather_mmu, inc_tlb_flush_pending)."""
         await mm.tlb_flush_pending.add(1)
         return MmuGather(mm)
+
+    async def tlb_end_vma(self, tlb: MmuGather) -> None:
+        """The end of one VMA's entries: flush now, where the architecture does not merge VMAs in one gather."""
+        if not self.k.machine.merge_vmas and tlb.addresses:
+            await self.flush_tlb_mm_range(tlb.mm, tlb.addresses)
+            tlb.addresses = []
 
     async def tlb_finish_mmu(self, tlb: MmuGather) -> None:
         """Flush what was collected; everything, if another gather is at work on this mm (mm_tlb_flush_nested).

@@ -53,7 +53,7 @@ class XArray(Shared):
     def find(
         self, first: int, last: int, mark: Mark | None = None
     ) -> Generator[Point, None, tuple[int, Entry] | None]:
-        """The first present entry from `first` to `last`, both included, and its index; with `mark`, the first marked."""
+        """The first present (with `mark`: marked) entry from `first` to `last`, both included, and its index."""
         yield self._find
         found = None
         for index in range(first, last + 1):

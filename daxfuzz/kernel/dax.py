@@ -1,0 +1,240 @@
+"""DAX entries, their lock, and the search for busy pages (fs/dax.c, v6.0)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.entry import EMPTY, Entry
+from daxfuzz.kernel.subsystem import Subsystem
+from daxfuzz.kernel.xarray import Mark, XaState
+from daxfuzz.sim import TaskState, WaitEntry, WaitQueueHead, wait_var_event
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.inode import AddressSpace
+    from daxfuzz.kernel.page import Page
+
+
+class WakeMode(IntEnum):
+    """enum dax_wake_mode: the value is the number of exclusive waiters to wake, 0 for all."""
+
+    WAKE_ALL = 0
+    WAKE_NEXT = 1
+
+
+class Dax(Subsystem):
+    """Entry lock, association of pages, and the layout scan.
+
+    An entry is locked by a bit in the xarray; who finds it locked sleeps on a hashed queue, keyed by file and
+    index. Rule: an exclusive waiter that was woken locks the entry or passes the wake on.
+    """
+
+    # -- the entry lock ------------------------------------------------------------------------------------------
+
+    def dax_entry_waitqueue(self, mapping: AddressSpace, index: int) -> tuple[WaitQueueHead, tuple[int, int]]:
+        """The queue and the key of an entry."""
+        key = (mapping.address, index)
+        return self.k.dax_waitqueues.bucket(mapping.address ^ index), key
+
+    async def dax_wake_entry(self, mapping: AddressSpace, index: int, mode: WakeMode) -> None:
+        """Wake waiters for an entry. The look without the queue's lock is safe: they queue under xa_lock."""
+        queue, key = self.dax_entry_waitqueue(mapping, index)
+        if await queue.active():
+            await queue.wake(key, mode)
+
+    async def get_unlocked_entry(self, mapping: AddressSpace, xas: XaState) -> Entry | None:
+        """Look the entry up, asleep for as long as it is locked; xa_lock is held, but dropped while asleep."""
+        i_pages = mapping.i_pages
+        queue, key = self.dax_entry_waitqueue(mapping, xas.index)
+        waiter = WaitEntry(self.k.world.current, key, exclusive=True)
+        while True:
+            entry = await xas.find_conflict()
+            if entry is None or not entry.locked:
+                return entry
+            await queue.prepare_to_wait(waiter, TaskState.UNINTERRUPTIBLE)
+            await i_pages.lock.release()
+            xas.reset()
+            await queue.schedule()
+            await queue.finish_wait(waiter)
+            await i_pages.lock.acquire()
+
+    async def put_unlocked_entry(
+        self, mapping: AddressSpace, xas: XaState, entry: Entry | None, mode: WakeMode
+    ) -> None:
+        """Pass the wake on after get_unlocked_entry, when the entry is not to be locked."""
+        if entry is not None:
+            await self.dax_wake_entry(mapping, xas.index, mode)
+
+    async def dax_lock_entry(self, xas: XaState, entry: Entry) -> None:
+        """Set the lock bit; xa_lock is held."""
+        await xas.store(entry.lock())
+
+    async def dax_unlock_entry(self, mapping: AddressSpace, xas: XaState, entry: Entry) -> None:
+        """Clear the lock bit and wake the next one; xa_lock is not held."""
+        xas.reset()
+        await mapping.i_pages.lock.acquire()
+        old = await xas.store(entry)
+        await mapping.i_pages.lock.release()
+        if old is None or not old.locked:
+            self.k.bug("dax_unlock_entry: the entry was not locked")
+        await self.dax_wake_entry(mapping, xas.index, WakeMode.WAKE_NEXT)
+
+    # -- association of pages with file pages --------------------------------------------------------------------
+
+    async def dax_associate_entry(self, mapping: AddressSpace, index: int, entry: Entry) -> None:
+        """Note in the page which file page it is; the entry is locked."""
+        if not entry.real:
+            return
+        page = self.k.pages[entry.pfn]
+        if await page.mapping.read() is not None:
+            self.k.warn("dax_associate_entry: page is associated already", page)
+        await page.mapping.write(mapping)
+        await page.index.write(index)
+
+    async def dax_disassociate_entry(self, mapping: AddressSpace, entry: Entry, trunc: bool) -> None:
+        """Forget it again. A page whose block goes away must not be in use by anybody."""
+        if not entry.real:
+            return
+        page = self.k.pages[entry.pfn]
+        if trunc and self.page_busy(await page.refcount.read()):
+            self.k.warn("dax_disassociate_entry: page is busy", page)
+        old = await page.mapping.read()
+        if old is not None and old is not mapping:
+            self.k.warn("dax_disassociate_entry: page belongs to another file", page)
+        await page.mapping.write(None)
+        await page.index.write(0)
+
+    # -- entries on behalf of faults -----------------------------------------------------------------------------
+
+    async def grab_mapping_entry(self, mapping: AddressSpace, xas: XaState) -> Entry:
+        """Lock the entry at an index, after making an empty one if there is none. The value comes without the bit."""
+        i_pages = mapping.i_pages
+        await i_pages.lock.acquire()
+        entry = await self.get_unlocked_entry(mapping, xas)
+        if entry is None:
+            entry = EMPTY
+        await self.dax_lock_entry(xas, entry)
+        await i_pages.lock.release()
+        return entry
+
+    async def dax_insert_entry(self, mapping: AddressSpace, xas: XaState, entry: Entry, new: Entry) -> Entry:
+        """Put what a fault found in place of the empty or zero entry it has locked; a real entry stays.
+
+        In v6.0 reads mark the entry dirty, too.
+        """
+        i_pages = mapping.i_pages
+        if entry.zero and not new.zero:
+            await self.k.memory.unmap_mapping_pages(mapping, xas.index, 1)
+        xas.reset()
+        await i_pages.lock.acquire()
+        if entry.zero or entry.empty:
+            await self.dax_disassociate_entry(mapping, entry, trunc=False)
+            await self.dax_associate_entry(mapping, xas.index, new)
+            old = await xas.store(new.lock())
+            if old != entry.lock():
+                self.k.warn("dax_insert_entry: the locked entry has changed", None)
+            entry = new
+        else:
+            await xas.load()
+        await i_pages.set_mark(xas.index, Mark.DIRTY)
+        await i_pages.lock.release()
+        return entry
+
+    # -- truncation ----------------------------------------------------------------------------------------------
+
+    def page_busy(self, refcount: int) -> bool:
+        """Whether a count says that somebody uses the page: 1 is idle."""
+        return refcount > 1
+
+    async def page_idle(self, page: Page) -> bool:
+        """What a wait for a busy page waits for."""
+        return await page.refcount.read() == 1
+
+    def idle_address(self, page: Page) -> int:
+        """The variable that such a wait is keyed by."""
+        return page.refcount_address
+
+    async def wait_page_idle(self, page: Page, drop_locks: Callable[[int], Awaitable[None]]) -> int:
+        """Sleep until a page is idle: 0, or -ERESTARTSYS after a signal.
+
+        drop_locks: sleeps on the bucket of the address that it is given, without the locks that the caller holds.
+        """
+        address = self.idle_address(page)
+        return await wait_var_event(
+            self.k.var_waitqueues,
+            address,
+            lambda: self.page_idle(page),
+            TaskState.INTERRUPTIBLE,
+            lambda: drop_locks(address),
+        )
+
+    async def dax_busy_page(self, entry: Entry) -> Page | None:
+        """The page of an entry if it is busy."""
+        if not entry.real:
+            return None
+        page = self.k.pages[entry.pfn]
+        return page if self.page_busy(await page.refcount.read()) else None
+
+    async def mapping_mapped(self, mapping: AddressSpace) -> bool:
+        """Whether any VMA maps the file; a look without the lock."""
+        return bool(await mapping.i_mmap.read())
+
+    async def dax_layout_busy_page(self, mapping: AddressSpace) -> Page | None:
+        """Unmap the whole file, then find a page that somebody still uses. No reference is taken on it.
+
+        The order matters: who grabs a page after the unmap finds its entry gone; who did so before is counted.
+        """
+        if not await self.mapping_mapped(mapping):
+            return None
+        last = len(mapping.host.extents) - 1
+        await self.k.memory.unmap_mapping_pages(mapping, 0, last + 1)
+        return await self.dax_scan_busy(mapping, 0, last)
+
+    async def dax_scan_busy(self, mapping: AddressSpace, first: int, last: int) -> Page | None:
+        """The walk of dax_layout_busy_page_range."""
+        i_pages = mapping.i_pages
+        xas = XaState(i_pages, first)
+        page = None
+        scanned = 0
+        await i_pages.lock.acquire()
+        while (entry := await xas.find(last)) is not None:
+            found: Entry | None = entry
+            if entry.locked:
+                found = await self.wait_scanned_entry(mapping, xas)
+            if found is not None:
+                page = await self.dax_busy_page(found)
+            await self.put_unlocked_entry(mapping, xas, found, WakeMode.WAKE_NEXT)
+            if page is not None:
+                break
+            scanned += 1
+            if scanned % self.k.machine.xa_check_sched == 0:
+                xas.pause()
+                await i_pages.lock.release()
+                await i_pages.lock.acquire()
+        await i_pages.lock.release()
+        return page
+
+    async def wait_scanned_entry(self, mapping: AddressSpace, xas: XaState) -> Entry | None:
+        """What a walk does on a locked entry. In v6.0 that is get_unlocked_entry, which inside a walk finds nothing."""
+        return await self.get_unlocked_entry(mapping, xas)
+
+    async def _dax_invalidate_entry(self, mapping: AddressSpace, index: int, trunc: bool) -> bool:
+        """Delete an entry when it is unlocked; with trunc=False only if it is clean. Whether it was deleted."""
+        i_pages = mapping.i_pages
+        xas = XaState(i_pages, index)
+        deleted = False
+        await i_pages.lock.acquire()
+        entry = await self.get_unlocked_entry(mapping, xas)
+        if entry is not None and (trunc or not await i_pages.get_mark(index, Mark.DIRTY, Mark.TOWRITE)):
+            await self.dax_disassociate_entry(mapping, entry, trunc)
+            await xas.store(None)
+            deleted = True
+        await self.put_unlocked_entry(mapping, xas, entry, WakeMode.WAKE_ALL)
+        await i_pages.lock.release()
+        return deleted
+
+    async def dax_delete_mapping_entry(self, mapping: AddressSpace, index: int) -> None:
+        """Delete the entry that truncation has seen at an index; locks of the file system keep others from doing so."""
+        if not await self._dax_invalidate_entry(mapping, index, trunc=True):
+            self.k.warn("dax_delete_mapping_entry: no entry", None)

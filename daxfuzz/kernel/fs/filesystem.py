@@ -1,0 +1,51 @@
+"""What the rest of the kernel asks a file system."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from daxfuzz.kernel.subsystem import Subsystem
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.inode import Inode
+    from daxfuzz.kernel.memory import Fault, VmFault
+
+
+class Iomap(NamedTuple):
+    """struct iomap: the extent at a file page. pfn: its block, None for a hole. new: just allocated."""
+
+    pfn: int | None
+    new: bool = False
+
+
+class Filesystem(Subsystem):
+    """One file system. Sizes, offsets and lengths are in pages."""
+
+    name = ""
+
+    async def dax_fault(self, vmf: Fault) -> VmFault:
+        """vm_ops->fault and vm_ops->pfn_mkwrite"""
+        raise NotImplementedError
+
+    async def iomap_begin(self, inode: Inode, index: int, write: bool) -> Iomap | None:
+        """Look the extent up, allocating it for a write; None if the device is full."""
+        raise NotImplementedError
+
+    async def do_truncate(self, inode: Inode, size: int) -> int:
+        """truncate(2) below the VFS: i_rwsem around notify_change."""
+        await inode.i_rwsem.down_write()
+        error = await self.setattr_size(inode, size)
+        await inode.i_rwsem.up_write()
+        return error
+
+    async def setattr_size(self, inode: Inode, size: int) -> int:
+        """notify_change with ATTR_SIZE; i_rwsem is held: 0 or a negative error."""
+        raise NotImplementedError
+
+    async def fallocate_punch_hole(self, inode: Inode, first: int, length: int) -> int:
+        """fallocate(FALLOC_FL_PUNCH_HOLE): 0 or a negative error."""
+        raise NotImplementedError
+
+    async def fsync(self, inode: Inode) -> int:
+        """fsync: 0 or a negative error."""
+        raise NotImplementedError

@@ -1,0 +1,156 @@
+"""One kernel under test on one machine: the subsystems, and the objects they work on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.block import Block, BlockAllocator
+from daxfuzz.kernel.dax import Dax
+from daxfuzz.kernel.dax_fault import DaxFault
+from daxfuzz.kernel.dax_writeback import DaxWriteback
+from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.fs.ext4 import Ext4
+from daxfuzz.kernel.gup import Gup
+from daxfuzz.kernel.inode import Inode
+from daxfuzz.kernel.memory import Memory
+from daxfuzz.kernel.memremap import DevPagemap, MemoryType, Memremap
+from daxfuzz.kernel.mm import VMA_PAGES, Mm, Pte, Vma
+from daxfuzz.kernel.mmap import Mmap
+from daxfuzz.kernel.page import Page
+from daxfuzz.kernel.tlb import Tlb, TlbFlush
+from daxfuzz.kernel.truncate import Truncate
+from daxfuzz.kernel.xarray import Mark
+from daxfuzz.sim import Cell, Interrupts, Rcu, Signals, Violation, WaitTable
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.fs.filesystem import Filesystem
+    from daxfuzz.kernel.machine import Machine
+    from daxfuzz.kernel.subsystem import Subsystem
+    from daxfuzz.sim import Task, World
+
+SUBSYSTEMS: dict[str, type[Subsystem]] = {
+    "dax": Dax,
+    "dax_fault": DaxFault,
+    "dax_writeback": DaxWriteback,
+    "ext4": Ext4,
+    "gup": Gup,
+    "memory": Memory,
+    "memremap": Memremap,
+    "mmap": Mmap,
+    "tlb": TlbFlush,
+    "truncate": Truncate,
+}
+"""The functions of the base, v6.0, by the name of their subsystem."""
+
+FILESYSTEMS = ("ext4",)
+
+SPARE_BLOCKS = 1
+"""Free blocks beside those that the files need."""
+
+
+class Kernel:
+    """A composed kernel and its state.
+
+    subsystems: for each name in SUBSYSTEMS the class to use.
+    files: size in pages by name; their inodes are numbered in this order.
+    on_warn: called with (message, page or None) when a WARN_ON_ONCE of the modelled code fires.
+    """
+
+    dax: Dax
+    dax_fault: DaxFault
+    dax_writeback: DaxWriteback
+    gup: Gup
+    memory: Memory
+    memremap: Memremap
+    mmap: Mmap
+    tlb: TlbFlush
+    truncate: Truncate
+
+    def __init__(
+        self,
+        world: World,
+        machine: Machine,
+        subsystems: Mapping[str, type[Subsystem]],
+        filesystem: str,
+        files: Mapping[str, int],
+    ) -> None:
+        self.world = world
+        self.machine = machine
+        for name, cls in subsystems.items():
+            setattr(self, name, cls(self))
+        self.fs: Filesystem = getattr(self, filesystem)
+        self.on_warn: Callable[[str, Page | None], None] | None = None
+
+        self.interrupts = Interrupts(world)
+        self.rcu = Rcu(world, "rcu")
+        self.dax_srcu = Rcu(world, "dax_srcu")
+        self.dax_alive: Cell[bool] = Cell(world, "dax_device.alive", True)
+        self.dax_waitqueues = WaitTable(world, "dax_waitqueue", machine.wait_buckets)
+        self.var_waitqueues = WaitTable(world, "var_waitqueue", machine.wait_buckets)
+
+        blocks = sum(files.values()) + SPARE_BLOCKS
+        self.pgmap = DevPagemap(world, "pgmap", MemoryType.FS_DAX, blocks)
+        self.pgmap_array: Cell[DevPagemap | None] = Cell(world, "pgmap_array", self.pgmap)
+        self.pages = [Page(world, pfn, self.pgmap) for pfn in range(blocks)]
+        self.blocks = [Block(world, pfn) for pfn in range(blocks)]
+        self.zero_page = Block(world, -1)
+        self.signals = Signals(world)
+        self.allocator = BlockAllocator(world, blocks)
+        self.inodes = {
+            name: Inode(world, number, name, pages, self.interrupts)
+            for number, (name, pages) in enumerate(files.items())
+        }
+        self.mms: list[Mm] = []
+        self.mm_of: dict[int, Mm] = {}
+
+    def add_mm(self, name: str, tasks: list[Task]) -> Mm:
+        """An address space, shared by the given tasks."""
+        mm = Mm(self.world, len(self.mms), name, [len(inode.extents) for inode in self.inodes.values()])
+        self.mms.append(mm)
+        for task in tasks:
+            mm.tasks.append(task)
+            mm.tlbs.append(Tlb(self.world, task))
+            self.mm_of[task.index] = mm
+        return mm
+
+    def map_file(self, mm: Mm, inode: Inode) -> None:
+        """Map a file as mmap does, before the world is sealed."""
+        vma = Vma(mm, inode.i_mapping, inode.number * VMA_PAGES, len(inode.extents))
+        mm.vmas.value += (vma,)
+        inode.i_mapping.i_mmap.value += (vma,)
+
+    def prefault(self, inode: Inode) -> None:
+        """Allocate all blocks of a file and write-fault them into every mapping, before the world is sealed."""
+        for index, extent in enumerate(inode.extents):
+            pfn = self.allocator.table.index(None)
+            self.allocator.table[pfn] = (inode.number, index)
+            extent.value = pfn
+            i_pages = inode.i_mapping.i_pages
+            i_pages.entries[index] = Entry(pfn)
+            i_pages.marks[Mark.DIRTY].append(index)
+            self.pages[pfn].mapping.value = inode.i_mapping
+            self.pages[pfn].index.value = index
+            for vma in inode.i_mapping.i_mmap.value:
+                vma.mm.slots[vma.start + index].value = Pte(pfn, write=True, dirty=True)
+
+    @property
+    def current_mm(self) -> Mm:
+        """current->mm"""
+        return self.mm_of[self.world.current.index]
+
+    def tlb_of(self, task: Task) -> Tlb:
+        """The translations of the processor that runs a task."""
+        mm = self.mm_of[task.index]
+        return mm.tlbs[mm.tasks.index(task)]
+
+    def warn(self, message: str, page: Page | None) -> None:
+        """WARN_ON_ONCE: the kernel prints and goes on."""
+        if self.on_warn is not None:
+            self.on_warn(message, page)
+
+    def bug(self, message: str) -> None:
+        """BUG_ON: the task dies on the spot, with whatever it holds."""
+        raise Violation("kernel-warning", f"kernel BUG: {message}")
+
+

@@ -1,0 +1,112 @@
+"""Page faults, and the removal of mappings (mm/memory.c, v6.0)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.mm import Mm, Pte, Vma
+from daxfuzz.kernel.subsystem import Subsystem
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.inode import AddressSpace
+    from daxfuzz.kernel.tlb import MmuGather
+
+
+class VmFault(StrEnum):
+    """vm_fault_t, as far as callers act on it."""
+
+    NOPAGE = "VM_FAULT_NOPAGE"
+    SIGBUS = "VM_FAULT_SIGBUS"
+
+
+class Fault:
+    """struct vm_fault: one fault on one address. index: the file page."""
+
+    __slots__ = ("address", "index", "vma", "write")
+
+    def __init__(self, vma: Vma, address: int, write: bool) -> None:
+        self.vma = vma
+        self.address = address
+        self.index = address - vma.start
+        self.write = write
+
+
+class Memory(Subsystem):
+    """Fault handling down to the page-table entry, and zapping up from the file."""
+
+    async def find_vma(self, mm: Mm, address: int) -> Vma | None:
+        """The VMA that covers an address; mmap_lock is held."""
+        for vma in await mm.vmas.read():
+            if vma.start <= address < vma.start + vma.pages:
+                return vma
+        return None
+
+    async def do_user_addr_fault(self, mm: Mm, address: int, write: bool) -> str:
+        """A processor's page fault: "" if the access may be tried again, else the name of the signal it gets."""
+        await mm.mmap_lock.down_read()
+        vma = await self.find_vma(mm, address)
+        fault = None if vma is None else await self.handle_mm_fault(vma, address, write)
+        await mm.mmap_lock.up_read()
+        if fault is None:
+            return "SIGSEGV"
+        return "SIGBUS" if fault is VmFault.SIGBUS else ""
+
+    async def handle_mm_fault(self, vma: Vma, address: int, write: bool) -> VmFault:
+        """handle_pte_fault: enter the file system if there is no entry, or if a write needs a writable one."""
+        mm = vma.mm
+        slot = mm.slots[address]
+        orig = await slot.read()
+        if orig is None:
+            return await self.k.fs.dax_fault(Fault(vma, address, write))
+        ptl = mm.ptl(address)
+        await ptl.acquire()
+        same = await slot.read() == orig
+        await ptl.release()
+        if same and write and not orig.write:
+            # do_wp_page: a device entry of a shared mapping goes through wp_pfn_shared to pfn_mkwrite.
+            return await self.k.fs.dax_fault(Fault(vma, address, write))
+        return VmFault.NOPAGE
+
+    async def vmf_insert_mixed(self, vmf: Fault, new: Pte) -> VmFault:
+        """insert_pfn: set the entry if there is none; make the one that is there writable, if it is for this page."""
+        mm = vmf.vma.mm
+        slot = mm.slots[vmf.address]
+        ptl = mm.ptl(vmf.address)
+        await ptl.acquire()
+        old = await slot.read()
+        if old is None:
+            await slot.write(new)
+        elif new.write:
+            if old.pfn == new.pfn and not old.zero:
+                await slot.write(new)
+            elif not old.zero:
+                self.k.warn("insert_pfn: another page is mapped here", None)
+        await ptl.release()
+        return VmFault.NOPAGE
+
+    async def zap_pte_range(self, tlb: MmuGather, addresses: range) -> None:
+        """Clear page-table entries under their lock; the flush comes when the gather finishes."""
+        if not addresses:
+            return
+        mm = tlb.mm
+        ptl = mm.ptl(addresses[0])
+        await ptl.acquire()
+        for address in addresses:
+            if await mm.slots[address].exchange(None) is not None:
+                tlb.addresses.append(address)
+        await ptl.release()
+
+    async def unmap_mapping_range_vma(self, vma: Vma, first: int, last: int) -> None:
+        """zap_page_range_single"""
+        tlb = await self.k.tlb.tlb_gather_mmu(vma.mm)
+        await self.zap_pte_range(tlb, vma.addresses(first, last))
+        await self.k.tlb.tlb_finish_mmu(tlb)
+
+    async def unmap_mapping_pages(self, mapping: AddressSpace, start: int, nr: int) -> None:
+        """Remove all mappings of `nr` file pages from `start`, in every VMA that i_mmap knows."""
+        await mapping.i_mmap_rwsem.down_read()
+        for vma in await mapping.i_mmap.read():
+            if start < vma.pages:
+                await self.unmap_mapping_range_vma(vma, start, start + nr - 1)
+        await mapping.i_mmap_rwsem.up_read()

@@ -1,0 +1,111 @@
+"""Device page maps: the lifetime of device pages (mm/memremap.c, include/linux/mm.h, v6.0)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.subsystem import Subsystem
+from daxfuzz.sim import Cell, Completion, PercpuRef, wake_up_var
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.page import Page
+    from daxfuzz.sim import World
+
+
+class MemoryType(StrEnum):
+    """enum memory_type, as far as DAX has them."""
+
+    FS_DAX = "MEMORY_DEVICE_FS_DAX"
+    GENERIC = "MEMORY_DEVICE_GENERIC"
+
+
+class DevPagemap:
+    """struct dev_pagemap.
+
+    ref: live with one reference per page from birth; dying once it is killed, drained at 0.
+    done: completed when `ref` drains.
+    """
+
+    __slots__ = ("done", "name", "ref", "type")
+
+    def __init__(self, world: World, name: str, kind: MemoryType, pages: int) -> None:
+        self.name = name
+        self.type = kind
+        self.done = Completion(world, f"{name}.done")
+        self.ref = PercpuRef(world, f"{name}.ref", self.done.complete, count=pages + 1)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Memremap(Subsystem):
+    """The functions that count references of device pages and of their page map."""
+
+    async def get_dev_pagemap(self, pfn: int, pgmap: DevPagemap | None) -> DevPagemap | None:
+        """Find the page map of a page and take a reference, unless `pgmap` is it already; None once it is dying."""
+        found = await self.pgmap_lookup(pfn)
+        if pgmap is not None:
+            if found is pgmap:
+                return pgmap
+            await self.put_dev_pagemap(pgmap)
+        if found is None or not await found.ref.tryget_live():
+            return None
+        return found
+
+    async def pgmap_lookup(self, pfn: int) -> DevPagemap | None:
+        return await self.k.pgmap_array.read()
+
+    async def put_dev_pagemap(self, pgmap: DevPagemap | None) -> None:
+        """Drop a reference that get_dev_pagemap took."""
+        if pgmap is not None:
+            await pgmap.ref.put()
+
+    async def put_devmap_managed_page_refs(self, page: Page, refs: int) -> bool:
+        """Drop references of a file-system DAX page and wake whoever waits for it to become idle.
+
+        False, and nothing done, for any other page. The type is read before the reference is gone; afterwards only
+        the address of the count is used.
+        """
+        pgmap = await page.pgmap.read()
+        if pgmap.type is not MemoryType.FS_DAX:
+            return False
+        if await page.refcount.add_return(-refs) == 1:
+            await wake_up_var(self.k.var_waitqueues, page.refcount_address)
+        return True
+
+    async def folio_put_refs(self, folio: Page, refs: int) -> int:
+        """Drop references; the last one frees the page. The count that is left."""
+        count = await folio.refcount.add_return(-refs)
+        if count == 0:
+            await self.free_zone_device_page(folio)
+        return count
+
+    async def free_zone_device_page(self, page: Page) -> None:
+        """A file-system DAX page has no page_free operation, so a count of 0 is a bug that the kernel warns of."""
+        self.k.warn("free_zone_device_page: no page_free operation", page)
+
+    async def put_page(self, page: Page) -> None:
+        """Drop one FOLL_GET reference."""
+        folio = await page.head.read()
+        if await self.put_devmap_managed_page_refs(folio, 1):
+            return
+        await self.folio_put_refs(folio, 1)
+
+    async def memunmap_pages(self, pgmap: DevPagemap) -> None:
+        """Tear the page map down: kill, drop the references of all pages at once, wait until it drains.
+
+        It does not look at the reference counts of pages.
+        """
+        await pgmap.ref.kill()
+        await pgmap.ref.put(len(self.k.pages))
+        await pgmap.done.wait()
+        await self.k.pgmap_array.write(None)
+        await self.k.rcu.synchronize()
+        for page in self.k.pages:
+            for obj in (page.refcount, page.pincount, page.mapping, page.index, page.pgmap, page.head):
+                self.k.world.free(obj)
+
+
+PgmapArray = Cell[DevPagemap | None]
+"""pgmap_array: what get_dev_pagemap finds for the one device there is."""

@@ -1,0 +1,72 @@
+"""mmap and munmap (mm/mmap.c, v6.0)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.mm import VMA_PAGES, Mm, Vma
+from daxfuzz.kernel.subsystem import Subsystem
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.inode import Inode
+
+EEXIST = 17
+EINTR = 4
+EINVAL = 22
+
+
+class Mmap(Subsystem):
+    """Mappings come and go, whole files at a time, at an address that is the file's own in each mm."""
+
+    async def do_mmap(self, mm: Mm, inode: Inode) -> int:
+        """mmap(MAP_SHARED | MAP_FIXED_NOREPLACE): 0, -EEXIST, or -EINTR when killed while it waits for mmap_lock."""
+        if not await mm.mmap_lock.down_write(killable=True):
+            return -EINTR
+        vmas = await mm.vmas.read()
+        mapping = inode.i_mapping
+        error = -EEXIST
+        if all(vma.mapping is not mapping for vma in vmas):
+            error = 0
+            vma = Vma(mm, mapping, inode.number * VMA_PAGES, len(inode.extents))
+            # vma_link: in the mm and in the file's tree, both under i_mmap_rwsem.
+            await mapping.i_mmap_rwsem.down_write()
+            await mm.vmas.write((*vmas, vma))
+            i_mmap = await mapping.i_mmap.read()
+            await mapping.i_mmap.write((*i_mmap, vma))
+            await mapping.i_mmap_rwsem.up_write()
+        await mm.mmap_lock.up_write()
+        return error
+
+    async def do_munmap(self, mm: Mm, inode: Inode) -> int:
+        """munmap: 0 also if nothing was mapped; -EINTR when killed while it waits for mmap_lock.
+
+        The VMA leaves the mm first; mmap_lock is then held only shared while the entries go.
+        """
+        if not await mm.mmap_lock.down_write(killable=True):
+            return -EINTR
+        vmas = await mm.vmas.read()
+        gone = [vma for vma in vmas if vma.mapping is inode.i_mapping]
+        if not gone:
+            await mm.mmap_lock.up_write()
+            return 0
+        await mm.vmas.write(tuple(vma for vma in vmas if vma not in gone))
+        await mm.mmap_lock.downgrade_write()
+        await self.unmap_region(gone[0])
+        await mm.mmap_lock.up_read()
+        return 0
+
+    async def unmap_region(self, vma: Vma) -> None:
+        """Zap, unlink from the file's tree, and only then flush (x86: gathers of neighbouring VMAs are merged)."""
+        tlb = await self.k.tlb.tlb_gather_mmu(vma.mm)
+        await self.k.memory.zap_pte_range(tlb, vma.addresses(0, vma.pages - 1))
+        await self.k.tlb.tlb_end_vma(tlb)
+        await self.unlink_file_vma(vma)
+        await self.k.tlb.tlb_finish_mmu(tlb)
+
+    async def unlink_file_vma(self, vma: Vma) -> None:
+        """Take a VMA out of the file's tree (free_pgtables)."""
+        mapping = vma.mapping
+        await mapping.i_mmap_rwsem.down_write()
+        i_mmap = await mapping.i_mmap.read()
+        await mapping.i_mmap.write(tuple(other for other in i_mmap if other is not vma))
+        await mapping.i_mmap_rwsem.up_write()

@@ -1,0 +1,66 @@
+"""Removal of the page cache of a range (mm/truncate.c, v6.0), for files that hold DAX entries only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.subsystem import Subsystem
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.inode import AddressSpace
+
+FOLIO_BATCH = 15
+"""PAGEVEC_SIZE: entries looked up at a time."""
+
+
+class Truncate(Subsystem):
+    """truncate_pagecache and what it calls."""
+
+    async def truncate_pagecache(self, mapping: AddressSpace, size: int) -> None:
+        """Unmap what lies beyond a new size, delete the entries, and unmap again for the pages mapped meanwhile."""
+        last = len(mapping.host.extents) - 1
+        await self.k.memory.unmap_mapping_pages(mapping, size, last + 1 - size)
+        await self.truncate_inode_pages_range(mapping, size, last)
+        await self.k.memory.unmap_mapping_pages(mapping, size, last + 1 - size)
+
+    async def truncate_pagecache_range(self, mapping: AddressSpace, first: int, last: int) -> None:
+        """The same for a hole, with one unmap."""
+        await self.k.memory.unmap_mapping_pages(mapping, first, last + 1 - first)
+        await self.truncate_inode_pages_range(mapping, first, last)
+
+    async def truncate_inode_pages_range(self, mapping: AddressSpace, first: int, last: int) -> None:
+        """Delete all entries of a range: one pass, then more until a pass from the start finds none."""
+        if await mapping.i_pages.empty():
+            return
+        index = first
+        while indices := await self.find_entries(mapping, index, last):
+            await self.truncate_folio_batch_exceptionals(mapping, indices)
+            index = indices[-1] + 1
+        index = first
+        while index <= last:
+            indices = await self.find_entries(mapping, index, last)
+            if not indices:
+                if index == first:
+                    break
+                index = first
+                continue
+            await self.truncate_folio_batch_exceptionals(mapping, indices)
+            index = indices[-1] + 1
+
+    async def find_entries(self, mapping: AddressSpace, first: int, last: int) -> list[int]:
+        """find_lock_entries and find_get_entries: indices of a batch of entries, by an RCU walk without xa_lock."""
+        indices: list[int] = []
+        await self.k.rcu.read_lock()
+        while first <= last and len(indices) < FOLIO_BATCH:
+            found = await mapping.i_pages.find(first, last)
+            if found is None:
+                break
+            indices.append(found[0])
+            first = found[0] + 1
+        await self.k.rcu.read_unlock()
+        return indices
+
+    async def truncate_folio_batch_exceptionals(self, mapping: AddressSpace, indices: list[int]) -> None:
+        """Delete the entries of a batch."""
+        for index in indices:
+            await self.k.dax.dax_delete_mapping_entry(mapping, index)

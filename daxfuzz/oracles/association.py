@@ -1,0 +1,57 @@
+"""Agreement of pages and entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from daxfuzz.oracles.oracle import Oracle, listen
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.inode import AddressSpace
+    from daxfuzz.sim import Lock, Task
+
+
+class Association(Oracle):
+    """Whenever xa_lock is dropped, each real entry's page names that file page, and no page names another one."""
+
+    kinds = ("association",)
+
+    def attach(self) -> None:
+        for inode in self.kernel.inodes.values():
+            listen(inode.i_mapping.i_pages, "watch", self.touch)
+            listen(inode.i_mapping.i_pages.lock, "on_release", self.checker(inode.i_mapping))
+        for page in self.kernel.pages:
+            listen(page.mapping, "watch", self.touch)
+            listen(page.index, "watch", self.touch)
+
+    def reset(self) -> None:
+        self.touched = False
+
+    def touch(self, *_: object) -> None:
+        self.touched = True
+
+    def checker(self, mapping: AddressSpace) -> Callable[[Lock, Task], None]:
+        def dropped(lock: Lock, task: Task) -> None:
+            if self.touched:
+                self.touched = False
+                self.check(mapping)
+
+        return dropped
+
+    def check(self, mapping: AddressSpace) -> None:
+        entries = mapping.i_pages.entries
+        for index, entry in entries.items():
+            if not entry.real:
+                continue
+            page = self.kernel.pages[entry.pfn]
+            if page.mapping.value is not mapping or page.index.value != index:
+                self.fail(
+                    "association",
+                    f"{mapping}[{index}] is page {page.pfn}, which names {page.mapping.value}[{page.index.value}]",
+                )
+        for page in self.kernel.pages:
+            if page.mapping.value is mapping:
+                found = entries.get(page.index.value)
+                if found is None or not found.real or found.pfn != page.pfn:
+                    self.fail("association", f"page {page.pfn} names {mapping}[{page.index.value}], which is {found}")

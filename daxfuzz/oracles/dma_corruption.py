@@ -1,0 +1,27 @@
+"""Devices that write where they should not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daxfuzz.oracles.oracle import Oracle
+
+if TYPE_CHECKING:
+    from daxfuzz.program.simulation import Reference
+    from daxfuzz.sim import Task
+
+
+class DmaCorruption(Oracle):
+    """A device writes only to the block that the file page of its reference has."""
+
+    kinds = ("dma-corruption",)
+
+    def attach(self) -> None:
+        self.sim.on_dma.append(self.written)
+
+    def written(self, task: Task, reference: Reference) -> None:
+        pfn = reference.page.pfn
+        owner = self.kernel.allocator.table[pfn]
+        if owner != (reference.inode, reference.file_page):
+            whose = "nobody's" if owner is None else f"page {owner[1]} of inode {owner[0]}"
+            self.fail("dma-corruption", f"{task.name}'s device writes to block {pfn}, which is {whose} by now")

@@ -1,0 +1,50 @@
+"""Blocks that are freed while something still leads to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.gup import Foll
+from daxfuzz.oracles.oracle import Oracle, listen
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.block import Owner
+    from daxfuzz.program.simulation import Reference
+    from daxfuzz.sim import Task
+
+
+class FreedBlock(Oracle):
+    """A free block has no reference, no page-table entry and no TLB copy that leads to it.
+
+    References count from the return of the call that took them until the call that drops them; one that turns out
+    to be for a block that its file no longer has was freed in between.
+    """
+
+    kinds = ("freed-while-pinned", "freed-while-referenced", "freed-while-mapped", "stale-tlb")
+
+    def attach(self) -> None:
+        listen(self.kernel.allocator, "on_free", self.freed)
+        self.sim.on_hold.append(self.held)
+
+    def freed(self, pfn: int, owner: Owner | None) -> None:
+        for index, registers in enumerate(self.sim.registers):
+            for reference in registers.values():
+                if reference.page.pfn == pfn:
+                    self.report(reference, self.world.tasks[index], pfn)
+        for mm in self.kernel.mms:
+            for slot in mm.slots.values():
+                if slot.value is not None and slot.value.pfn == pfn and not slot.value.zero:
+                    self.fail("freed-while-mapped", f"block {pfn} is freed while {slot.name} maps it")
+            for tlb in mm.tlbs:
+                if tlb.maps(pfn):
+                    self.fail("stale-tlb", f"block {pfn} is freed while {tlb.name} translates to it")
+
+    def held(self, task: Task, reference: Reference) -> None:
+        pfn = reference.page.pfn
+        if self.kernel.allocator.table[pfn] != (reference.inode, reference.file_page):
+            self.report(reference, task, pfn)
+
+    def report(self, reference: Reference, task: Task, pfn: int) -> None:
+        if reference.flags & Foll.PIN:
+            self.fail("freed-while-pinned", f"block {pfn} is freed while {task.name} has it pinned (FOLL_PIN)")
+        self.fail("freed-while-referenced", f"block {pfn} is freed while {task.name} has a reference (FOLL_GET)")

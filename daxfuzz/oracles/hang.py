@@ -1,0 +1,114 @@
+"""Why nobody can go on: the wait-for graph at the end of an execution, which the liveness oracles share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from daxfuzz.kernel.page import PAGE_STRUCT_SIZE
+from daxfuzz.sim import Task, WaitEntry, WaitQueueHead
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.page import Page
+    from daxfuzz.program.simulation import Reference, Simulation
+
+
+@dataclass(slots=True)
+class Wait:
+    """What one stuck task waits for.
+
+    channel: the lock class or the wait, for signatures and readers.
+    waits_for: indices of the tasks that could end the wait.
+    satisfied: asleep although what it waits for has happened.
+    page: the page it waits to become idle, if that is it.
+    holders: user-held references that keep the page busy, with their tasks.
+    """
+
+    task: Task
+    channel: str
+    waits_for: tuple[int, ...] = ()
+    satisfied: bool = False
+    page: Page | None = None
+    holders: tuple[tuple[Task, Reference], ...] = ()
+
+
+def waits(sim: Simulation) -> list[Wait]:
+    """One Wait per task that is blocked when nobody can go on, in index order."""
+    return [wait_of(sim, task) for task in sim.world.tasks if task.point is not None]
+
+
+def wait_of(sim: Simulation, task: Task) -> Wait:
+    """What a blocked task waits for."""
+    on = task.blocked_on
+    if isinstance(on, WaitQueueHead):
+        entry = next((entry for entry in on.entries if entry.task is task), None)
+        if entry is not None and entry.condition is not None:
+            return page_wait(sim, task, entry)
+        if entry is not None and isinstance(entry.key, tuple):
+            return entry_wait(sim, task, *entry.key)
+        return Wait(task, on.name.split("[")[0])
+    if on is None:
+        return Wait(task, "nothing")
+    return Wait(task, getattr(on, "lock_class", on.name), on.owners())
+
+
+def entry_wait(sim: Simulation, task: Task, mapping: int, index: int) -> Wait:
+    """A task asleep on an entry lock."""
+    for inode in sim.kernel.inodes.values():
+        if inode.i_mapping.address == mapping:
+            entry = inode.i_mapping.i_pages.entries.get(index)
+            if entry is None or not entry.locked:
+                return Wait(task, "dax_entry", satisfied=True)
+    others = tuple(other.index for other in sim.world.tasks if other is not task and other.point is not None)
+    return Wait(task, "dax_entry", others)
+
+
+def page_wait(sim: Simulation, task: Task, entry: WaitEntry) -> Wait:
+    """A task asleep until a page is idle."""
+    assert isinstance(entry.key, int)
+    page = sim.kernel.pages[entry.key // PAGE_STRUCT_SIZE]
+    if peek(entry.condition, sim):
+        return Wait(task, "page_idle", satisfied=True, page=page)
+    holders = tuple(
+        (sim.world.tasks[index], reference)
+        for index, registers in enumerate(sim.registers)
+        for reference in registers.values()
+        if reference.page is page
+    )
+    return Wait(task, "page_idle", page=page, holders=holders)
+
+
+def peek(condition: Callable[[], Awaitable[bool]] | None, sim: Simulation) -> bool:
+    """Evaluate a condition of a sleeper now, outside any task's turn."""
+    assert condition is not None
+    log = sim.world.log
+    length = len(log)
+    coroutine: Any = condition().__await__()
+    try:
+        while True:
+            next(coroutine)
+    except StopIteration as end:
+        return bool(end.value)
+    finally:
+        del log[length:]
+
+
+def cycle(found: list[Wait]) -> list[Wait]:
+    """The waits of a cycle in the wait-for graph, empty if there is none."""
+    by_task = {wait.task.index: wait for wait in found}
+    for start in found:
+        path = [start.task.index]
+        stack = [(start.task.index, iter(start.waits_for))]
+        while stack:
+            _, successors = stack[-1]
+            following = next(successors, None)
+            if following is None:
+                stack.pop()
+                path.pop()
+            elif following == start.task.index:
+                return [by_task[index] for index in path]
+            elif following in by_task and following not in path:
+                path.append(following)
+                stack.append((following, iter(by_task[following].waits_for)))
+    return []

@@ -1,0 +1,28 @@
+"""Sleepers that nobody will wake."""
+
+from __future__ import annotations
+
+from daxfuzz.oracles.hang import waits
+from daxfuzz.oracles.oracle import Oracle
+
+
+class LostWakeup(Oracle):
+    """When nobody can go on, no task sleeps although what it waits for has happened."""
+
+    kinds = ("lost-wakeup",)
+
+    def attach(self) -> None:
+        self.world.on_end.append(self.at_rest)
+
+    def at_rest(self) -> None:
+        if self.world.enabled:
+            return
+        for wait in waits(self.sim):
+            if wait.satisfied:
+                name = wait.task.name
+                self.fail(
+                    "lost-wakeup",
+                    f"{name} sleeps on {wait.channel}, what it waits for has happened, and nobody is left to wake it",
+                    tasks=(name,),
+                    channel=wait.channel,
+                )

@@ -1,0 +1,86 @@
+"""Conservation of page references."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.gup import Foll
+from daxfuzz.oracles.oracle import Oracle, listen
+from daxfuzz.sim import Violation
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.page import Page
+    from daxfuzz.program.case import Call
+    from daxfuzz.program.operations import Result
+    from daxfuzz.program.simulation import Reference
+    from daxfuzz.sim import Task
+
+IDLE = 1
+"""Reference count of an idle page."""
+
+
+class Refcount(Oracle):
+    """A page's count is idle + references held + what calls under way have added.
+
+    Each step: never below idle. At the end of each call: it dropped no more than it released. At rest: nothing is
+    left that no register accounts for.
+    """
+
+    kinds = ("refcount-underflow", "refcount-mismatch", "leak")
+
+    def attach(self) -> None:
+        for page in self.kernel.pages:
+            listen(page.refcount, "watch", self.watcher(page.pfn))
+        self.sim.on_hold.append(self.held)
+        self.sim.on_drop.append(self.dropped)
+        self.sim.on_end.append(self.ended)
+        self.world.on_end.append(self.at_rest)
+
+    def reset(self) -> None:
+        self.in_flight: dict[tuple[int, int], int] = {}
+
+    def watcher(self, pfn: int) -> Callable[[int, int], None]:
+        def changed(old: int, new: int) -> None:
+            if new < IDLE:
+                self.fail("refcount-underflow", f"the reference count of page {pfn} falls from {old} to {new}")
+            key = (self.world.current.index, pfn)
+            self.in_flight[key] = self.in_flight.get(key, 0) + new - old
+
+        return changed
+
+    def weight(self, reference: Reference) -> int:
+        """How much a reference adds to the count."""
+        return self.kernel.machine.bias if reference.flags & Foll.PIN else 1
+
+    def held(self, task: Task, reference: Reference) -> None:
+        self.account(task, reference.page, -self.weight(reference))
+
+    def dropped(self, task: Task, reference: Reference) -> None:
+        self.account(task, reference.page, self.weight(reference))
+
+    def account(self, task: Task, page: Page, amount: int) -> None:
+        key = (task.index, page.pfn)
+        self.in_flight[key] = self.in_flight.get(key, 0) + amount
+
+    def ended(self, task: Task, call: Call, result: Result) -> None:
+        for (index, pfn), amount in self.in_flight.items():
+            if index == task.index and amount < 0:
+                self.fail("refcount-mismatch", f"{call} has dropped {-amount} references too many of page {pfn}")
+
+    def at_rest(self) -> None:
+        # Of a call that will never end, nobody can say what it still has to drop.
+        if any(task.point is not None for task in self.world.tasks):
+            return
+        held = [0] * len(self.kernel.pages)
+        for registers in self.sim.registers:
+            for reference in registers.values():
+                held[reference.page.pfn] += self.weight(reference)
+        for page in self.kernel.pages:
+            left = page.refcount.value - IDLE - held[page.pfn]
+            if left:
+                raise Violation("leak", f"{left} references of page {page.pfn} are left that nobody holds")
+        pgmap = self.kernel.pgmap
+        left = pgmap.ref.count - len(self.kernel.pages) - 1
+        if left and not pgmap.ref.dying:
+            raise Violation("leak", f"{left} references of the page map are left that nobody holds")

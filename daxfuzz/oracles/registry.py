@@ -1,0 +1,51 @@
+"""All oracles, and their attachment to a simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from daxfuzz.oracles.association import Association
+from daxfuzz.oracles.deadlock import Deadlock
+from daxfuzz.oracles.dma_corruption import DmaCorruption
+from daxfuzz.oracles.entry_lock import EntryLock
+from daxfuzz.oracles.freed_block import FreedBlock
+from daxfuzz.oracles.kernel_warning import KernelWarning, SpuriousWarning
+from daxfuzz.oracles.livelock import Livelock
+from daxfuzz.oracles.lock_held import LockHeld
+from daxfuzz.oracles.lock_order import LockOrder
+from daxfuzz.oracles.lost_wakeup import LostWakeup
+from daxfuzz.oracles.oracle import Oracle
+from daxfuzz.oracles.page_waiters import HeldLongtermPin, WaitsForStranger
+from daxfuzz.oracles.refcount import Refcount
+from daxfuzz.oracles.stale_data import StaleData
+from daxfuzz.oracles.stale_pte import StalePte
+
+if TYPE_CHECKING:
+    from daxfuzz.program.simulation import Simulation
+
+ORACLES: tuple[type[Oracle], ...] = (
+    FreedBlock,
+    DmaCorruption,
+    Refcount,
+    LostWakeup,
+    HeldLongtermPin,
+    WaitsForStranger,
+    Deadlock,
+    LockOrder,
+    LockHeld,
+    EntryLock,
+    Association,
+    StalePte,
+    StaleData,
+    KernelWarning,
+    SpuriousWarning,
+    Livelock,
+)
+"""In the order in which those that look at the end of an execution are asked. use-after-free comes from sim itself."""
+
+
+def attach(sim: Simulation, oracles: Iterable[type[Oracle]] | None = None) -> list[Oracle]:
+    """Attach oracles, by default all that are on by default."""
+    chosen = [oracle for oracle in ORACLES if oracle.default] if oracles is None else oracles
+    return [oracle(sim) for oracle in chosen]

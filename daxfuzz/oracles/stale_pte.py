@@ -1,0 +1,67 @@
+"""Page-table entries that disagree with the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.mm import VMA_PAGES, Mm, Pte
+from daxfuzz.oracles.oracle import Oracle, listen
+from daxfuzz.sim import Violation
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.entry import Entry
+    from daxfuzz.kernel.inode import Inode
+
+
+class StalePte(Oracle):
+    """A page-table entry maps the page of the entry in i_pages, and, at rest, the block of the extent map."""
+
+    kinds = ("stale-pte",)
+
+    def attach(self) -> None:
+        self.inodes = list(self.kernel.inodes.values())
+        for mm in self.kernel.mms:
+            for address, slot in mm.slots.items():
+                listen(slot, "watch", self.slot_watcher(self.inodes[address // VMA_PAGES], address))
+        for inode in self.inodes:
+            listen(inode.i_mapping.i_pages, "watch", self.entry_watcher(inode))
+        self.world.on_end.append(self.at_rest)
+
+    def slot_watcher(self, inode: Inode, address: int) -> Callable[[Pte | None, Pte | None], None]:
+        index = address % VMA_PAGES
+
+        def stored(old: Pte | None, new: Pte | None) -> None:
+            if new is None or new.zero:
+                return
+            entry = inode.i_mapping.i_pages.entries.get(index)
+            if entry is None or not entry.real or entry.pfn != new.pfn:
+                self.fail("stale-pte", f"page {new.pfn} is mapped at {inode.name}[{index}], whose entry is {entry}")
+
+        return stored
+
+    def entry_watcher(self, inode: Inode) -> Callable[[int, Entry | None, Entry | None], None]:
+        def stored(index: int, old: Entry | None, new: Entry | None) -> None:
+            if new is not None or old is None or not old.real:
+                return
+            for mm in self.kernel.mms:
+                pte = mm.slots[inode.number * VMA_PAGES + index].value
+                if pte is not None and not pte.zero:
+                    self.fail("stale-pte", f"{inode.name}[{index}] is deleted while {mm.name} maps page {pte.pfn}")
+
+        return stored
+
+    def at_rest(self) -> None:
+        if any(task.point is not None for task in self.world.tasks):
+            return
+        for mm in self.kernel.mms:
+            for address, slot in mm.slots.items():
+                self.compare(mm, self.inodes[address // VMA_PAGES], address % VMA_PAGES, slot.value)
+
+    def compare(self, mm: Mm, inode: Inode, index: int, pte: Pte | None) -> None:
+        """One entry against the extent map, with nothing under way."""
+        if pte is None:
+            return
+        block = inode.extents[index].value
+        if (None if pte.zero else pte.pfn) != block:
+            raise Violation("stale-pte", f"{mm.name} maps {pte!r} at {inode.name}[{index}], whose block is {block}")

@@ -1,0 +1,408 @@
+"""The byte form of a program and a sparse schedule, for fuzzers that mutate bytes.
+
+Any bytes decode to a valid program: a number is read as a position in the list of what is valid where it stands,
+modulo the length of that list. Bytes that are missing at the end read as 0, and 0 is always the simplest choice: no
+further call, the first file, the default machine, no switch. So small inputs are simple programs, and cutting an input
+short makes its program simpler.
+
+In order: machine, files, tasks and who shares an mm, prefault, the calls of each task, the switches.
+
+Names are not stored. Decoded programs have tasks t0, t1, ..., files file0, ..., mms mm0, ... in order of their first
+task, and in each task registers r0, ..., a new one for each assignment; :func:`canonical` renames any program so. For
+every valid program within the bounds of the .dax form, decode(encode(p, s)) == (canonical(p), s).
+
+Operations are numbered in the order of SIGNATURES: a new one goes to its end, or stored inputs change their meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from daxfuzz.kernel.machine import Machine, TlbMode
+from daxfuzz.program.calls import check_calls, dropped_registers
+from daxfuzz.program.case import Argument, Call, Program, Setup
+from daxfuzz.program.dax_file import (
+    MAX_BIAS,
+    MAX_CALLS,
+    MAX_FILE_SIZE,
+    MAX_FILES,
+    MAX_WAIT_BUCKETS,
+    MAX_XA_CHECK_SCHED,
+    default_mms,
+)
+from daxfuzz.program.signature import SIGNATURES, Holds, Kind, Parameter
+from daxfuzz.sim import SparseSchedule
+
+MAX_TURN = 2**20
+"""Switches are at turns below this."""
+
+_TASK_COUNTS = (1, 2, 3, 4, 2, 3, 2, 3, 5, 6, 7, 8)
+"""Most bugs need two or three tasks, so more bytes mean these; each number counts at its first place when encoding."""
+_OPERATIONS = tuple(SIGNATURES)
+_REGISTER_PARAMETERS = {
+    name: [parameter for parameter in signature.parameters if parameter.kind is Kind.REGISTER]
+    for name, signature in SIGNATURES.items()
+}
+_NO_CALL = 0
+"""Where the next operation could stand: no further call in this task. Operation i is written as i + 1."""
+_OMITTED = ""
+"""Stands for an optional argument that is left out."""
+
+
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._next = 0
+
+    def number(self, choices: int) -> int:
+        """A number below `choices`; takes no bytes if only 0 is."""
+        if choices <= 256:
+            return self._byte() % choices if choices > 1 else 0
+        value = 0
+        for shift in range(0, (choices - 1).bit_length(), 7):
+            byte = self._byte()
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+        return value % choices
+
+    def _byte(self) -> int:
+        if self._next == len(self._data):
+            return 0
+        self._next += 1
+        return self._data[self._next - 1]
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def number(self, value: int, choices: int) -> None:
+        """Write what _Reader.number(choices) reads as `value`. Raises ValueError if that is out of bounds."""
+        if not 0 <= value < choices:
+            raise ValueError(f"the byte form has no number {value} where {choices} are possible")
+        if choices <= 256:
+            if choices > 1:
+                self._data.append(value)
+            return
+        while value >= 0x80:
+            self._data.append(value & 0x7F | 0x80)
+            value >>= 7
+        self._data.append(value)
+
+    def bytes(self) -> bytes:
+        """What was written, less the zeros at the end, which reading supplies."""
+        return bytes(self._data).rstrip(b"\0")
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """Integers of one setting; the default comes first, so that 0 means it."""
+
+    low: int
+    high: int
+    default: int
+
+    @property
+    def choices(self) -> int:
+        return self.high - self.low + 1
+
+    def value(self, number: int) -> int:
+        if number == 0:
+            return self.default
+        value = self.low + number - 1
+        return value if value < self.default else value + 1
+
+    def number(self, value: int) -> int:
+        if not self.low <= value <= self.high:
+            raise ValueError(f"{value} is not from {self.low} to {self.high}")
+        if value == self.default:
+            return 0
+        return value - self.low + (value < self.default)
+
+
+_BIAS = _Range(2, MAX_BIAS, Machine().bias)
+_WAIT_BUCKETS = _Range(1, MAX_WAIT_BUCKETS, Machine().wait_buckets)
+_XA_CHECK_SCHED = _Range(1, MAX_XA_CHECK_SCHED, Machine().xa_check_sched)
+_TLB_MODES = tuple(TlbMode)
+assert Machine().tlb is _TLB_MODES[0]
+
+
+def decode(data: bytes) -> tuple[Program, SparseSchedule]:
+    """The program and the schedule that `data` means; there is one for all bytes."""
+    reader = _Reader(data)
+    machine = _read_machine(reader)
+    files = _read_files(reader)
+    tasks = tuple(f"t{index}" for index in range(_TASK_COUNTS[reader.number(len(_TASK_COUNTS))]))
+    setup = Setup(files, _read_mms(reader, tasks), reader.number(2) == 0)
+    calls = {task: _read_calls(reader, _Scope(files, tasks)) for task in tasks}
+    return Program(calls, setup, machine), _read_switches(reader, len(tasks))
+
+
+def encode(program: Program, schedule: SparseSchedule) -> bytes:
+    """The shortest bytes that decode to canonical(program) and `schedule`.
+
+    Raises ValueError if the program is not valid or something is out of the bounds of the .dax form, or a switch is
+    not after the one before it, is at turn 2**20 or later, or names no task.
+    """
+    check_calls(program)
+    plain = canonical(program)
+    tasks = tuple(plain.tasks)
+    writer = _Writer()
+    _write_machine(writer, plain.machine)
+    _write_files(writer, plain.setup.files)
+    writer.number(_position(len(tasks), _TASK_COUNTS, "number of tasks"), len(_TASK_COUNTS))
+    _write_mms(writer, plain.setup.mms, tasks)
+    writer.number(int(not plain.setup.prefault), 2)
+    for calls in plain.tasks.values():
+        _write_calls(writer, calls, _Scope(plain.setup.files, tasks))
+    _write_switches(writer, schedule, len(tasks))
+    return writer.bytes()
+
+
+def _position(value: object, choices: Sequence[object], what: str) -> int:
+    if value not in choices:
+        raise ValueError(f"the byte form has no {what} {value}")
+    return choices.index(value)
+
+
+# Set-up
+
+
+def _read_machine(reader: _Reader) -> Machine:
+    return Machine(
+        bias=_BIAS.value(reader.number(_BIAS.choices)),
+        tlb=_TLB_MODES[reader.number(len(_TLB_MODES))],
+        wait_buckets=_WAIT_BUCKETS.value(reader.number(_WAIT_BUCKETS.choices)),
+        xa_check_sched=_XA_CHECK_SCHED.value(reader.number(_XA_CHECK_SCHED.choices)),
+        merge_vmas=reader.number(2) == 0,
+    )
+
+
+def _write_machine(writer: _Writer, machine: Machine) -> None:
+    writer.number(_BIAS.number(machine.bias), _BIAS.choices)
+    writer.number(_TLB_MODES.index(machine.tlb), len(_TLB_MODES))
+    writer.number(_WAIT_BUCKETS.number(machine.wait_buckets), _WAIT_BUCKETS.choices)
+    writer.number(_XA_CHECK_SCHED.number(machine.xa_check_sched), _XA_CHECK_SCHED.choices)
+    writer.number(int(not machine.merge_vmas), 2)
+
+
+def _read_files(reader: _Reader) -> dict[str, int]:
+    number = 1 + reader.number(MAX_FILES)
+    return {f"file{index}": 1 + reader.number(MAX_FILE_SIZE) for index in range(number)}
+
+
+def _write_files(writer: _Writer, files: Mapping[str, int]) -> None:
+    writer.number(len(files) - 1, MAX_FILES)
+    for size in files.values():
+        writer.number(size - 1, MAX_FILE_SIZE)
+
+
+def _read_mms(reader: _Reader, tasks: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Per task: 0 for an mm of its own, or one more than the index of an earlier mm."""
+    mms: list[tuple[str, ...]] = []
+    for task in tasks:
+        number = reader.number(1 + len(mms))
+        if number == 0:
+            mms.append((task,))
+        else:
+            mms[number - 1] += (task,)
+    return {f"mm{index}": members for index, members in enumerate(mms)}
+
+
+def _write_mms(writer: _Writer, mms: Mapping[str, tuple[str, ...]], tasks: Sequence[str]) -> None:
+    known = 0
+    for task in tasks:
+        index = next(index for index, members in enumerate(mms.values()) if task in members)
+        writer.number(0 if index == known else index + 1, 1 + known)
+        known = max(known, index + 1)
+
+
+# Calls
+
+
+@dataclass(slots=True)
+class _Scope:
+    """What is valid at the place of a call that is being read or written.
+
+    held: registers of the task that hold a reference, in order of assignment.
+    assigned: number of registers assigned so far.
+    """
+
+    files: Mapping[str, int]
+    tasks: Sequence[str]
+    held: dict[str, Holds] = field(default_factory=dict)
+    assigned: int = 0
+
+    def registers(self, parameter: Parameter) -> Sequence[str]:
+        """Registers that hold what the parameter demands."""
+        return [name for name, holds in self.held.items() if parameter.holds in (Holds.NOTHING, holds)]
+
+    def allows(self, operation: str) -> bool:
+        """Whether there is a valid call of this operation."""
+        return all(self.registers(parameter) for parameter in _REGISTER_PARAMETERS[operation])
+
+    def choices(self, parameter: Parameter, earlier: Sequence[Argument]) -> Sequence[Argument]:
+        """The valid arguments, simplest first, after the `earlier` ones of the same call."""
+        choices = self._values(parameter, earlier)
+        return (_OMITTED, *choices) if parameter.optional else choices
+
+    def _values(self, parameter: Parameter, earlier: Sequence[Argument]) -> Sequence[Argument]:
+        match parameter.kind:
+            case Kind.FILE:
+                return tuple(self.files)
+            case Kind.PAGE:
+                return range(self._size(earlier))
+            case Kind.LENGTH:
+                return range(1, 1 + self._size(earlier) - _last_page(earlier))
+            case Kind.SIZE:
+                return range(1 + self._size(earlier))
+            case Kind.REGISTER:
+                return self.registers(parameter)
+            case Kind.TASK:
+                return self.tasks
+            case Kind.FLAG:
+                return parameter.choices
+
+    def _size(self, earlier: Sequence[Argument]) -> int:
+        """Of the file that the call names last; files and flags have no name in common in the byte form."""
+        return next(self.files[name] for name in reversed(earlier) if isinstance(name, str) and name in self.files)
+
+    def result(self, operation: str) -> str | None:
+        """The register to which a call is assigned."""
+        return None if SIGNATURES[operation].result is Holds.NOTHING else f"r{self.assigned}"
+
+    def take(self, call: Call) -> None:
+        """Go past `call`."""
+        for register in dropped_registers(call):
+            del self.held[register]
+        if call.result is not None:
+            self.held[call.result] = SIGNATURES[call.name].result
+            self.assigned += 1
+
+
+def _last_page(earlier: Sequence[Argument]) -> int:
+    return next(page for page in reversed(earlier) if isinstance(page, int))
+
+
+def _read_calls(reader: _Reader, scope: _Scope) -> tuple[Call, ...]:
+    calls: list[Call] = []
+    while len(calls) < MAX_CALLS:
+        number = reader.number(1 + len(_OPERATIONS))
+        if number == _NO_CALL:
+            break
+        call = _read_call(reader, _allowed_from(number - 1, scope), scope)
+        scope.take(call)
+        calls.append(call)
+    return tuple(calls)
+
+
+def _allowed_from(start: int, scope: _Scope) -> str:
+    """The operation at `start`, or the next one that has a valid call here: a number keeps its meaning where it can."""
+    while not scope.allows(_OPERATIONS[start]):
+        start = (start + 1) % len(_OPERATIONS)
+    return _OPERATIONS[start]
+
+
+def _read_call(reader: _Reader, operation: str, scope: _Scope) -> Call:
+    arguments: list[Argument] = []
+    for parameter in SIGNATURES[operation].parameters:
+        choices = scope.choices(parameter, arguments)
+        argument = choices[reader.number(len(choices))]
+        if argument == _OMITTED:
+            break
+        arguments.append(argument)
+    return Call(operation, tuple(arguments), scope.result(operation))
+
+
+def _write_calls(writer: _Writer, calls: Sequence[Call], scope: _Scope) -> None:
+    if len(calls) > MAX_CALLS:
+        raise ValueError(f"the byte form has at most {MAX_CALLS} calls a task, not {len(calls)}")
+    for call in calls:
+        writer.number(1 + _OPERATIONS.index(call.name), 1 + len(_OPERATIONS))
+        _write_arguments(writer, call, scope)
+        scope.take(call)
+    if len(calls) < MAX_CALLS:
+        writer.number(_NO_CALL, 1 + len(_OPERATIONS))
+
+
+def _write_arguments(writer: _Writer, call: Call, scope: _Scope) -> None:
+    parameters = SIGNATURES[call.name].parameters
+    for index, parameter in enumerate(parameters):
+        choices = scope.choices(parameter, call.arguments[:index])
+        if index == len(call.arguments):
+            writer.number(choices.index(_OMITTED), len(choices))
+            break
+        writer.number(choices.index(call.arguments[index]), len(choices))
+
+
+# Schedule
+
+
+def _read_switches(reader: _Reader, tasks: int) -> SparseSchedule:
+    """Per switch: one more than the task's index, and how many turns lie between; 0 ends them."""
+    switches: list[tuple[int, int]] = []
+    earliest = 0
+    while earliest < MAX_TURN and (number := reader.number(1 + tasks)):
+        turn = earliest + reader.number(MAX_TURN - earliest)
+        switches.append((turn, number - 1))
+        earliest = turn + 1
+    return SparseSchedule(tuple(switches))
+
+
+def _write_switches(writer: _Writer, schedule: SparseSchedule, tasks: int) -> None:
+    earliest = 0
+    for turn, task in schedule.switches:
+        writer.number(_position(task, range(tasks), "task") + 1, 1 + tasks)
+        writer.number(turn - earliest, MAX_TURN - earliest)
+        earliest = turn + 1
+
+
+# Names
+
+
+def canonical(program: Program) -> Program:
+    """A valid program with the names of the byte form; its meaning is the same."""
+    tasks = {task: f"t{index}" for index, task in enumerate(program.tasks)}
+    files = {file: f"file{index}" for index, file in enumerate(program.setup.files)}
+    setup = replace(
+        program.setup,
+        files={files[file]: size for file, size in program.setup.files.items()},
+        mms=_canonical_mms(program, tasks),
+    )
+    calls = {tasks[task]: _canonical_calls(calls, files, tasks) for task, calls in program.tasks.items()}
+    return Program(calls, setup, program.machine)
+
+
+def _canonical_mms(program: Program, tasks: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    mms = program.setup.mms or default_mms(program.tasks)
+    home = {task: mm for mm, members in mms.items() for task in members}
+    if home.keys() != tasks.keys():
+        raise ValueError("every task is in one mm, and nothing else is")
+    shared: dict[str, tuple[str, ...]] = {}
+    for task, name in tasks.items():
+        shared[home[task]] = (*shared.get(home[task], ()), name)
+    return {f"mm{index}": members for index, members in enumerate(shared.values())}
+
+
+def _canonical_calls(calls: Sequence[Call], files: Mapping[str, str], tasks: Mapping[str, str]) -> tuple[Call, ...]:
+    registers: dict[str, str] = {}
+    renamed = []
+    assigned = 0
+    for call in calls:
+        names = {Kind.FILE: files, Kind.TASK: tasks, Kind.REGISTER: dict(registers)}
+        result = None
+        if call.result is not None:
+            result = registers[call.result] = f"r{assigned}"
+            assigned += 1
+        renamed.append(Call(call.name, _canonical_arguments(call, names), result))
+    return tuple(renamed)
+
+
+def _canonical_arguments(call: Call, names: Mapping[Kind, Mapping[str, str]]) -> tuple[Argument, ...]:
+    parameters = SIGNATURES[call.name].parameters
+    return tuple(
+        names[parameter.kind][str(argument)] if parameter.kind in names else argument
+        for parameter, argument in zip(parameters, call.arguments, strict=False)
+    )

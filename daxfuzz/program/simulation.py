@@ -1,0 +1,159 @@
+"""A program on a kernel, ready to run: the world, the kernel in it, and one actor per task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from daxfuzz.kernel.gup import Foll
+from daxfuzz.kernel.kernel import Kernel
+from daxfuzz.program.operations import OPERATIONS, Result, file_address
+from daxfuzz.program.signature import SIGNATURES, Kind
+from daxfuzz.sim import Signal, World
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.inode import Inode
+    from daxfuzz.kernel.page import Page
+    from daxfuzz.kernel.subsystem import Subsystem
+    from daxfuzz.program.case import Call, Program
+    from daxfuzz.sim import Actor, Task
+
+
+class Reference(NamedTuple):
+    """What a register holds: a page, how it was taken (GET or PIN, with LONGTERM if so), and for which file page."""
+
+    page: Page
+    flags: Foll
+    inode: int
+    file_page: int
+
+
+class Simulation:
+    """Executions of one program on one kernel. Run ``world`` on a host of daxfuzz.sim.
+
+    registers: per task, what its registers hold now.
+    results: per task, what its calls have returned so far.
+    on_begin, on_end: called around each operation with (task, call) and (task, call, result).
+    on_hold, on_drop: called with (task, reference) when a register gets one, and just before it is released.
+    on_dma: called with (task, reference) in the step in which a device has written through a reference.
+    """
+
+    def __init__(self, program: Program, subsystems: Mapping[str, type[Subsystem]], filesystem: str) -> None:
+        self.program = program
+        self.world = World()
+        self.kernel = Kernel(self.world, program.machine, subsystems, filesystem, program.setup.files)
+        self.registers: list[dict[str, Reference]] = []
+        self.results: list[list[Result]] = []
+        self.on_begin: list[Callable[[Task, Call], None]] = []
+        self.on_end: list[Callable[[Task, Call, Result], None]] = []
+        self.on_hold: list[Callable[[Task, Reference], None]] = []
+        self.on_drop: list[Callable[[Task, Reference], None]] = []
+        self.on_dma: list[Callable[[Task, Reference], None]] = []
+        self._tasks: dict[str, Task] = {}
+        for name, calls in program.tasks.items():
+            self._tasks[name] = self.world.spawn(name, self._actor(len(self._tasks), calls))
+            self.registers.append({})
+            self.results.append([])
+        self._set_up()
+        self.world.on_reset.append(self._reset)
+        self.world.seal()
+
+    def _set_up(self) -> None:
+        kernel = self.kernel
+        setup = self.program.setup
+        for name, members in address_spaces(self.program).items():
+            mm = kernel.add_mm(name, [self._tasks[member] for member in members])
+            used = mapped_files(self.program, members)
+            for file in setup.files:
+                if file in used:
+                    kernel.map_file(mm, kernel.inodes[file])
+        if setup.prefault:
+            for inode in kernel.inodes.values():
+                kernel.prefault(inode)
+
+    def _reset(self) -> None:
+        for registers in self.registers:
+            registers.clear()
+        for results in self.results:
+            results.clear()
+
+    def _actor(self, index: int, calls: tuple[Call, ...]) -> Actor:
+        async def run() -> None:
+            task = self.world.tasks[index]
+            for position, call in enumerate(calls):
+                task.operation = position
+                for begin in self.on_begin:
+                    begin(task, call)
+                result = await OPERATIONS[call.name](self, task, call)
+                self.results[index].append(result)
+                for end in self.on_end:
+                    end(task, call, result)
+                if task.signal is Signal.FATAL or result in ("SIGSEGV", "SIGBUS"):
+                    break
+                # A handler has run on the way back to user space.
+                task.signal = Signal.NONE
+            task.operation = -1
+
+        def start() -> Coroutine[Any, Any, None]:
+            return run()
+
+        return start
+
+    def task(self, name: str) -> Task:
+        """A task by its name. Raises KeyError."""
+        return self._tasks[name]
+
+    def inode(self, call: Call) -> Inode:
+        """The file that a call names first."""
+        return self.kernel.inodes[str(call.arguments[0])]
+
+    def address(self, call: Call) -> int:
+        """The address of the file page that a call names first."""
+        return file_address(self.inode(call).number, int(call.arguments[1]))
+
+    def unique_value(self, task: Task) -> int:
+        """A value that no other write of the execution stores."""
+        return (task.index + 1) * 1000 + task.operation
+
+    def hold(self, task: Task, call: Call, how: Foll, page: Page | int) -> Result:
+        """Put the outcome of a GUP call into its register: 0, or the error."""
+        if isinstance(page, int):
+            return page
+        if "FOLL_LONGTERM" in call.arguments:
+            how |= Foll.LONGTERM
+        reference = Reference(page, how, self.inode(call).number, int(call.arguments[1]))
+        assert call.result is not None, "the loader requires a register for every reference"
+        self.registers[task.index][call.result] = reference
+        for hook in self.on_hold:
+            hook(task, reference)
+        return 0
+
+    def drop(self, task: Task, register: str) -> Page | None:
+        """Take a reference out of its register, None if there is none (its GUP call failed)."""
+        reference = self.registers[task.index].pop(register, None)
+        if reference is None:
+            return None
+        for hook in self.on_drop:
+            hook(task, reference)
+        return reference.page
+
+
+def address_spaces(program: Program) -> dict[str, tuple[str, ...]]:
+    """The tasks of each mm, by its name: as the set-up says, else one mm per task."""
+    if program.setup.mms:
+        return dict(program.setup.mms)
+    return {f"mm{i}": (name,) for i, name in enumerate(program.tasks)}
+
+
+def mapped_files(program: Program, members: tuple[str, ...]) -> list[str]:
+    """Files that a mm maps at the start: those in which its tasks name an address or a mapping.
+
+    A mm that reaches a file only through descriptors does not map it.
+    """
+    used = []
+    for member in members:
+        for call in program.tasks[member]:
+            kinds = [parameter.kind for parameter in SIGNATURES[call.name].parameters]
+            if Kind.FILE in kinds and (kinds[1:2] == [Kind.PAGE] or call.name == "munmap"):
+                used.append(str(call.arguments[0]))
+    return used

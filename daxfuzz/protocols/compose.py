@@ -1,0 +1,129 @@
+"""Puts a kernel together from the base and a list of patches, by normal method resolution.
+
+The rules it enforces, each with a message that names patch, subsystem and function:
+- a hunk derives from the subsystem it is named after;
+- a function that overrides nothing is listed in `adds`, and one that is listed there overrides nothing;
+- an override keeps the parameters of what it overrides;
+- a function that an earlier patch overrides is overridden again only through ``super()``, by a hunk that derives
+  from the earlier hunk, or by a patch that names the earlier one in `replaces`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from daxfuzz.kernel.kernel import SUBSYSTEMS
+from daxfuzz.kernel.subsystem import Subsystem
+from daxfuzz.protocols.patch import Patch
+
+
+class ComposeError(ValueError):
+    """The patches do not fit together. One line."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComposedKernel:
+    """A kernel under test.
+
+    patches: what was applied, in order.
+    subsystems: the class of each subsystem.
+    renames: function names to print, by the model's own.
+    """
+
+    patches: tuple[type[Patch], ...]
+    subsystems: dict[str, type[Subsystem]]
+    renames: dict[str, str]
+
+
+def compose(patches: Sequence[type[Patch]]) -> ComposedKernel:
+    """Apply patches in order to the base. Raises ComposeError."""
+    hunks: dict[str, list[tuple[type[Patch], type[Subsystem]]]] = {name: [] for name in SUBSYSTEMS}
+    renames: dict[str, str] = {}
+    for patch in patches:
+        if patches.count(patch) > 1:
+            raise ComposeError(f"{patch.slug()} is applied twice")
+        check_names(patch)
+        for name, hunk in patch.hunks().items():
+            check_hunk(patch, name, hunk, hunks[name])
+            hunks[name].append((patch, hunk))
+        renames |= patch.renames
+    subsystems = {name: linearize(name, [hunk for _, hunk in applied]) for name, applied in hunks.items()}
+    return ComposedKernel(tuple(patches), subsystems, renames)
+
+
+def linearize(name: str, hunks: list[type[Subsystem]]) -> type[Subsystem]:
+    """One class whose method resolution visits the hunks from the last to the first, then the base."""
+    base = SUBSYSTEMS[name]
+    if not hunks:
+        return base
+    # A hunk that a later one derives from already comes in through it.
+    bases = [hunk for i, hunk in enumerate(hunks) if not any(issubclass(later, hunk) for later in hunks[i + 1 :])]
+    try:
+        return types.new_class(base.__name__, (*reversed(bases), base))
+    except TypeError as error:
+        raise ComposeError(f"{name}: the patches cannot be put in one order: {error}") from None
+
+
+def check_names(patch: type[Patch]) -> None:
+    """Every nested class is the hunk of a subsystem that exists."""
+    for name, member in vars(patch).items():
+        if isinstance(member, type) and name not in SUBSYSTEMS:
+            raise ComposeError(f"{patch.slug()}: no subsystem {name}; there are {', '.join(SUBSYSTEMS)}")
+        if isinstance(member, type) and not issubclass(member, SUBSYSTEMS[name]):
+            raise ComposeError(f"{patch.slug()}: hunk {name} does not derive from {SUBSYSTEMS[name].__name__}")
+
+
+def check_hunk(
+    patch: type[Patch], name: str, hunk: type[Subsystem], earlier: list[tuple[type[Patch], type[Subsystem]]]
+) -> None:
+    """The rules for one hunk on top of those before it."""
+    adds = patch.adds.get(name, ())
+    functions = functions_of(hunk)
+    for missing in sorted(set(adds) - set(functions)):
+        raise ComposeError(f"{patch.slug()}: adds {name}.{missing}, which the hunk does not define")
+    known = [SUBSYSTEMS[name], *(other for _, other in earlier)]
+    for base in hunk.__mro__[1:]:
+        if issubclass(base, SUBSYSTEMS[name]) and base not in known:
+            raise ComposeError(f"{patch.slug()}: {name} builds on {base.__qualname__}, which is not applied before it")
+    for function, code in functions.items():
+        overridden = [cls for cls in known if function in vars(cls) or hasattr(SUBSYSTEMS[name], function)]
+        if not overridden and function not in adds:
+            raise ComposeError(f"{patch.slug()}: {name}.{function} overrides nothing; list it in adds if it is new")
+        if overridden and function in adds:
+            raise ComposeError(f"{patch.slug()}: adds {name}.{function}, which exists")
+        if overridden:
+            check_override(patch, name, hunk, function, code, earlier)
+
+
+def check_override(
+    patch: type[Patch],
+    name: str,
+    hunk: type[Subsystem],
+    function: str,
+    code: types.FunctionType,
+    earlier: Iterable[tuple[type[Patch], type[Subsystem]]],
+) -> None:
+    """One overriding function: same parameters, and no silent loss of an earlier patch's override."""
+    previous = [(other, theirs) for other, theirs in earlier if function in vars(theirs)]
+    original = vars(previous[-1][1])[function] if previous else getattr(SUBSYSTEMS[name], function)
+    if list(inspect.signature(code).parameters) != list(inspect.signature(original).parameters):
+        raise ComposeError(
+            f"{patch.slug()}: {name}.{function}{inspect.signature(code)} changes the parameters of "
+            f"{function}{inspect.signature(original)}"
+        )
+    if "super" in code.__code__.co_names:
+        return
+    for other, theirs in previous:
+        if not issubclass(hunk, theirs) and other not in patch.replaces:
+            raise ComposeError(
+                f"{patch.slug()}: {name}.{function} overrides what {other.slug()} did; "
+                f"derive the hunk from {other.__name__}.{name}, call super(), or name {other.__name__} in replaces"
+            )
+
+
+def functions_of(hunk: type[Subsystem]) -> dict[str, types.FunctionType]:
+    """The functions that a hunk defines itself."""
+    return {name: member for name, member in vars(hunk).items() if isinstance(member, types.FunctionType)}

@@ -1,0 +1,25 @@
+"""F-07: a file that nobody maps any more counts as idle."""
+
+from __future__ import annotations
+
+from daxfuzz.kernel.dax import Dax
+from daxfuzz.kernel.inode import AddressSpace
+from daxfuzz.kernel.page import Page
+from daxfuzz.protocols.patch import Repair
+
+
+class FixMappingMapped(Repair):
+    """Look for busy pages also in a file that no VMA maps.
+
+    A page can stay referenced after munmap. dax_layout_busy_page returned early when i_mmap was empty, so truncate
+    freed the block under the reference. Upstream dropped the test in v6.15.
+    """
+
+    flaw = "F-07"
+    upstream = "cee91fa13a8e"
+
+    class dax(Dax):
+        async def dax_layout_busy_page(self, mapping: AddressSpace) -> Page | None:
+            last = len(mapping.host.extents) - 1
+            await self.k.memory.unmap_mapping_pages(mapping, 0, last + 1)
+            return await self.dax_scan_busy(mapping, 0, last)

@@ -1,0 +1,25 @@
+"""F-02: the count falls below the pin threshold without a wake-up."""
+
+from __future__ import annotations
+
+from daxfuzz.kernel.memremap import Memremap
+from daxfuzz.kernel.page import Page
+from daxfuzz.protocols.patch import Repair
+from daxfuzz.sim import wake_up_var
+
+
+class FixWakeOnThreshold(Repair):
+    """Wake from every release that takes the count across GUP_PIN_COUNTING_BIAS.
+
+    Many plain references look like a pin. They are dropped by put_page, which wakes nobody, so a waiter that saw
+    "pinned" slept on after the last of them. No upstream commit: v2 of the series waits for the count instead.
+    """
+
+    flaw = "F-02"
+
+    class memremap(Memremap):
+        async def folio_put_refs(self, folio: Page, refs: int) -> int:
+            count = await super().folio_put_refs(folio, refs)
+            if count < self.k.machine.bias <= count + refs:
+                await wake_up_var(self.k.var_waitqueues, folio.address)
+            return count
