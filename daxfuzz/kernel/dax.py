@@ -66,12 +66,14 @@ class Dax(Subsystem):
         if entry is not None:
             await self.dax_wake_entry(mapping, xas.index, mode)
 
-    async def dax_lock_entry(self, xas: XaState, entry: Entry) -> None:
+    def dax_lock_entry(self, xas: XaState, entry: Entry) -> Awaitable[object]:
         """Set the lock bit; xa_lock is held."""
-        await xas.store(entry.lock())
+        return xas.store(entry.lock())
 
     async def dax_unlock_entry(self, mapping: AddressSpace, xas: XaState, entry: Entry) -> None:
         """Clear the lock bit and wake the next one; xa_lock is not held."""
+        if entry.locked:
+            self.k.bug("dax_unlock_entry: the new entry is locked")
         xas.reset()
         await mapping.i_pages.lock.acquire()
         old = await xas.store(entry)

@@ -47,10 +47,10 @@ class DaxWriteback(Subsystem):
         i_pages = mapping.i_pages
         if entry.locked:
             unlocked = await self.k.dax.get_unlocked_entry(mapping, xas)
-            if not await self.still_to_write(mapping, xas, entry, unlocked):
+            error, write = await self.still_to_write(mapping, xas, entry, unlocked)
+            if unlocked is None or not write:
                 await self.k.dax.put_unlocked_entry(mapping, xas, unlocked, WakeMode.WAKE_NEXT)
-                return 0
-            assert unlocked is not None
+                return error
             entry = unlocked
         await self.k.dax.dax_lock_entry(xas, entry)
         await i_pages.clear_mark(xas.index, Mark.TOWRITE)
@@ -67,14 +67,16 @@ class DaxWriteback(Subsystem):
         await self.k.dax.dax_wake_entry(mapping, xas.index, WakeMode.WAKE_NEXT)
         return 0
 
-    async def still_to_write(self, mapping: AddressSpace, xas: XaState, old: Entry, entry: Entry | None) -> bool:
-        """Whether an entry that was locked when the walk came to it still has to be written."""
+    async def still_to_write(
+        self, mapping: AddressSpace, xas: XaState, old: Entry, entry: Entry | None
+    ) -> tuple[int, bool]:
+        """An error, and whether an entry that was locked when the walk came to it still has to be written."""
         if entry is None or entry.pfn != old.pfn:
-            return False
+            return 0, False
         if not entry.real:
             self.k.warn("dax_writeback_one: zero or empty entry", None)
-            return False
-        return await mapping.i_pages.get_mark(xas.index, Mark.TOWRITE)
+            return -EIO, False
+        return 0, await mapping.i_pages.get_mark(xas.index, Mark.TOWRITE)
 
     async def pfn_mkclean_range(self, vma: Vma, index: int, pfn: int) -> None:
         """Write-protect and clean the entry that maps a page in one VMA; flushed under the page-table lock."""

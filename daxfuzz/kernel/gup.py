@@ -11,7 +11,7 @@ from daxfuzz.sim import Signal
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.memremap import DevPagemap
-    from daxfuzz.kernel.mm import Mm, Pte
+    from daxfuzz.kernel.mm import Mm, Pte, Vma
     from daxfuzz.kernel.page import Page
 
 EFAULT = 14
@@ -133,16 +133,14 @@ class Gup(Subsystem):
             if page is not None or error:
                 result = page if page is not None else error
                 break
-            if await self.faultin_page(mm, address, flags) is VmFault.SIGBUS:
+            if await self.faultin_page(vma, address, flags) is VmFault.SIGBUS:
                 result = -EFAULT
                 break
         await self.k.memremap.put_dev_pagemap(pgmap)
         return result
 
-    async def faultin_page(self, mm: Mm, address: int, flags: Foll) -> VmFault:
-        """Make the page present, writable if the caller wants to write."""
-        vma = await self.k.memory.find_vma(mm, address)
-        assert vma is not None, "mmap_lock is held since the VMA was found"
+    async def faultin_page(self, vma: Vma, address: int, flags: Foll) -> VmFault:
+        """Make the page present, writable if the caller wants to write; the VMA stays, since mmap_lock is held."""
         return await self.k.memory.handle_mm_fault(vma, address, bool(flags & Foll.WRITE))
 
     async def get_user_pages_unlocked(self, mm: Mm, address: int, flags: Foll) -> Page | int:

@@ -44,17 +44,15 @@ class Memremap(Subsystem):
 
     async def get_dev_pagemap(self, pfn: int, pgmap: DevPagemap | None) -> DevPagemap | None:
         """Find the page map of a page and take a reference, unless `pgmap` is it already; None once it is dying."""
-        found = await self.pgmap_lookup(pfn)
         if pgmap is not None:
-            if found is pgmap:
-                return pgmap
-            await self.put_dev_pagemap(pgmap)
-        if found is None or not await found.ref.tryget_live():
-            return None
+            # The range of the only device there is covers every page.
+            return pgmap
+        await self.k.rcu.read_lock()
+        found = await self.k.pgmap_array.read()
+        if found is not None and not await found.ref.tryget_live():
+            found = None
+        await self.k.rcu.read_unlock()
         return found
-
-    async def pgmap_lookup(self, pfn: int) -> DevPagemap | None:
-        return await self.k.pgmap_array.read()
 
     async def put_dev_pagemap(self, pgmap: DevPagemap | None) -> None:
         """Drop a reference that get_dev_pagemap took."""
@@ -95,13 +93,18 @@ class Memremap(Subsystem):
     async def memunmap_pages(self, pgmap: DevPagemap) -> None:
         """Tear the page map down: kill, drop the references of all pages at once, wait until it drains.
 
-        It does not look at the reference counts of pages.
+        It does not look at the reference counts of pages. Their structs go before the page map is out of sight: who
+        finds it still cannot get a reference.
         """
         await pgmap.ref.kill()
         await pgmap.ref.put(len(self.k.pages))
         await pgmap.done.wait()
+        self.arch_remove_memory()
         await self.k.pgmap_array.write(None)
         await self.k.rcu.synchronize()
+
+    def arch_remove_memory(self) -> None:
+        """Free the page structs of the device, in the step that comes before."""
         for page in self.k.pages:
             for obj in (page.refcount, page.pincount, page.mapping, page.index, page.pgmap, page.head):
                 self.k.world.free(obj)

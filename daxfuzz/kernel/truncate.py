@@ -33,7 +33,7 @@ class Truncate(Subsystem):
         if await mapping.i_pages.empty():
             return
         index = first
-        while indices := await self.find_entries(mapping, index, last):
+        while index <= last and (indices := await self.find_entries(mapping, index, last)):
             await self.truncate_folio_batch_exceptionals(mapping, indices)
             index = indices[-1] + 1
         index = first

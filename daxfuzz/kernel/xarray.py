@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Awaitable, Callable, Generator, Hashable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, cast
 
@@ -105,10 +105,18 @@ class XArray(Shared):
 
     @types.coroutine
     def tag_for_writeback(self, first: int, last: int) -> Generator[Point, None, None]:
-        """tag_pages_for_writeback: every dirty entry of the range gets TOWRITE. Takes the lock by itself."""
+        """tag_pages_for_writeback, below its lock: every dirty entry of the range gets TOWRITE."""
         yield self._mark
         both = {*self.marks[Mark.TOWRITE], *(i for i in self.marks[Mark.DIRTY] if first <= i <= last)}
         self.marks[Mark.TOWRITE] = sorted(both)
+
+    @types.coroutine
+    def marked(self, mark: Mark) -> Generator[Point, None, bool]:
+        """mapping_tagged: whether any entry has the mark; without the lock."""
+        yield self._load
+        marked = bool(self.marks[mark])
+        self.log.append(marked)
+        return marked
 
     @types.coroutine
     def empty(self) -> Generator[Point, None, bool]:
@@ -140,10 +148,10 @@ class XaState:
         self.index = index
         self.walked = False
 
-    async def load(self) -> Entry | None:
+    def load(self) -> Awaitable[Entry | None]:
         """xas_load"""
         self.walked = True
-        return await self.xarray.load(self.index)
+        return self.xarray.load(self.index)
 
     async def find(self, last: int, mark: Mark | None = None) -> Entry | None:
         """The step of xas_for_each and xas_for_each_marked: the entry at or after the position, up to `last`.
@@ -167,10 +175,10 @@ class XaState:
             return None
         return await self.load()
 
-    async def store(self, entry: Entry | None) -> Entry | None:
+    def store(self, entry: Entry | None) -> Awaitable[Entry | None]:
         """xas_store"""
         self.walked = True
-        return await self.xarray.store(self.index, entry)
+        return self.xarray.store(self.index, entry)
 
     def reset(self) -> None:
         """xas_reset: walk afresh to the same index."""

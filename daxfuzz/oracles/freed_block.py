@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
+from daxfuzz.kernel.mm import VMA_PAGES
 from daxfuzz.oracles.oracle import Oracle, listen
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.block import Owner
+    from daxfuzz.program.case import Call
+    from daxfuzz.program.operations import Result
     from daxfuzz.program.simulation import Reference
     from daxfuzz.sim import Task
 
 
 class FreedBlock(Oracle):
-    """A free block has no reference, no page-table entry and no TLB copy that leads to it.
+    """A free block has no reference, no page-table entry and no usable TLB copy that leads to it.
 
     References count from the return of the call that took them until the call that drops them; one that turns out
-    to be for a block that its file no longer has was freed in between.
+    to be for a block that its file no longer has was freed in between. A TLB copy can be used in user space: a task
+    in a system call may flush its own before it returns, and is looked at then.
     """
 
     kinds = ("freed-while-pinned", "freed-while-referenced", "freed-while-mapped", "stale-tlb")
@@ -25,6 +29,7 @@ class FreedBlock(Oracle):
     def attach(self) -> None:
         listen(self.kernel.allocator, "on_free", self.freed)
         self.sim.on_hold.append(self.held)
+        self.sim.on_end.append(self.returned)
 
     def freed(self, pfn: int, owner: Owner | None) -> None:
         for index, registers in enumerate(self.sim.registers):
@@ -36,8 +41,20 @@ class FreedBlock(Oracle):
                 if slot.value is not None and slot.value.pfn == pfn and not slot.value.zero:
                     self.fail("freed-while-mapped", f"block {pfn} is freed while {slot.name} maps it")
             for tlb in mm.tlbs:
-                if tlb.maps(pfn):
+                if tlb.maps(pfn) and self.in_user_space(tlb.task):
                     self.fail("stale-tlb", f"block {pfn} is freed while {tlb.name} translates to it")
+
+    def in_user_space(self, task: Task) -> bool:
+        """Whether a task can use its translations: it accesses memory now, or has nothing else to do any more."""
+        if task.operation < 0:
+            return True
+        return self.sim.program.tasks[task.name][task.operation].name in ("load", "store")
+
+    def returned(self, task: Task, call: Call, result: Result) -> None:
+        for address, pte in self.kernel.tlb_of(task).entries.items():
+            owner = (address // VMA_PAGES, address % VMA_PAGES)
+            if not pte.zero and self.kernel.allocator.table[pte.pfn] != owner:
+                self.fail("stale-tlb", f"{call} returns while {task.name} still translates to block {pte.pfn}")
 
     def held(self, task: Task, reference: Reference) -> None:
         pfn = reference.page.pfn

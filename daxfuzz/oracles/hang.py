@@ -35,6 +35,8 @@ class Wait:
 
 def waits(sim: Simulation) -> list[Wait]:
     """One Wait per task that is blocked when nobody can go on, in index order."""
+    if len(sim.world.ended) == len(sim.world.tasks):
+        return []
     return [wait_of(sim, task) for task in sim.world.tasks if task.point is not None]
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class LockOrder(Oracle):
     """The graph of lock classes taken while another is held has no cycle (lockdep). Also seen in runs that go well.
 
-    Only the edge from the lock taken last is kept: the others follow from it.
+    Only the edge from the lock taken last is kept: the others follow from it. The edges of all executions of a
+    program together are a filter: as long as they have no cycle, no execution has one.
     """
 
     kinds = ("lock-order",)
@@ -23,44 +24,56 @@ class LockOrder(Oracle):
         for obj in self.world.objects:
             if isinstance(obj, Lock):
                 listen(obj, "on_acquire", self.acquired)
+        self.ever: dict[str, dict[str, str]] = {}
+        self.ever_cyclic = False
 
     def reset(self) -> None:
         self.edges: dict[str, dict[str, str]] = {}
         self.reported: list[tuple[str, ...]] = []
 
     def acquired(self, lock: Lock, task: Task) -> None:
-        if len(task.held) < 2:
+        held = task.held
+        if len(held) < 2:
             return
-        before = task.held[-2].lock_class
+        before = held[-2].lock_class
         after = lock.lock_class
-        after_before = self.edges.get(before)
-        if after_before is None:
-            after_before = self.edges[before] = {}
-        if after in after_before:
+        edges = self.edges.get(before)
+        if edges is None:
+            edges = self.edges[before] = {}
+        elif after in edges:
             return
-        after_before[after] = task.name
-        path = self.path(after, before)
-        if path and tuple(sorted(path)) not in self.reported:
-            self.reported.append(tuple(sorted(path)))
+        edges[after] = task.name
+        if after not in self.ever.setdefault(before, {}):
+            self.ever[before][after] = task.name
+            self.ever_cyclic = self.ever_cyclic or bool(path(self.ever, after, before))
+        if self.ever_cyclic:
+            self.check(task, before, after)
+
+    def check(self, task: Task, before: str, after: str) -> None:
+        """Report the cycle that a new edge of this execution closes, if it does."""
+        found = path(self.edges, after, before)
+        if found and tuple(sorted(found)) not in self.reported:
+            self.reported.append(tuple(sorted(found)))
             self.world.defer(
                 Violation(
                     "lock-order",
-                    f"{task.name} takes {after} while it holds {before}; the other order is {' -> '.join(path)}",
-                    channel=" ".join(sorted(path)),
+                    f"{task.name} takes {after} while it holds {before}; the other order is {' -> '.join(found)}",
+                    channel=" ".join(sorted(found)),
                     tasks=(task.name,),
                 )
             )
 
-    def path(self, start: str, goal: str) -> list[str]:
-        """Classes from `start` to `goal` along the edges, empty if there is no way."""
-        seen = [start]
-        stack = [[start]]
-        while stack:
-            path = stack.pop()
-            if path[-1] == goal:
-                return path
-            for after in self.edges.get(path[-1], {}):
-                if after not in seen:
-                    seen.append(after)
-                    stack.append([*path, after])
-        return []
+
+def path(edges: dict[str, dict[str, str]], start: str, goal: str) -> list[str]:
+    """Classes from `start` to `goal` along the edges, empty if there is no way."""
+    seen = [start]
+    stack = [[start]]
+    while stack:
+        here = stack.pop()
+        if here[-1] == goal:
+            return here
+        for after in edges.get(here[-1], {}):
+            if after not in seen:
+                seen.append(after)
+                stack.append([*here, after])
+    return []

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from daxfuzz.sim import Task
 
 
+WRITES = ("store", "dma_write", "truncate", "fallocate")
+
+
 @dataclass(slots=True)
 class Write:
     """One write to a file page, with the clock at its begin and end; end 0 while it is under way."""
@@ -32,6 +35,8 @@ class StaleData(Oracle):
     kinds = ("stale-data",)
 
     def attach(self) -> None:
+        if not any(call.name == "load" for calls in self.sim.program.tasks.values() for call in calls):
+            return
         self.sim.on_begin.append(self.began)
         self.sim.on_end.append(self.ended)
 
@@ -68,6 +73,8 @@ class StaleData(Oracle):
     def began(self, task: Task, call: Call) -> None:
         self.clock += 1
         self.begin[task.index] = self.clock
+        if call.name not in WRITES:
+            return
         value = self.sim.unique_value(task) if call.name in ("store", "dma_write") else 0
         writes = []
         for file, page in self.pages(task, call):
@@ -78,11 +85,12 @@ class StaleData(Oracle):
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
         self.clock += 1
-        failed = isinstance(result, str) or result < 0
-        for write in self.open.get(task.index, ()):
-            # A write that failed may still have happened in part; it supersedes nothing.
-            write.end = 1 << 60 if failed else self.clock
-        if call.name == "load" and isinstance(result, int):
+        if call.name in WRITES:
+            failed = isinstance(result, str) or result < 0
+            for write in self.open[task.index]:
+                # A write that failed may still have happened in part; it supersedes nothing.
+                write.end = 1 << 60 if failed else self.clock
+        elif call.name == "load" and isinstance(result, int):
             self.check(task, str(call.arguments[0]), int(call.arguments[1]), result)
 
     def check(self, task: Task, file: str, page: int, value: int) -> None:

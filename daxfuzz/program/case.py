@@ -45,7 +45,7 @@ class Program:
 
     tasks: Mapping[str, tuple[Call, ...]]
     setup: Setup = field(default_factory=Setup)
-    machine: Machine = Machine()
+    machine: Machine = field(default_factory=Machine)
 
 
 @dataclass(frozen=True, slots=True)

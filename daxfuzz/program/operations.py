@@ -1,4 +1,8 @@
-"""What each operation does: system calls, memory accesses and driver calls, on behalf of a task."""
+"""What each operation does: system calls, memory accesses and driver calls, on behalf of a task.
+
+Where an operation is one call into the kernel it hands over that coroutine instead of awaiting it: every level of
+awaiting costs each step of the call.
+"""
 
 from __future__ import annotations
 
@@ -23,20 +27,20 @@ EINVAL = 22
 Operation = Callable[["Simulation", "Task", "Call"], Awaitable[Result]]
 
 
-async def mmap(sim: Simulation, task: Task, call: Call) -> Result:
-    return await sim.kernel.mmap.do_mmap(sim.kernel.mm_of[task.index], sim.inode(call))
+def mmap(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return sim.kernel.mmap.do_mmap(sim.kernel.mm_of[task.index], sim.inode(call))
 
 
-async def munmap(sim: Simulation, task: Task, call: Call) -> Result:
-    return await sim.kernel.mmap.do_munmap(sim.kernel.mm_of[task.index], sim.inode(call))
+def munmap(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return sim.kernel.mmap.do_munmap(sim.kernel.mm_of[task.index], sim.inode(call))
 
 
-async def load(sim: Simulation, task: Task, call: Call) -> Result:
-    return await access(sim, task, sim.address(call), None)
+def load(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return access(sim, task, sim.address(call), None)
 
 
-async def store(sim: Simulation, task: Task, call: Call) -> Result:
-    return await access(sim, task, sim.address(call), sim.unique_value(task))
+def store(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return access(sim, task, sim.address(call), sim.unique_value(task))
 
 
 async def access(sim: Simulation, task: Task, address: int, value: int | None) -> Result:
@@ -96,12 +100,12 @@ def _gup(sim: Simulation, call: Call, flags: Foll) -> tuple[int, Foll]:
     return sim.address(call), flags
 
 
-async def put_page(sim: Simulation, task: Task, call: Call) -> Result:
-    return await _release(sim, task, call, sim.kernel.memremap.put_page)
+def put_page(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return _release(sim, task, call, sim.kernel.memremap.put_page)
 
 
-async def unpin_user_pages(sim: Simulation, task: Task, call: Call) -> Result:
-    return await _release(sim, task, call, sim.kernel.gup.unpin_user_page)
+def unpin_user_pages(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return _release(sim, task, call, sim.kernel.gup.unpin_user_page)
 
 
 async def _release(sim: Simulation, task: Task, call: Call, put: Callable[[Page], Awaitable[None]]) -> Result:
@@ -123,17 +127,17 @@ async def dma_write(sim: Simulation, task: Task, call: Call) -> Result:
     return value
 
 
-async def truncate(sim: Simulation, task: Task, call: Call) -> Result:
-    return await sim.kernel.fs.do_truncate(sim.inode(call), int(call.arguments[1]))
+def truncate(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return sim.kernel.fs.do_truncate(sim.inode(call), int(call.arguments[1]))
 
 
-async def fallocate(sim: Simulation, task: Task, call: Call) -> Result:
+def fallocate(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
     _, _, first, length = call.arguments
-    return await sim.kernel.fs.fallocate_punch_hole(sim.inode(call), int(first), int(length))
+    return sim.kernel.fs.fallocate_punch_hole(sim.inode(call), int(first), int(length))
 
 
-async def fsync(sim: Simulation, task: Task, call: Call) -> Result:
-    return await sim.kernel.fs.fsync(sim.inode(call))
+def fsync(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return sim.kernel.fs.fsync(sim.inode(call))
 
 
 async def signal(sim: Simulation, task: Task, call: Call) -> Result:

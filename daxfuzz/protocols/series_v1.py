@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.gup import Foll, Gup
-from daxfuzz.kernel.memremap import Memremap, MemoryType
+from daxfuzz.kernel.memremap import MemoryType, Memremap
 from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.sim import wake_up_var

@@ -27,8 +27,9 @@ from daxfuzz.sim.point import Access, Point, conflict
 from daxfuzz.sim.rcu import Rcu
 from daxfuzz.sim.schedule import Constraint, Label, SparseSchedule
 from daxfuzz.sim.shared import Shared
+from daxfuzz.sim.signals import Signals
 from daxfuzz.sim.stepper import Stepper
-from daxfuzz.sim.task import Signal, Task, TaskState
+from daxfuzz.sim.task import Actor, Signal, Task, TaskState
 from daxfuzz.sim.trace import Execution, Scheduler, Step
 from daxfuzz.sim.trio_host import TrioHost
 from daxfuzz.sim.violation import Violation
@@ -47,6 +48,7 @@ from daxfuzz.sim.world import World
 __all__ = [
     "ERESTARTSYS",
     "Access",
+    "Actor",
     "Atomic",
     "Cell",
     "Completion",
@@ -63,6 +65,7 @@ __all__ = [
     "Scheduler",
     "Shared",
     "Signal",
+    "Signals",
     "SparseSchedule",
     "SpinLock",
     "Step",

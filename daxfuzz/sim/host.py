@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daxfuzz.sim.trace import Execution, Scheduler
+from daxfuzz.sim.trace import Execution, Scheduler, failing_function
 from daxfuzz.sim.violation import Violation
 
 if TYPE_CHECKING:
@@ -31,14 +31,15 @@ class Host:
         suffix: takes over for as many turns again when the limit is reached (a fair scheduler, for liveness).
         """
         world = self.world
-        world.reset()
-        scheduler.new_execution(world)
         turns: list[int] = []
         violation = None
         exhausted = False
         try:
+            world.reset()
+            scheduler.new_execution(world)
             self.play(scheduler, limit, turns)
-            if world.enabled and suffix is not None:
+            # Without a turn (limit 0) the suffix has none either, and `play` would start the tasks a second time.
+            if turns and world.enabled and suffix is not None:
                 suffix.new_execution(world)
                 self.play(suffix, 2 * limit, turns)
             exhausted = bool(world.enabled)
@@ -46,6 +47,9 @@ class Host:
                 hook()
         except Violation as found:
             violation = found
+            found.function = found.function or failing_function(found, world)
+            # The traceback would keep the coroutines of the execution alive.
+            found.__traceback__ = None
         finally:
             world.close()
         stuck = () if violation or exhausted else tuple(task.index for task in world.tasks if task.point is not None)

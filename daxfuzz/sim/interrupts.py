@@ -46,7 +46,12 @@ class Interrupts(Shared):
         self.turn_on(self.world.current)
 
     def turn_on(self, task: Task) -> None:
-        """The end of a section as part of another step, such as spin_unlock_irq."""
+        """The end of a section as part of another step, such as spin_unlock_irq.
+
+        Raises RuntimeError if interrupts are on.
+        """
+        if not task.irq_depth:
+            raise RuntimeError(f"{task.name} turns interrupts on, which are on already")
         task.irq_depth -= 1
         if task.irq_depth:
             return
@@ -60,9 +65,7 @@ class Interrupts(Shared):
                 self.world.enable(self.world.tasks[sender])
 
     @types.coroutine
-    def call_function(
-        self, targets: Iterable[int], function: Callable[[int], None]
-    ) -> Generator[Point, None, None]:
+    def call_function(self, targets: Iterable[int], function: Callable[[int], None]) -> Generator[Point, None, None]:
         """Run `function(index)` on the processors of the given tasks and wait until all have done so.
 
         Two steps: sending, and the wait for the last answer. The caller's own processor is served at once.
@@ -90,5 +93,6 @@ class Interrupts(Shared):
 
     def restore(self, state: Hashable) -> None:
         # A world is sealed at rest: nobody has interrupts off and nothing is on its way.
-        assert not any(cast(Any, state)[0]) and not cast(Any, state)[1]
+        assert not any(cast(Any, state)[0])
+        assert not cast(Any, state)[1]
         self.pending = ()

@@ -28,14 +28,12 @@ class Lock(Shared):
     on_acquire, on_release: observers, called with (lock, task) after the fact.
     """
 
-    __slots__ = ("_acquire", "_release", "lock_class", "on_acquire", "on_release", "waiters")
-    GUARDED: tuple[str, ...] = ("waiters",)
+    __slots__ = ("_acquire", "_release", "lock_class", "on_acquire", "on_release")
     PASSENGER = True
 
     def __init__(self, world: World, name: str, lock_class: str | None = None) -> None:
         super().__init__(world, name)
         self.lock_class = lock_class or name
-        self.waiters: list[Task] = []
         self.on_acquire: Callable[[Lock, Task], None] | None = None
         self.on_release: Callable[[Lock, Task], None] | None = None
         self._acquire = self.point(Access.LOCK, "lock")
@@ -68,29 +66,37 @@ class Lock(Shared):
 class Mutex(Lock):
     """An exclusive lock without a queue: whoever comes first after a release gets it (Linux: mutex with stealing)."""
 
-    __slots__ = ("owner",)
+    __slots__ = ("interrupts", "owner", "waiters")
     GUARDED: tuple[str, ...] = ("owner", "waiters")
 
     def __init__(self, world: World, name: str, lock_class: str | None = None) -> None:
         super().__init__(world, name, lock_class)
         self.owner: Task | None = None
+        self.waiters: list[Task] = []
+        self.interrupts: Interrupts | None = None
 
     @types.coroutine
     def acquire(self) -> Generator[Point, None, None]:
         """Wait until the lock is free and take it: one step."""
         world = self.world
         me = world.current
+        if self.owner is me:
+            yield self._acquire
+            self._refuse_own(me)
         # From its arrival on the task is parked in front of the lock, and blocked whenever somebody holds it.
         self.waiters.append(me)
         if self.owner is not None:
-            self._refuse_own(me)
             world.block(me, self)
         yield self._acquire
         self.waiters.remove(me)
         self.owner = me
         for waiter in self.waiters:
             world.block(waiter, self)
-        self._taken(me)
+        if self.interrupts is not None:
+            me.irq_depth += 1
+        me.held.append(self)
+        if self.on_acquire is not None:
+            self.on_acquire(self, me)
 
     @types.coroutine
     def release(self) -> Generator[Point, None, None]:
@@ -103,7 +109,15 @@ class Mutex(Lock):
         self.owner = None
         for waiter in self.waiters:
             world.enable(waiter)
-        self._dropped(me)
+        if self.interrupts is not None:
+            self.interrupts.turn_on(me)
+        held = me.held
+        if held[-1] is self:
+            held.pop()
+        else:
+            held.remove(self)
+        if self.on_release is not None:
+            self.on_release(self, me)
 
     def owners(self) -> tuple[int, ...]:
         return () if self.owner is None else (self.owner.index,)
@@ -120,7 +134,7 @@ class Mutex(Lock):
 class SpinLock(Mutex):
     """A spinlock. With `interrupts` it is the irq flavour: interrupts are off while it is held."""
 
-    __slots__ = ("interrupts",)
+    __slots__ = ()
 
     def __init__(
         self, world: World, name: str, lock_class: str | None = None, interrupts: Interrupts | None = None
@@ -128,27 +142,18 @@ class SpinLock(Mutex):
         super().__init__(world, name, lock_class)
         self.interrupts = interrupts
 
-    def _taken(self, task: Task) -> None:
-        if self.interrupts is not None:
-            task.irq_depth += 1
-        super()._taken(task)
-
-    def _dropped(self, task: Task) -> None:
-        if self.interrupts is not None:
-            self.interrupts.turn_on(task)
-        super()._dropped(task)
-
 
 class RwSemaphore(Lock):
     """A reader-writer semaphore with writer preference (Linux: kernel/locking/rwsem.c).
 
     A task that cannot have the lock at once queues. While readers hold the lock, new readers queue behind a waiting
-    writer. A release wakes the head of the queue: one writer, or all queued readers if a reader is first. A task
-    that arrives at a free lock may still take it before those that were woken, as lock stealing allows.
+    writer. A release wakes the head of the queue: one writer, or all queued readers if a reader is first, and the
+    first of these to run takes the lock for all, also for readers behind a writer. A task that arrives at a free
+    lock may still take it before those that were woken, as lock stealing allows.
     """
 
     __slots__ = ("_wait", "queue", "readers", "writer")
-    GUARDED: tuple[str, ...] = ("queue", "readers", "waiters", "writer")
+    GUARDED: tuple[str, ...] = ("queue", "readers", "writer")
 
     def __init__(self, world: World, name: str, lock_class: str | None = None) -> None:
         super().__init__(world, name, lock_class)
@@ -159,49 +164,47 @@ class RwSemaphore(Lock):
 
     @types.coroutine
     def down_read(self) -> Generator[Point, None, None]:
-        """Take the lock shared: one step, and one more for each time it has to wait."""
+        """Take the lock shared: one step, and one more if it has to wait."""
         yield self._acquire
         me = self.world.current
         if self.writer is None and not (self.readers and any(write for _, write in self.queue)):
             self.readers.append(me)
+            if self.queue:
+                self._wake_queue()
         else:
             self._refuse_own(me)
             self.queue.append((me, False))
-            while True:
-                self.world.block(me, self)
-                self._wake_queue()
-                yield self._wait
-                if self.writer is None:
-                    break
-            self.queue.remove((me, False))
-            self.readers.append(me)
+            self.world.block(me, self)
             self._wake_queue()
+            yield self._wait
+            if me not in self.readers:
+                self._admit_readers()
         self._taken(me)
 
     @types.coroutine
     def down_write(self, killable: bool = False) -> Generator[Point, None, bool]:
-        """Take the lock exclusively. Returns False if `killable` and a fatal signal ended the wait."""
+        """Take the lock exclusively: one step, and one more if it has to wait.
+
+        Returns False if `killable` and a fatal signal ended the wait before the lock was free.
+        """
         yield self._acquire
         me = self.world.current
         if self.writer is not None or self.readers:
             self._refuse_own(me)
             self.queue.append((me, True))
-            while True:
-                if killable and me.signal is Signal.FATAL:
-                    self.queue.remove((me, True))
-                    self._wake_queue()
-                    self.log.append(False)
-                    return False
-                me.killable = killable
-                self.world.block(me, self)
-                self._wake_queue()
-                yield self._wait
-                me.killable = False
-                if self.writer is None and not self.readers:
-                    break
+            me.killable = killable
+            self.world.block(me, self)
+            self._wake_queue()
+            yield self._wait
+            me.killable = False
             self.queue.remove((me, True))
+            if self.writer is not None or self.readers:
+                self._wake_queue()
+                self.log.append(False)
+                return False
         self.writer = me
-        self._wake_queue()
+        if self.queue:
+            self._wake_queue()
         self._taken(me)
         if killable:
             self.log.append(True)
@@ -212,8 +215,11 @@ class RwSemaphore(Lock):
         """Give up a shared hold."""
         yield self._release
         me = self.world.current
+        if me not in self.readers:
+            raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")
         self.readers.remove(me)
-        self._wake_queue()
+        if self.queue:
+            self._wake_queue()
         self._dropped(me)
 
     @types.coroutine
@@ -224,7 +230,8 @@ class RwSemaphore(Lock):
         if self.writer is not me:
             raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")
         self.writer = None
-        self._wake_queue()
+        if self.queue:
+            self._wake_queue()
         self._dropped(me)
 
     @types.coroutine
@@ -242,8 +249,17 @@ class RwSemaphore(Lock):
         """Whether the current task holds it exclusively; for assertions of the model (rwsem_is_locked)."""
         return self.writer is self.world.current
 
+    def _admit_readers(self) -> None:
+        """Give the lock to all queued readers (rwsem_mark_wake)."""
+        admitted = [task for task, write in self.queue if not write]
+        self.readers += admitted
+        self.queue = [entry for entry in self.queue if entry[1]]
+        for task in admitted:
+            self.world.enable(task)
+        self._wake_queue()
+
     def _wake_queue(self) -> None:
-        """Let the head of the queue go on, if what is held now allows it."""
+        """Let the head of the queue go on, if what is held now allows it, and nobody else but those killed."""
         writer_first = bool(self.queue) and self.queue[0][1]
         for position, (task, write) in enumerate(self.queue):
             if write:
@@ -274,4 +290,3 @@ class RwSemaphore(Lock):
         self.writer = None
         self.readers.clear()
         self.queue.clear()
-        self.waiters.clear()

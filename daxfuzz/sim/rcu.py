@@ -66,7 +66,7 @@ class Rcu(Shared):
         del self.waiting[me.index]
 
     def owners(self) -> tuple[int, ...]:
-        return tuple(sorted(self.readers))
+        return tuple(sorted({reader for readers in self.waiting.values() for reader in readers}))
 
     def state(self) -> Hashable:
         return tuple(sorted(self.readers.items())), tuple(

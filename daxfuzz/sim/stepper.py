@@ -23,7 +23,7 @@ class Stepper(Host):
         if not turns:
             self._start()
         current = turns[-1] if turns else -1
-        for scripted in scheduler.script()[:limit]:
+        for scripted in scheduler.script()[: limit - len(turns)]:
             task = tasks[scripted]
             if not task.runnable:
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ class Scheduler:
         """A fresh execution of this world begins."""
 
     def script(self) -> Sequence[int]:
-        """Turns known in advance. The host takes them without asking as long as the task named can run."""
+        """Turns known in advance: indices of tasks of the world.
+
+        The host takes them without asking as long as the task named can run, and asks from there on.
+        """
         return ()
 
     def next_task(self, enabled: Sequence[int], current: int) -> int:
@@ -81,13 +85,46 @@ class Execution:
         return text.hexdigest()
 
 
+COROUTINE = 0x80
+"""CO_COROUTINE: set on every ``async def``."""
+
+PRIMITIVE = 0x100
+"""CO_ITERABLE_COROUTINE: set on every generator that ``types.coroutine`` made a primitive."""
+
+
 def function_of(frames: Sequence[types.CodeType]) -> str:
-    """Name of the innermost function that is not a primitive of this package, from a task's frames."""
+    """Name of the innermost function that is not a primitive or of this package, from a task's frames."""
     for code in reversed(frames):
-        if not code.co_flags & PRIMITIVE and "/daxfuzz/sim/" not in code.co_filename.replace("\\", "/"):
+        if not code.co_flags & PRIMITIVE and not inside_package(code):
             return code.co_name
     return frames[-1].co_name if frames else ""
 
 
-PRIMITIVE = 0x100
-"""CO_ITERABLE_COROUTINE: set on every generator that ``types.coroutine`` made a primitive."""
+def inside_package(code: types.CodeType) -> bool:
+    """Whether code belongs to daxfuzz.sim itself."""
+    return "/daxfuzz/sim/" in code.co_filename.replace("\\", "/")
+
+
+def running_function() -> str:
+    """Name of the innermost actor function that is running now; empty outside any turn."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_flags & COROUTINE and not inside_package(frame.f_code):
+            return frame.f_code.co_name
+        frame = frame.f_back
+    return ""
+
+
+def failing_function(violation: Violation, world: World) -> str:
+    """The innermost actor function that raised a violation or, at rest, the one in which its task is stuck."""
+    found = ""
+    traceback = violation.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if code.co_flags & COROUTINE and not inside_package(code):
+            found = code.co_name
+        traceback = traceback.tb_next
+    if not found:
+        stuck = next((task for task in world.tasks if task.name in violation.tasks and task.point is not None), None)
+        found = function_of(stuck.frames()) if stuck is not None else ""
+    return found

@@ -46,7 +46,7 @@ class _Stage:
         self.parked: dict[int, trio.lowlevel.Task] = {}
         self.scopes: dict[int, trio.CancelScope] = {}
         self.sending: Signal | None = None
-        self.failure: BaseException | None = None
+        self.failures: dict[int, BaseException] = {}
 
     async def main(self) -> None:
         self.world.on_signal = self.send_signal
@@ -54,10 +54,16 @@ class _Stage:
             async with trio.open_nursery() as nursery:
                 for task in self.world.tasks:
                     nursery.start_soon(self.drive, task, name=task.name)
+        except BaseExceptionGroup as group:
+            # What actors and the scheduler raise is in `failures`, so this is Ctrl-C between two of their steps.
+            if group.split(KeyboardInterrupt)[1] is not None:
+                raise
+            raise KeyboardInterrupt from None
         finally:
             self.world.on_signal = self.world.deliver
-        if self.failure is not None:
-            raise self.failure
+        if self.failures:
+            # Several only if tasks fail before their first point; then the order of the starts must not show.
+            raise self.failures[min(self.failures)]
 
     async def drive(self, task: Task) -> None:
         """The life of one actor: to its first point, then turn by turn until it ends or the stage is over."""
@@ -83,7 +89,7 @@ class _Stage:
             world.enable(task)
             self.advance(task)
         self.waiting -= 1
-        if self.waiting == 0:
+        if self.waiting == 0 and not self.over:
             self.hand_over()
 
     def take_turn(self, task: Task) -> None:
@@ -102,16 +108,19 @@ class _Stage:
         except StopIteration:
             self.world.finish(task)
         except BaseException as failure:
-            self.failure = failure
-            self.stop()
+            self.fail(task, failure)
 
     def hand_over(self) -> None:
-        """Choose the next task and wake it."""
+        """Choose the next task and wake it. Whatever the scheduler raises ends the stage."""
         enabled = self.world.enabled
         if not enabled or len(self.turns) >= self.limit:
             self.stop()
             return
-        self.chosen = self.world.tasks[self.choose(enabled)]
+        try:
+            self.chosen = self.world.tasks[self.choose(enabled)]
+        except BaseException as failure:
+            self.fail(self.world.current, failure)
+            return
         self.unpark(self.chosen.index)
 
     def choose(self, enabled: list[int]) -> int:
@@ -120,6 +129,10 @@ class _Stage:
             return scripted
         self.script = iter(())
         return self.scheduler.next_task(enabled, self.turns[-1] if self.turns else -1)
+
+    def fail(self, task: Task, failure: BaseException) -> None:
+        self.failures[task.index] = failure
+        self.stop()
 
     def stop(self) -> None:
         self.over = True

@@ -6,7 +6,10 @@ from bisect import insort
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
+from daxfuzz.sim.cells import Atomic, Cell
+from daxfuzz.sim.freed import freed_class
 from daxfuzz.sim.task import Actor, Signal, Task, TaskState
+from daxfuzz.sim.trace import running_function
 from daxfuzz.sim.violation import Violation
 
 if TYPE_CHECKING:
@@ -19,17 +22,20 @@ class World:
     enabled: indices of the tasks that can take a turn, ascending; kept up to date by the primitives.
     current: the task whose turn it is.
     log: per step its Point, followed by the value that the access returned, if it returned one.
-    on_end: called when no task can go on any more, before the coroutines are closed; may raise Violation.
+    on_end: called when no task can go on any more or the limit is reached (`enabled` tells which), before the
+        coroutines are closed; may raise Violation.
     on_signal: how a signal reaches its task; the host sets it.
     deferred: violations that do not end an execution (a warning goes on); reported if nothing graver comes.
     """
 
     __slots__ = (
+        "_cells",
         "_sealed",
         "current",
         "deferred",
         "enabled",
         "ended",
+        "freed",
         "log",
         "objects",
         "on_end",
@@ -47,10 +53,12 @@ class World:
         self.enabled: list[int] = []
         self.ended: list[int] = []
         self.deferred: list[Violation] = []
+        self.freed: list[tuple[Shared, type[Shared]]] = []
         self.on_reset: list[Callable[[], None]] = []
         self.on_end: list[Callable[[], None]] = []
         self.on_signal: Callable[[Task, Signal], None] = self.deliver
-        self._sealed: list[Hashable] | None = None
+        self._sealed: list[tuple[Shared, Hashable]] | None = None
+        self._cells: list[tuple[Any, Hashable]] = []
 
     def adopt(self, obj: Shared) -> None:
         """Take a new object in; called by its constructor. All objects exist before :meth:`seal`."""
@@ -66,7 +74,9 @@ class World:
 
     def seal(self) -> World:
         """Take the present state as the one in which every execution starts; returns self."""
-        self._sealed = [obj.state() for obj in self.objects]
+        self._sealed = [(obj, obj.state()) for obj in self.objects if not isinstance(obj, (Cell, Atomic))]
+        # Most objects are variables, and an execution is short: putting them back is worth a loop without calls.
+        self._cells = [(obj, obj.state()) for obj in self.objects if isinstance(obj, (Cell, Atomic))]
         return self
 
     def reset(self) -> None:
@@ -76,8 +86,13 @@ class World:
         """
         if self._sealed is None:
             raise RuntimeError("a world is sealed before it runs")
-        for obj, state in zip(self.objects, self._sealed, strict=True):
+        for obj, cls in self.freed:
+            object.__setattr__(obj, "__class__", cls)
+        self.freed.clear()
+        for obj, state in self._sealed:
             obj.restore(state)
+        for cell, value in self._cells:
+            cell.value = value
         self.log.clear()
         self.enabled.clear()
         self.ended.clear()
@@ -90,9 +105,9 @@ class World:
             hook()
 
     def close(self) -> None:
-        """Drop the coroutines of the tasks that did not end."""
+        """Drop the coroutines, also of tasks that never started."""
         for task in self.tasks:
-            if task.point is not None and task.coroutine is not None:
+            if task.coroutine is not None:
                 task.coroutine.close()
 
     def shared_state(self) -> tuple[Hashable, ...]:
@@ -142,6 +157,12 @@ class World:
             self.enable(task)
         return True
 
+    def free(self, obj: Shared) -> None:
+        """The object is gone: until the next reset every access to it is a use-after-free."""
+        self.freed.append((obj, type(obj)))
+        object.__setattr__(obj, "__class__", freed_class(type(obj)))
+
     def defer(self, violation: Violation) -> None:
-        """Note a violation that does not stop the program."""
+        """Note a violation of the current step that does not stop the program."""
+        violation.function = violation.function or running_function()
         self.deferred.append(violation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, NamedTuple
 
 from daxfuzz.kernel.subsystem import Subsystem
@@ -23,7 +24,7 @@ class Filesystem(Subsystem):
 
     name = ""
 
-    async def dax_fault(self, vmf: Fault) -> VmFault:
+    def dax_fault(self, vmf: Fault) -> Awaitable[VmFault]:
         """vm_ops->fault and vm_ops->pfn_mkwrite"""
         raise NotImplementedError
 
@@ -42,10 +43,10 @@ class Filesystem(Subsystem):
         """notify_change with ATTR_SIZE; i_rwsem is held: 0 or a negative error."""
         raise NotImplementedError
 
-    async def fallocate_punch_hole(self, inode: Inode, first: int, length: int) -> int:
+    def fallocate_punch_hole(self, inode: Inode, first: int, length: int) -> Awaitable[int]:
         """fallocate(FALLOC_FL_PUNCH_HOLE): 0 or a negative error."""
         raise NotImplementedError
 
-    async def fsync(self, inode: Inode) -> int:
+    def fsync(self, inode: Inode) -> Awaitable[int]:
         """fsync: 0 or a negative error."""
         raise NotImplementedError

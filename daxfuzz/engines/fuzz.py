@@ -1,0 +1,225 @@
+"""The built-in engine: rounds of chunks on all cores, triage of what they find, learning in between.
+
+With a limit of executions a run is repeatable: execution i is seeded by (seed, i), rounds have sizes that do not
+depend on the number of workers, and what is learned is merged in index order between rounds.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from daxfuzz.engines.jobs import (
+    SCHEDULES_PER_PROGRAM,
+    ChunkJob,
+    ChunkResult,
+    RawFailure,
+    Symptom,
+    run_chunk,
+    run_triage,
+    start_worker,
+)
+from daxfuzz.engines.points import Place, all_places
+from daxfuzz.program.dax_file import dumps_case, save_case
+from daxfuzz.search import Portfolio
+from daxfuzz.triage.bench import KernelChoice
+from daxfuzz.triage.finding import Finding
+
+FIRST_ROUND = 400
+ROUND = 4_000
+CHUNK = 400
+"""Executions; multiples of SCHEDULES_PER_PROGRAM."""
+
+TRIAGES_PER_ROUND = 8
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class FuzzSettings:
+    """What to run.
+
+    seconds, executions: limits; None for no limit. At least one is given.
+    strategies: names; empty for all.
+    directory: where cases are written, None to keep them in memory.
+    """
+
+    kernel: KernelChoice
+    seed: int = 0
+    seconds: float | None = 60.0
+    executions: int | None = None
+    strategies: tuple[str, ...] = ()
+    workers: int = 0
+    directory: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finding with when and where it was made. path: of its case, None if no directory was given."""
+
+    finding: Finding
+    executions_to_find: int
+    path: Path | None
+
+
+@dataclass(slots=True)
+class Status:
+    """How far a run is. seconds: since its start, on the monotonic clock; last_new: when the last finding came."""
+
+    executions: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    last_new: float = 0.0
+    stuck: int = 0
+    found: list[Found] = field(default_factory=list)
+    repeats: int = 0
+    places: frozenset[Place] = frozenset()
+    places_total: int = 0
+    triaging: int = 0
+
+    @property
+    def executions_per_second(self) -> float:
+        return self.executions / self.seconds if self.seconds else 0.0
+
+
+class Fuzzer:
+    """One run. on_update: called with the status whenever it has changed."""
+
+    def __init__(self, settings: FuzzSettings, on_update: Callable[[Status], None] | None = None) -> None:
+        self.settings = settings
+        self.on_update = on_update or (lambda status: None)
+        self.status = Status()
+        self.total = all_places(settings.kernel.composed(), settings.kernel.spec.filesystem)
+        self.status.places_total = len(self.total)
+        self.portfolio = Portfolio(dict.fromkeys(settings.strategies, 1.0) or None)
+        self.repairs: tuple[str, ...] = ()
+        self.seen: set[tuple[Symptom, tuple[str, ...]]] = set()
+        self.signatures: list[str] = []
+        self.started = time.monotonic()
+
+    def run(self) -> Status:
+        """Run until a limit is reached. What has been found is on disk before it is reported."""
+        self.started = time.monotonic()
+        with workers(self.settings.workers) as pool:
+            for start, count in self.rounds():
+                self.run_round(pool, start, count)
+                if self.out_of_time():
+                    break
+        self.update()
+        return self.status
+
+    def rounds(self) -> Iterator[tuple[int, int]]:
+        """(start, count) of each round."""
+        start = 0
+        limit = self.settings.executions
+        while limit is None or start < limit:
+            count = FIRST_ROUND if start == 0 else ROUND
+            if limit is not None:
+                # Programs are run whole, so a limit is rounded up to the next one.
+                left = -(-(limit - start) // SCHEDULES_PER_PROGRAM) * SCHEDULES_PER_PROGRAM
+                count = min(count, left)
+            yield start, count
+            start += count
+
+    def out_of_time(self) -> bool:
+        limit = self.settings.seconds
+        return limit is not None and time.monotonic() - self.started >= limit
+
+    def run_round(self, pool: Executor, start: int, count: int) -> None:
+        """One round: its chunks, then the triage of what they found, both merged in index order."""
+        weights = self.portfolio.weights
+        end = start + count
+        jobs = [
+            ChunkJob(self.settings.kernel, self.settings.seed, at, min(CHUNK, end - at), self.repairs, weights)
+            for at in range(start, end, CHUNK)
+        ]
+        failures: list[RawFailure] = []
+        for result in self.in_order([pool.submit(run_chunk, job) for job in jobs]):
+            self.merge(result)
+            failures += result.failures
+            self.update()
+        fresh = self.worth_triage(failures)
+        self.status.triaging = len(fresh)
+        rewards: dict[str, int] = {}
+        futures = [pool.submit(run_triage, raw, self.settings.kernel) for raw in fresh]
+        for raw, finding in zip(fresh, self.in_order(futures), strict=False):
+            self.status.triaging -= 1
+            if finding is not None and self.keep(raw, finding):
+                rewards[raw.strategy] = rewards.get(raw.strategy, 0) + 1
+            self.update()
+        self.portfolio.reward(rewards)
+
+    def in_order(self, futures: Sequence[Future[T]]) -> Iterator[T]:
+        """Results in the order of their jobs. Out of time, jobs that have not begun are dropped, unless a limit of
+        executions makes the run repeatable."""
+        for future in futures:
+            if self.out_of_time() and self.settings.executions is None and future.cancel():
+                continue
+            while True:
+                try:
+                    yield future.result(timeout=0.25)
+                    break
+                except TimeoutError:
+                    self.update()
+
+    def merge(self, result: ChunkResult) -> None:
+        status = self.status
+        status.executions += result.executions
+        status.steps += result.steps
+        status.stuck += result.stuck
+        status.repeats += sum(result.repeats.values())
+        status.places |= result.places & self.total
+
+    def worth_triage(self, failures: list[RawFailure]) -> list[RawFailure]:
+        """The failures whose symptom is new for the repairs under which it was seen."""
+        fresh: list[RawFailure] = []
+        for raw in failures:
+            key = (raw.symptom, raw.kernel.spec.patches)
+            if key in self.seen or len(fresh) == TRIAGES_PER_ROUND:
+                self.status.repeats += 1
+                continue
+            self.seen.add(key)
+            fresh.append(raw)
+        return fresh
+
+    def keep(self, raw: RawFailure, finding: Finding) -> bool:
+        """Report a finding unless its signature is known. Whether it was new."""
+        self.repairs += tuple(name for name in finding.explained_by if name not in self.repairs)
+        if finding.signature in self.signatures:
+            self.status.repeats += 1
+            return False
+        self.signatures.append(finding.signature)
+        path = None
+        if self.settings.directory is not None:
+            self.settings.directory.mkdir(parents=True, exist_ok=True)
+            path = self.settings.directory / finding.file_name()
+            save_case(path, dumps_case(finding.case))
+        self.status.found.append(Found(finding, raw.index + 1, path))
+        self.status.last_new = time.monotonic() - self.started
+        return True
+
+    def update(self) -> None:
+        self.status.seconds = time.monotonic() - self.started
+        self.on_update(self.status)
+
+
+@contextmanager
+def workers(count: int) -> Iterator[Executor]:
+    """Processes of this machine; 0 for one per core. They are stopped at once when the block is left early."""
+    processes = count or len(os.sched_getaffinity(0))
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), start_worker)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,142 @@
+"""What worker processes do: chunks of executions, and the triage of one failure."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, field
+from random import Random
+
+from daxfuzz.engines.points import Place, PlaceRecorder
+from daxfuzz.program.case import Program
+from daxfuzz.program.generator import generate
+from daxfuzz.search import Portfolio
+from daxfuzz.sim import Execution, Scheduler, Violation
+from daxfuzz.triage.bench import Bench, KernelChoice, verdict
+from daxfuzz.triage.finding import Finding, triage
+from daxfuzz.triage.reproduce import replay
+
+SCHEDULES_PER_PROGRAM = 20
+"""Executions of one program; the last of them notes which points it reaches, which costs more."""
+
+_SEEDS = 1 << 64
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """What a failure looks like before anybody knows why."""
+
+    kind: str
+    function: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkJob:
+    """Executions `start` to `start + count` of a run.
+
+    kernel: the kernel under test.
+    repairs: applied on top in every second program, so that known flaws do not mask others.
+    weights: of the strategies.
+    """
+
+    kernel: KernelChoice
+    seed: int
+    start: int
+    count: int
+    repairs: tuple[str, ...]
+    weights: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RawFailure:
+    """A failing execution as a worker found it. kernel: with the repairs that were applied."""
+
+    index: int
+    kernel: KernelChoice
+    symptom: Symptom
+    program: Program
+    turns: tuple[int, ...]
+    strategy: str
+
+
+@dataclass(slots=True)
+class ChunkResult:
+    """What a chunk found.
+
+    failures: the first of each symptom, with and without repairs.
+    repeats: further executions by symptom.
+    stuck: executions that ended with tasks waiting for user-held references, the kernel's design.
+    """
+
+    executions: int = 0
+    steps: int = 0
+    stuck: int = 0
+    failures: list[RawFailure] = field(default_factory=list)
+    repeats: dict[Symptom, int] = field(default_factory=dict)
+    places: frozenset[Place] = frozenset()
+
+
+class ModelError(RuntimeError):
+    """The model itself failed; names the execution."""
+
+
+def start_worker() -> None:
+    """A worker leaves Ctrl-C to the process that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def run_chunk(job: ChunkJob) -> ChunkResult:
+    """Run a chunk. Its result depends on nothing but the job."""
+    result = ChunkResult()
+    portfolio = Portfolio(job.weights)
+    places: dict[Place, None] = {}
+    first: dict[tuple[Symptom, bool], None] = {}
+    for number in range(job.start // SCHEDULES_PER_PROGRAM, (job.start + job.count) // SCHEDULES_PER_PROGRAM):
+        repaired = bool(job.repairs) and number % 2 == 1
+        kernel = job.kernel.plus(job.repairs) if repaired else job.kernel
+        program = generate(Random(job.seed * _SEEDS + number))
+        bench = Bench(program, kernel)
+        bound = 200
+        for repeat in range(SCHEDULES_PER_PROGRAM):
+            index = number * SCHEDULES_PER_PROGRAM + repeat
+            strategy, scheduler = portfolio.make(job.seed, index, bound)
+            recorder = PlaceRecorder(scheduler) if repeat == SCHEDULES_PER_PROGRAM - 1 else None
+            execution = execute(bench, recorder or scheduler, index)
+            bound = max(len(execution.turns), 1)
+            result.executions += 1
+            result.steps += len(execution.turns)
+            if recorder is not None:
+                places |= recorder.places
+            found = verdict(execution)
+            if found is None:
+                result.stuck += bool(execution.stuck)
+                continue
+            symptom = symptom_of(found)
+            if (symptom, repaired) in first:
+                result.repeats[symptom] = result.repeats.get(symptom, 0) + 1
+                continue
+            first[symptom, repaired] = None
+            result.failures.append(RawFailure(index, kernel, symptom, program, tuple(execution.turns), strategy))
+    result.places = frozenset(places)
+    return result
+
+
+def execute(bench: Bench, scheduler: Scheduler, index: int) -> Execution:
+    """One execution. Raises ModelError for anything but a violation."""
+    try:
+        return bench.run(scheduler)
+    except Exception as error:
+        raise ModelError(f"execution {index}: {type(error).__name__}: {error}") from error
+
+
+def symptom_of(violation: Violation) -> Symptom:
+    """What a violation looks like."""
+    return Symptom(violation.kind, violation.function, violation.channel)
+
+
+def run_triage(raw: RawFailure, target: KernelChoice) -> Finding | None:
+    """Triage in a worker. None if the failure does not replay, which would be a fault of daxfuzz."""
+    failure = replay(raw.program, raw.kernel, raw.turns)
+    if failure is None:
+        return None
+    return triage(failure, target)

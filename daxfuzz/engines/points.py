@@ -1,0 +1,117 @@
+"""Which points of the model a run reaches: the statements that wait for a turn, by place in the source."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+import types
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from daxfuzz.search import Decorator
+from daxfuzz.sim import Shared
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.subsystem import Subsystem
+    from daxfuzz.protocols.compose import ComposedKernel
+    from daxfuzz.sim import Scheduler, Task, World
+
+Place = tuple[str, int]
+"""(function, line of the await expression)"""
+
+MODEL = ("/daxfuzz/kernel/", "/daxfuzz/protocols/")
+
+_SIM_FUNCTIONS = ("wait_event", "wait_var_event", "wake_up_var", "wait")
+"""Coroutines of daxfuzz.sim that are awaited like primitives."""
+
+
+class PlaceRecorder(Decorator):
+    """Notes the place in the model of each turn."""
+
+    def __init__(self, inner: Scheduler) -> None:
+        super().__init__(inner)
+        self.places: dict[Place, None] = {}
+        self._tasks: list[Task] = []
+
+    def new_execution(self, world: World) -> None:
+        self._tasks = world.tasks
+        super().new_execution(world)
+
+    def next_task(self, enabled: Sequence[int], current: int) -> int:
+        chosen = super().next_task(enabled, current)
+        place = place_of(self._tasks[chosen])
+        if place is not None:
+            self.places[place] = None
+        return chosen
+
+
+def place_of(task: Task) -> Place | None:
+    """Where in the model a parked task waits: the innermost frame that belongs to it."""
+    place = None
+    awaited: Any = task.coroutine
+    while isinstance(awaited, types.CoroutineType):
+        code = awaited.cr_code
+        if awaited.cr_frame is not None and any(part in code.co_filename for part in MODEL):
+            place = (code.co_qualname, awaited.cr_frame.f_lineno)
+        awaited = awaited.cr_await
+    return place
+
+
+@lru_cache(maxsize=64)
+def _places_in(function: types.FunctionType) -> tuple[Place, ...]:
+    """The points of one function."""
+    lines, first = inspect.getsourcelines(function)
+    tree = ast.parse(textwrap.dedent("".join(lines)))
+    qualname = function.__code__.co_qualname
+    return tuple(
+        (qualname, node.lineno + first - 1)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Await) and _is_primitive(node.value)
+    )
+
+
+def _is_primitive(call: ast.expr) -> bool:
+    if not isinstance(call, ast.Call):
+        return False
+    target = call.func
+    name = target.attr if isinstance(target, ast.Attribute) else target.id if isinstance(target, ast.Name) else ""
+    return name in primitives() or name in _SIM_FUNCTIONS
+
+
+@lru_cache(maxsize=1)
+def primitives() -> frozenset[str]:
+    """Names of all primitives: the generator functions of shared objects."""
+    names = []
+    classes: list[type] = [Shared]
+    while classes:
+        cls = classes.pop()
+        classes += cls.__subclasses__()
+        names += [
+            name
+            for name, member in vars(cls).items()
+            if isinstance(member, types.FunctionType) and inspect.isgeneratorfunction(member)
+        ]
+    return frozenset(names)
+
+
+def all_places(kernel: ComposedKernel, filesystem: str) -> frozenset[Place]:
+    """Every point of the functions that a composed kernel can run with one file system."""
+    places: list[Place] = []
+    for name, cls in kernel.subsystems.items():
+        if name == filesystem or name not in ("ext4",):
+            for function in live_functions(cls):
+                places += _places_in(function)
+    return frozenset(places)
+
+
+def live_functions(cls: type[Subsystem]) -> Iterator[types.FunctionType]:
+    """Functions of a composed class that can be called: the first of each name, and on through ``super()``."""
+    seen: set[str] = set()
+    for base in cls.__mro__:
+        for name, member in vars(base).items():
+            if isinstance(member, types.FunctionType) and inspect.iscoroutinefunction(member) and name not in seen:
+                yield member
+                if "super" not in member.__code__.co_names:
+                    seen.add(name)

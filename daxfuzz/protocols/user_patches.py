@@ -1,0 +1,48 @@
+"""Patches in a file of the user's own. Only files that the user names on the command line are ever loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+
+from daxfuzz.protocols.patch import Patch, Repair
+
+
+class PatchFileError(ValueError):
+    """A file of patches that cannot be loaded. One line with file, line and reason."""
+
+
+@lru_cache(maxsize=32)
+def load_patches(path: str) -> dict[str, type[Patch]]:
+    """Run a Python file and return the patches it defines, as my_patch.py:Class. Raises PatchFileError."""
+    file = Path(path)
+    spec = importlib.util.spec_from_file_location(f"daxfuzz_user_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise PatchFileError(f"{path}: not a Python file; a file of patches ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except FileNotFoundError:
+        raise PatchFileError(f"{path}: no such file") from None
+    except SyntaxError as error:
+        raise PatchFileError(f"{path}:{error.lineno}: {error.msg}") from None
+    except Exception as error:
+        traceback = error.__traceback__
+        line = 0
+        while traceback is not None:
+            if traceback.tb_frame.f_code.co_filename == str(file):
+                line = traceback.tb_lineno
+            traceback = traceback.tb_next
+        raise PatchFileError(f"{path}:{line}: {type(error).__name__}: {error}") from None
+    found = {
+        f"{file.name}:{name}": member
+        for name, member in vars(module).items()
+        if isinstance(member, type)
+        and issubclass(member, Patch)
+        and member not in (Patch, Repair)
+        and member.__module__ == module.__name__
+    }
+    if not found:
+        raise PatchFileError(f"{path}: defines no Patch")
+    return found

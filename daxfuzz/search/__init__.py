@@ -1,0 +1,55 @@
+"""Who runs next: schedulers that explore, schedulers that replay, and schedulers that wrap others.
+
+A scheduler answers one question, ``next_task(enabled, current)``. It sees a world of :mod:`daxfuzz.sim` and knows
+nothing about what the tasks are for; together the two packages test any small concurrent program. All randomness
+comes from the one ``random.Random`` that a scheduler is given, so equal seeds give equal schedules, in every process.
+
+What replays does so exactly: recorded turns (:class:`Replay`), their few departures from the default rule
+(:func:`sparsify`, :class:`SparseReplay`), or only the order of labelled steps (:class:`OrderReplay`), which fixes
+what a bug needs and leaves the rest open. What explores promises no more than its docstring says; in particular none
+of these is exhaustive.
+
+May import: daxfuzz.sim.
+"""
+
+from daxfuzz.search.bounded import BoundedRun, bounded_runs
+from daxfuzz.search.decorator import Decorator
+from daxfuzz.search.determinism import CheckDeterminism, NondeterminismError, check_determinism
+from daxfuzz.search.fair import RoundRobin
+from daxfuzz.search.order import Occurrences, OrderReplay, labels_of
+from daxfuzz.search.pct import PCT
+from daxfuzz.search.portfolio import Portfolio
+from daxfuzz.search.random_walk import RandomWalk
+from daxfuzz.search.recorder import Recorder, Turn
+from daxfuzz.search.replay import DivergedError, Replay, SparseReplay, default_task, first_divergence
+from daxfuzz.search.sparse import Switches, sparsify, switches_of
+from daxfuzz.search.strategies import STRATEGIES, Strategy, make_scheduler
+
+__all__ = [
+    "PCT",
+    "STRATEGIES",
+    "BoundedRun",
+    "CheckDeterminism",
+    "Decorator",
+    "DivergedError",
+    "NondeterminismError",
+    "Occurrences",
+    "OrderReplay",
+    "Portfolio",
+    "RandomWalk",
+    "Recorder",
+    "Replay",
+    "RoundRobin",
+    "SparseReplay",
+    "Strategy",
+    "Switches",
+    "Turn",
+    "bounded_runs",
+    "check_determinism",
+    "default_task",
+    "first_divergence",
+    "labels_of",
+    "make_scheduler",
+    "sparsify",
+    "switches_of",
+]

@@ -1,0 +1,84 @@
+"""One program on one kernel with its oracles, and what an execution of it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.kernel import FILESYSTEMS
+from daxfuzz.oracles.registry import attach
+from daxfuzz.program.simulation import Simulation
+from daxfuzz.protocols.registry import build, protocol, unknown
+from daxfuzz.protocols.user_patches import load_patches
+from daxfuzz.search import RoundRobin
+from daxfuzz.sim import Execution, Scheduler, Stepper, TrioHost, Violation
+
+if TYPE_CHECKING:
+    from daxfuzz.program.case import KernelSpec, Program
+    from daxfuzz.protocols.compose import ComposedKernel
+    from daxfuzz.protocols.patch import Repair
+
+TURN_LIMIT = 10_000
+"""Turns under the scheduler; a fair one gets twice as many again before an execution counts as endless."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelChoice:
+    """A kernel under test by name.
+
+    files: the user's own Python files, in which names of patches like my_patch.py:Class are looked up.
+    """
+
+    spec: KernelSpec
+    files: tuple[str, ...] = ()
+
+    def composed(self) -> ComposedKernel:
+        """The kernel. Raises UnknownName, ComposeError, or PatchFileError."""
+        extra = {name: patch for file in self.files for name, patch in load_patches(file).items()}
+        if self.spec.filesystem not in FILESYSTEMS:
+            raise unknown("filesystem", self.spec.filesystem, list(FILESYSTEMS))
+        if self.spec.bugs:
+            raise unknown("bug", self.spec.bugs[0], ["none yet"])
+        return build(self.spec.protocol, self.spec.patches, extra)
+
+    def plus(self, repairs: tuple[str, ...]) -> KernelChoice:
+        """The same with repairs on top, those that it has already left out."""
+        more = tuple(name for name in repairs if name not in self.applied())
+        return replace(self, spec=replace(self.spec, patches=(*self.spec.patches, *more)))
+
+    def applied(self) -> tuple[str, ...]:
+        """Names of all patches of the kernel."""
+        return tuple(patch.slug() for patch in self.composed().patches)
+
+    def repairs(self) -> dict[str, type[Repair]]:
+        """The repairs of known flaws that are not applied, by name."""
+        applied = self.applied()
+        return {each.slug(): each for each in protocol(self.spec.protocol).repairs if each.slug() not in applied}
+
+
+class Bench:
+    """Runs executions of a program on a kernel, on either host."""
+
+    def __init__(self, program: Program, kernel: KernelChoice) -> None:
+        self.program = program
+        self.kernel = kernel
+        self.sim = Simulation(program, kernel.composed().subsystems, kernel.spec.filesystem)
+        attach(self.sim)
+        self.stepper = Stepper(self.sim.world)
+        self.fair = RoundRobin()
+
+    def run(self, scheduler: Scheduler) -> Execution:
+        """One execution on the stepper."""
+        return self.stepper.run(scheduler, TURN_LIMIT, self.fair)
+
+    def run_on_trio(self, scheduler: Scheduler) -> Execution:
+        """One execution as Trio tasks."""
+        return TrioHost(self.sim.world).run(scheduler, TURN_LIMIT, self.fair)
+
+
+def verdict(execution: Execution) -> Violation | None:
+    """What an execution shows: the violation that ended it, else the first that did not, warnings before the rest."""
+    if execution.violation is not None:
+        return execution.violation
+    warnings = [each for each in execution.deferred if each.kind.endswith("-warning")]
+    return next(iter(warnings or execution.deferred), None)

@@ -1,0 +1,110 @@
+"""Findings: what the user gets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import groupby
+
+from daxfuzz.program.case import Case, KernelSpec, Schedule
+from daxfuzz.search import Replay, SparseReplay
+from daxfuzz.sim import Execution
+from daxfuzz.triage.attribute import explained_by, isolated
+from daxfuzz.triage.bench import Bench, KernelChoice, verdict
+from daxfuzz.triage.minimize import Minimum, Progress, minimize, simplest
+from daxfuzz.triage.order import constraints_of
+from daxfuzz.triage.reproduce import THOROUGH, Failure, hints_of, search
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A minimized, attributed failure.
+
+    signature: kind, function, wait channel and explanation; equal for the same flaw seen in the same way.
+    explained_by: repairs that silence it; empty if it is new.
+    """
+
+    kind: str
+    signature: str
+    explained_by: tuple[str, ...]
+    message: str
+    case: Case
+    tasks: int
+    operations: int
+    preemptions: int
+    choices: int
+    steps: int
+
+    def file_name(self) -> str:
+        """A name for the case, from the signature."""
+        return re.sub(r"[^a-z0-9]+", "-", self.signature.lower()).strip("-") + ".dax"
+
+
+class NotReproduced(RuntimeError):
+    """A failure of the stepper that did not show as Trio tasks: a fault of daxfuzz, not of the kernel."""
+
+
+def triage(failure: Failure, target: KernelChoice, progress: Progress | None = None) -> Finding:
+    """Minimize and attribute a failure. Raises NotReproduced.
+
+    target: the kernel that the case is to be for, if it fails there, too; `failure` may be one with more repairs.
+
+    A failure may have several flaws in it. The first that explains it alone is taken; if none does, the last one
+    that takes part.
+    """
+    finding = None
+    for start in isolated(failure, hints_of(failure)):
+        finding = describe(on_kernel(minimize(start, progress), target))
+        if len(finding.explained_by) == 1:
+            return finding
+    return finding or describe(on_kernel(minimize(failure, progress), target))
+
+
+def on_kernel(minimum: Minimum, kernel: KernelChoice) -> Minimum:
+    """The minimum on the kernel that was asked for, if it fails there in the same way; else where it was found."""
+    failure = minimum.failure
+    if failure.kernel == kernel:
+        return minimum
+    again = search(failure.program, kernel, failure.violation.kind, THOROUGH, [SparseReplay(minimum.schedule)])
+    return minimum if again is None else simplest(again)
+
+
+def describe(minimum: Minimum) -> Finding:
+    """Attribute a minimum and write it as a case, after it has reproduced as Trio tasks."""
+    failure = minimum.failure
+    confirm(failure)
+    repairs = explained_by(failure, hints_of(failure))
+    violation = failure.violation
+    parts = [violation.kind, violation.function, violation.channel, "+".join(repairs) or "new"]
+    program = failure.program
+    names = list(program.tasks)
+    steps = tuple((names[task], len(list(group))) for task, group in groupby(failure.execution.turns))
+    spec = failure.kernel.spec
+    case = Case(
+        program=program,
+        kernel=KernelSpec(spec.protocol, spec.patches, spec.bugs, spec.filesystem),
+        finding=violation.kind,
+        repaired_by=repairs,
+        schedule=Schedule(steps, constraints_of(failure)),
+    )
+    return Finding(
+        kind=violation.kind,
+        signature="/".join(part for part in parts if part),
+        explained_by=repairs,
+        message=violation.message,
+        case=case,
+        tasks=len(program.tasks),
+        operations=sum(len(calls) for calls in program.tasks.values()),
+        preemptions=minimum.preemptions,
+        choices=minimum.choices,
+        steps=len(failure.execution.turns),
+    )
+
+
+def confirm(failure: Failure) -> Execution:
+    """The failing execution as Trio tasks. Raises NotReproduced if its trace differs."""
+    execution = Bench(failure.program, failure.kernel).run_on_trio(Replay(failure.execution.turns))
+    found = verdict(execution)
+    if execution.digest() != failure.execution.digest() or found is None or found.kind != failure.violation.kind:
+        raise NotReproduced(f"{failure.violation.kind}: the Trio host took another course")
+    return execution

@@ -1,0 +1,277 @@
+"""Smaller programs and simpler schedules that fail in the same way.
+
+Simpler means fewer tasks, then fewer operations, then fewer preemptions, choices and steps. Programs are reduced by
+deletion first and then in scale; a candidate counts as failing if :func:`~daxfuzz.triage.reproduce.search` finds a
+failure of the same kind. The schedule is then the first failing one of an enumeration in that order, so it is
+exactly minimal in preemptions and choices unless the bound cut the enumeration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+from daxfuzz.kernel.machine import Machine, TlbMode
+from daxfuzz.program.calls import CallError, check_calls
+from daxfuzz.program.case import Call, Program, Setup
+from daxfuzz.program.signature import SIGNATURES, Kind
+from daxfuzz.program.simulation import address_spaces
+from daxfuzz.search import SparseReplay, bounded_runs, sparsify
+from daxfuzz.sim import SparseSchedule
+from daxfuzz.triage.bench import TURN_LIMIT, Bench, verdict
+from daxfuzz.triage.reproduce import QUICK, Failure, hints_of, replay, search
+
+ENUMERATED = 4_000
+"""Executions spent on schedules with at most one preemption, per order of tasks."""
+
+ENUMERATED_DEEP = 25_000
+"""And with at most two, if one is not enough."""
+
+Progress = Callable[[Failure], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Minimum:
+    """A minimized failure with what its schedule costs."""
+
+    failure: Failure
+    schedule: SparseSchedule
+    preemptions: int
+    choices: int
+
+
+def minimize(failure: Failure, progress: Progress | None = None) -> Minimum:
+    """The minimum of a failure; `progress` is called with each smaller one on the way."""
+    failure = plain_names(reduce_program(failure, progress))
+    best = simplest(failure)
+    if best.preemptions or best.choices:
+        for order in list(permutations(failure.program.tasks))[1:]:
+            best = min(best, simplest(reordered(failure, order)), key=cost)
+    return best
+
+
+def cost(minimum: Minimum) -> tuple[int, int, int]:
+    """What makes a schedule simple."""
+    return minimum.preemptions, minimum.choices, len(minimum.failure.execution.turns)
+
+
+# -- programs ----------------------------------------------------------------------------------------------------
+
+
+def reduce_program(failure: Failure, progress: Progress | None) -> Failure:
+    """Apply reductions until none of them leaves a program that still fails.
+
+    After a success it goes on at the same place in the list, where the next untried reduction stands.
+    """
+    position = untried = 0
+    while True:
+        candidates = list(reductions(failure.program))
+        if untried >= len(candidates):
+            return failure
+        smaller = search(
+            candidates[position % len(candidates)], failure.kernel, failure.violation.kind, QUICK, hints_of(failure)
+        )
+        if smaller is None:
+            position += 1
+            untried += 1
+            continue
+        failure = smaller
+        untried = 0
+        if progress is not None:
+            progress(failure)
+
+
+def reductions(program: Program) -> Iterator[Program]:
+    """Programs that are one step simpler, the largest step first; all of them valid."""
+    for candidate in (*fewer_tasks(program), *fewer_calls(program), *smaller_scale(program)):
+        if candidate == program:
+            continue
+        try:
+            check_calls(candidate)
+        except CallError:
+            continue
+        yield candidate
+
+
+def fewer_tasks(program: Program) -> Iterator[Program]:
+    """Without one task."""
+    if len(program.tasks) > 1:
+        for name in program.tasks:
+            yield with_tasks(program, {other: calls for other, calls in program.tasks.items() if other != name})
+
+
+def fewer_calls(program: Program) -> Iterator[Program]:
+    """Without one call, and without the calls that use its register."""
+    for name, calls in program.tasks.items():
+        for position in reversed(range(len(calls))):
+            register = calls[position].result
+            kept = [
+                call
+                for other, call in enumerate(calls)
+                if other != position and not (register is not None and register in call.arguments)
+            ]
+            yield with_tasks(program, {**program.tasks, name: tuple(kept)})
+
+
+def with_tasks(program: Program, tasks: Mapping[str, tuple[Call, ...]]) -> Program:
+    """The program with other tasks; signals to tasks that are gone go, too, and so do empty tasks."""
+    present = [name for name, calls in tasks.items() if calls]
+    kept = {
+        name: tuple(call for call in tasks[name] if call.name != "signal" or call.arguments[0] in present)
+        for name in present
+    }
+    spaces = {
+        mm: tuple(member for member in members if member in kept) for mm, members in address_spaces(program).items()
+    }
+    setup = replace(program.setup, mms={mm: members for mm, members in spaces.items() if members})
+    return replace(program, tasks=kept, setup=setup)
+
+
+def smaller_scale(program: Program) -> Iterator[Program]:
+    """Plainer hardware, fewer files, fewer pages, first pages, address spaces of their own."""
+    plain = Machine()
+    machine = program.machine
+    for simpler in (
+        replace(machine, tlb=TlbMode.IPI),
+        replace(machine, merge_vmas=True),
+        replace(machine, wait_buckets=plain.wait_buckets),
+        replace(machine, bias=min(machine.bias, 8)),
+        replace(machine, bias=min(machine.bias, 4)),
+    ):
+        yield replace(program, machine=simpler)
+    setup = program.setup
+    used = [argument for calls in program.tasks.values() for call in calls for argument in call.arguments]
+    for file, pages in setup.files.items():
+        if file not in used:
+            rest = {other: size for other, size in setup.files.items() if other != file}
+            yield replace(program, setup=replace(setup, files=rest))
+        elif pages > 1:
+            yield replace(program, setup=replace(setup, files={**setup.files, file: pages - 1}))
+    yield replace(program, setup=replace(setup, prefault=True))
+    yield replace(program, setup=replace(setup, mms={}))
+    yield renamed_file(program, next(iter(setup.files)), "file0")
+    for name, calls in program.tasks.items():
+        for position, call in enumerate(calls):
+            for simpler_call in simpler_arguments(call):
+                changed = (*calls[:position], simpler_call, *calls[position + 1 :])
+                yield replace(program, tasks={**program.tasks, name: changed})
+
+
+def simpler_arguments(call: Call) -> Iterator[Call]:
+    """The call on the first page, for one page, with no flag that can be left out."""
+    parameters = SIGNATURES[call.name].parameters
+    smallest = {Kind.PAGE: 0, Kind.SIZE: 0, Kind.LENGTH: 1}
+    for position, parameter in enumerate(parameters[: len(call.arguments)]):
+        if parameter.kind in smallest and call.arguments[position] != smallest[parameter.kind]:
+            arguments = list(call.arguments)
+            arguments[position] = smallest[parameter.kind]
+            yield replace(call, arguments=tuple(arguments))
+        if parameter.optional:
+            yield replace(call, arguments=call.arguments[:position])
+
+
+def renamed_file(program: Program, old: str, new: str) -> Program:
+    """The program with another name for a file."""
+    if new in program.setup.files:
+        return program
+    files = {new if name == old else name: pages for name, pages in program.setup.files.items()}
+    tasks = {
+        task: tuple(
+            replace(call, arguments=tuple(new if argument == old else argument for argument in call.arguments))
+            for call in calls
+        )
+        for task, calls in program.tasks.items()
+    }
+    return replace(program, tasks=tasks, setup=Setup(files, program.setup.mms, program.setup.prefault))
+
+
+def reordered(failure: Failure, order: tuple[str, ...]) -> Failure:
+    """The same program with its tasks in another order, and the turns renumbered."""
+    program = failure.program
+    spaces = address_spaces(program)
+    alone = all(len(members) == 1 for members in spaces.values())
+    setup = replace(program.setup, mms={} if alone else spaces)
+    renamed = replace(program, tasks={name: program.tasks[name] for name in order}, setup=setup)
+    number = {old: order.index(name) for old, name in enumerate(program.tasks)}
+    turns = [number[turn] for turn in failure.execution.turns]
+    again = replay(renamed, failure.kernel, turns)
+    return again if again is not None and again.violation.kind == failure.violation.kind else failure
+
+
+def plain_names(failure: Failure) -> Failure:
+    """Tasks without the numbers that no namesake makes necessary any more; the turns stay."""
+    program = failure.program
+    plain = {name: name.rstrip("0123456789") for name in program.tasks}
+    names = {name: plain[name] if list(plain.values()).count(plain[name]) == 1 else name for name in plain}
+    tasks = {
+        names[task]: tuple(
+            replace(call, arguments=tuple(names.get(str(argument), argument) for argument in call.arguments))
+            if call.name == "signal"
+            else call
+            for call in calls
+        )
+        for task, calls in program.tasks.items()
+    }
+    spaces = {mm: tuple(names[member] for member in members) for mm, members in program.setup.mms.items()}
+    renamed = replace(program, tasks=tasks, setup=replace(program.setup, mms=spaces))
+    return replay(renamed, failure.kernel, failure.execution.turns) or failure
+
+
+# -- schedules ---------------------------------------------------------------------------------------------------
+
+
+def simplest(failure: Failure) -> Minimum:
+    """The simplest failing schedule of a program: enumerated, else the known one with fewer switches."""
+    bench = Bench(failure.program, failure.kernel)
+    known = fewest_switches(bench, failure)
+    for executions, preemptions in ((ENUMERATED, 1), (ENUMERATED_DEEP, 2)):
+        if known.preemptions < preemptions:
+            break
+        found = first_failing(bench, failure, executions, preemptions)
+        if found is not None:
+            return min(found, known, key=cost)
+    return known
+
+
+def first_failing(bench: Bench, failure: Failure, executions: int, preemptions: int) -> Minimum | None:
+    """The cheapest failing schedule; among equally cheap ones that the enumeration still sees, the shortest."""
+    best: Minimum | None = None
+    for run in bounded_runs(bench.sim.world, executions, preemptions, TURN_LIMIT):
+        if best is not None and (run.preemptions, run.choices) != (best.preemptions, best.choices):
+            break
+        found = verdict(run.execution)
+        if found is None or found.kind != failure.violation.kind:
+            continue
+        this = Minimum(
+            Failure(failure.program, failure.kernel, run.execution, found), run.schedule, run.preemptions, run.choices
+        )
+        best = this if best is None else min(best, this, key=cost)
+    return best
+
+
+def fewest_switches(bench: Bench, failure: Failure) -> Minimum:
+    """Drop switches of a failing schedule one at a time, as long as it still fails."""
+    best = minimum_of(bench, failure)
+    changed = True
+    while changed:
+        changed = False
+        for position in reversed(range(len(best.schedule.switches))):
+            switches = best.schedule.switches
+            fewer = SparseSchedule(switches[:position] + switches[position + 1 :])
+            execution = bench.run(SparseReplay(fewer))
+            found = verdict(execution)
+            if found is None or found.kind != failure.violation.kind:
+                continue
+            candidate = minimum_of(bench, Failure(failure.program, failure.kernel, execution, found))
+            if cost(candidate) < cost(best):
+                best = candidate
+                changed = True
+                break
+    return best
+
+
+def minimum_of(bench: Bench, failure: Failure) -> Minimum:
+    """A failure with the cost of its schedule."""
+    switches = sparsify(bench.sim.world, failure.execution.turns)
+    return Minimum(failure, switches.schedule, switches.preemptions, switches.choices)

@@ -1,0 +1,104 @@
+"""Looks for a failing execution of a given program: known schedules first, then simple ones, then random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from daxfuzz.program.case import Program
+from daxfuzz.search import (
+    STRATEGIES,
+    OrderReplay,
+    Replay,
+    SparseReplay,
+    bounded_runs,
+    labels_of,
+    make_scheduler,
+    sparsify,
+)
+from daxfuzz.sim import Constraint, Execution, Scheduler, Violation
+from daxfuzz.triage.bench import TURN_LIMIT, Bench, KernelChoice, verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How many executions to spend: on schedules with at most one preemption, and on each random strategy."""
+
+    simple: int = 120
+    random: int = 25
+
+
+QUICK = Effort()
+THOROUGH = Effort(600, 250)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failing execution of a program on a kernel."""
+
+    program: Program
+    kernel: KernelChoice
+    execution: Execution
+    violation: Violation
+
+
+def search(
+    program: Program,
+    kernel: KernelChoice,
+    kind: str,
+    effort: Effort,
+    hints: Iterable[Scheduler] = (),
+) -> Failure | None:
+    """A failing execution of this kind, or None if the effort shows none. Always the same for the same arguments."""
+    bench = Bench(program, kernel)
+    for execution in candidates(bench, effort, hints):
+        found = verdict(execution)
+        if found is not None and found.kind == kind:
+            return Failure(program, kernel, execution, found)
+    return None
+
+
+def candidates(bench: Bench, effort: Effort, hints: Iterable[Scheduler]) -> Iterator[Execution]:
+    """Executions worth a look, the most promising first."""
+    for hint in hints:
+        yield bench.run(hint)
+    for run in bounded_runs(bench.sim.world, effort.simple, 1, TURN_LIMIT):
+        yield run.execution
+    bound = 200
+    rng = Random(0)
+    for index in range(effort.random):
+        for name in STRATEGIES:
+            rng.seed(index)
+            execution = bench.run(make_scheduler(name, rng, bound))
+            bound = max(len(execution.turns), 1)
+            yield execution
+
+
+def hints_of(failure: Failure) -> list[Scheduler]:
+    """Schedulers that repeat a failure where the program or the kernel has changed a little.
+
+    By position in the run, and by the hand-overs between labelled steps, which survive deletions elsewhere.
+    """
+    world = Bench(failure.program, failure.kernel).sim.world
+    turns = failure.execution.turns
+    return [SparseReplay(sparsify(world, turns).schedule), OrderReplay(hand_overs(failure))]
+
+
+def hand_overs(failure: Failure) -> list[Constraint]:
+    """For each switch of the schedule: the last step before it comes before the first one after it."""
+    turns = failure.execution.turns
+    labels = labels_of(Bench(failure.program, failure.kernel).sim.world, turns)
+    return [Constraint(labels[i - 1], labels[i]) for i in range(1, len(turns)) if turns[i - 1] != turns[i]]
+
+
+def replay(program: Program, kernel: KernelChoice, turns: Iterable[int]) -> Failure | None:
+    """The execution with exactly these turns, if it fails."""
+    return run_once(Bench(program, kernel), Replay(tuple(turns)))
+
+
+def run_once(bench: Bench, scheduler: Scheduler) -> Failure | None:
+    """One execution, if it fails."""
+    execution = bench.run(scheduler)
+    found = verdict(execution)
+    return None if found is None else Failure(bench.program, bench.kernel, execution, found)
