@@ -148,7 +148,8 @@ class Fuzzer:
         fresh = self.worth_triage(failures)
         self.status.triaging = len(fresh)
         rewards: dict[str, int] = {}
-        futures = [pool.submit(run_triage, raw, self.settings.kernel) for raw in fresh]
+        earlier = tuple((found.finding.kind, found.finding.explained_by) for found in self.status.found)
+        futures = [pool.submit(run_triage, raw, self.settings.kernel, earlier) for raw in fresh]
         for raw, finding in zip(fresh, self.in_order(futures), strict=False):
             self.status.triaging -= 1
             if finding is not None and self.keep(raw, finding):

@@ -12,7 +12,7 @@ from daxfuzz.program.generator import generate
 from daxfuzz.search import Portfolio
 from daxfuzz.sim import Execution, Scheduler, Violation
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
-from daxfuzz.triage.finding import Finding, triage
+from daxfuzz.triage.finding import Finding, known, triage
 from daxfuzz.triage.reproduce import replay
 
 SCHEDULES_PER_PROGRAM = 20
@@ -134,9 +134,14 @@ def symptom_of(violation: Violation) -> Symptom:
     return Symptom(violation.kind, violation.function, violation.channel)
 
 
-def run_triage(raw: RawFailure, target: KernelChoice) -> Finding | None:
-    """Triage in a worker. None if the failure does not replay, which would be a fault of daxfuzz."""
+def run_triage(
+    raw: RawFailure, target: KernelChoice, findings: tuple[tuple[str, tuple[str, ...]], ...]
+) -> Finding | None:
+    """Triage in a worker. None if an earlier finding, given as (kind, explained_by), accounts for the failure.
+
+    Raises ModelError if it does not replay.
+    """
     failure = replay(raw.program, raw.kernel, raw.turns)
     if failure is None:
-        return None
-    return triage(failure, target)
+        raise ModelError(f"execution {raw.index}: {raw.symptom.kind} does not replay")
+    return None if known(failure, findings) else triage(failure, target)

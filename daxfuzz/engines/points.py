@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from daxfuzz.kernel.xarray import XaState
 from daxfuzz.search import Decorator
 from daxfuzz.sim import Shared
 
 if TYPE_CHECKING:
-    from daxfuzz.kernel.subsystem import Subsystem
     from daxfuzz.protocols.compose import ComposedKernel
     from daxfuzz.sim import Scheduler, Task, World
 
@@ -77,6 +77,9 @@ def _is_primitive(call: ast.expr) -> bool:
         return False
     target = call.func
     name = target.attr if isinstance(target, ast.Attribute) else target.id if isinstance(target, ast.Name) else ""
+    if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "xas" and name in ("find", "find_conflict"):
+        # Coroutines of their own; their points count where they are.
+        return False
     return name in primitives() or name in _SIM_FUNCTIONS
 
 
@@ -103,10 +106,12 @@ def all_places(kernel: ComposedKernel, filesystem: str) -> frozenset[Place]:
         if name == filesystem or name not in ("ext4",):
             for function in live_functions(cls):
                 places += _places_in(function)
+    for function in live_functions(XaState):
+        places += _places_in(function)
     return frozenset(places)
 
 
-def live_functions(cls: type[Subsystem]) -> Iterator[types.FunctionType]:
+def live_functions(cls: type) -> Iterator[types.FunctionType]:
     """Functions of a composed class that can be called: the first of each name, and on through ``super()``."""
     seen: set[str] = set()
     for base in cls.__mro__:

@@ -66,9 +66,9 @@ class Dax(Subsystem):
         if entry is not None:
             await self.dax_wake_entry(mapping, xas.index, mode)
 
-    def dax_lock_entry(self, xas: XaState, entry: Entry) -> Awaitable[object]:
+    async def dax_lock_entry(self, xas: XaState, entry: Entry) -> None:
         """Set the lock bit; xa_lock is held."""
-        return xas.store(entry.lock())
+        await xas.store(entry.lock())
 
     async def dax_unlock_entry(self, mapping: AddressSpace, xas: XaState, entry: Entry) -> None:
         """Clear the lock bit and wake the next one; xa_lock is not held."""

@@ -104,7 +104,7 @@ class Memremap(Subsystem):
         await self.k.rcu.synchronize()
 
     def arch_remove_memory(self) -> None:
-        """Free the page structs of the device, in the step that comes before."""
+        """Free the page structs of the device; part of the step before, since nothing else is touched."""
         for page in self.k.pages:
             for obj in (page.refcount, page.pincount, page.mapping, page.index, page.pgmap, page.head):
                 self.k.world.free(obj)

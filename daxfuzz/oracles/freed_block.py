@@ -28,6 +28,7 @@ class FreedBlock(Oracle):
 
     def attach(self) -> None:
         listen(self.kernel.allocator, "on_free", self.freed)
+        self.tlbs = [self.kernel.tlb_of(task) for task in self.world.tasks]
         self.sim.on_hold.append(self.held)
         self.sim.on_end.append(self.returned)
 
@@ -51,7 +52,7 @@ class FreedBlock(Oracle):
         return self.sim.program.tasks[task.name][task.operation].name in ("load", "store")
 
     def returned(self, task: Task, call: Call, result: Result) -> None:
-        for address, pte in self.kernel.tlb_of(task).entries.items():
+        for address, pte in self.tlbs[task.index].entries.items():
             owner = (address // VMA_PAGES, address % VMA_PAGES)
             if not pte.zero and self.kernel.allocator.table[pte.pfn] != owner:
                 self.fail("stale-tlb", f"{call} returns while {task.name} still translates to block {pte.pfn}")

@@ -38,14 +38,14 @@ class Refcount(Oracle):
         self.world.on_end.append(self.at_rest)
 
     def reset(self) -> None:
-        self.in_flight: dict[tuple[int, int], int] = {}
+        self.in_flight: list[dict[int, int]] = [{} for _ in self.world.tasks]
 
     def watcher(self, pfn: int) -> Callable[[int, int], None]:
         def changed(old: int, new: int) -> None:
             if new < IDLE:
                 self.fail("refcount-underflow", f"the reference count of page {pfn} falls from {old} to {new}")
-            key = (self.world.current.index, pfn)
-            self.in_flight[key] = self.in_flight.get(key, 0) + new - old
+            mine = self.in_flight[self.world.current.index]
+            mine[pfn] = mine.get(pfn, 0) + new - old
 
         return changed
 
@@ -60,12 +60,12 @@ class Refcount(Oracle):
         self.account(task, reference.page, self.weight(reference))
 
     def account(self, task: Task, page: Page, amount: int) -> None:
-        key = (task.index, page.pfn)
-        self.in_flight[key] = self.in_flight.get(key, 0) + amount
+        mine = self.in_flight[task.index]
+        mine[page.pfn] = mine.get(page.pfn, 0) + amount
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
-        for (index, pfn), amount in self.in_flight.items():
-            if index == task.index and amount < 0:
+        for pfn, amount in self.in_flight[task.index].items():
+            if amount < 0:
                 self.fail("refcount-mismatch", f"{call} has dropped {-amount} references too many of page {pfn}")
 
     def at_rest(self) -> None:

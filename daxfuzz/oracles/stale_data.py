@@ -37,6 +37,12 @@ class StaleData(Oracle):
     def attach(self) -> None:
         if not any(call.name == "load" for calls in self.sim.program.tasks.values() for call in calls):
             return
+        self.written = {
+            (task.index, position): self.pages(call)
+            for task in self.world.tasks
+            for position, call in enumerate(self.sim.program.tasks[task.name])
+            if call.name in WRITES
+        }
         self.sim.on_begin.append(self.began)
         self.sim.on_end.append(self.ended)
 
@@ -52,13 +58,10 @@ class StaleData(Oracle):
             found = self.writes[file, page] = [Write(0, 0, 1)]
         return found
 
-    def pages(self, task: Task, call: Call) -> list[tuple[str, int]]:
-        """File pages that a call writes."""
+    def pages(self, call: Call) -> list[tuple[str, int]]:
+        """File pages that a call writes; of a device write that is known only when it begins."""
         if call.name == "store":
             return [(str(call.arguments[0]), int(call.arguments[1]))]
-        if call.name == "dma_write":
-            reference = self.sim.registers[task.index].get(str(call.arguments[0]))
-            return [] if reference is None else [self.file_page(reference)]
         if call.name == "truncate":
             file, size = str(call.arguments[0]), int(call.arguments[1])
             return [(file, page) for page in range(size, self.sim.program.setup.files[file])]
@@ -73,11 +76,15 @@ class StaleData(Oracle):
     def began(self, task: Task, call: Call) -> None:
         self.clock += 1
         self.begin[task.index] = self.clock
-        if call.name not in WRITES:
+        pages = self.written.get((task.index, task.operation))
+        if pages is None:
             return
+        if call.name == "dma_write":
+            reference = self.sim.registers[task.index].get(str(call.arguments[0]))
+            pages = [] if reference is None else [self.file_page(reference)]
         value = self.sim.unique_value(task) if call.name in ("store", "dma_write") else 0
         writes = []
-        for file, page in self.pages(task, call):
+        for file, page in pages:
             write = Write(value, self.clock, 0)
             self.history(file, page).append(write)
             writes.append(write)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.kernel import Kernel
@@ -94,10 +94,7 @@ class Simulation:
                 task.signal = Signal.NONE
             task.operation = -1
 
-        def start() -> Coroutine[Any, Any, None]:
-            return run()
-
-        return start
+        return run
 
     def task(self, name: str) -> Task:
         """A task by its name. Raises KeyError."""

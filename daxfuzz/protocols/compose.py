@@ -5,7 +5,8 @@ The rules it enforces, each with a message that names patch, subsystem and funct
 - a function that overrides nothing is listed in `adds`, and one that is listed there overrides nothing;
 - an override keeps the parameters of what it overrides;
 - a function that an earlier patch overrides is overridden again only through ``super()``, by a hunk that derives
-  from the earlier hunk, or by a patch that names the earlier one in `replaces`.
+  from the earlier hunk, or by a patch that names the earlier one in `replaces`;
+- of two patches that override a function, the one applied later comes first.
 """
 
 from __future__ import annotations
@@ -62,9 +63,26 @@ def linearize(name: str, hunks: list[type[Subsystem]]) -> type[Subsystem]:
     # A hunk that a later one derives from already comes in through it.
     bases = [hunk for i, hunk in enumerate(hunks) if not any(issubclass(later, hunk) for later in hunks[i + 1 :])]
     try:
-        return types.new_class(base.__name__, (*reversed(bases), base))
+        cls = types.new_class(base.__name__, (*reversed(bases), base))
     except TypeError as error:
         raise ComposeError(f"{name}: the patches cannot be put in one order: {error}") from None
+    check_order(name, cls, hunks)
+    return cls
+
+
+def check_order(name: str, cls: type[Subsystem], hunks: list[type[Subsystem]]) -> None:
+    """Of two hunks with one function, the later one comes first.
+
+    A hunk that derives from an early one pulls it in front of those applied between the two.
+    """
+    for position, early in enumerate(hunks):
+        for late in hunks[position + 1 :]:
+            both = sorted(set(functions_of(early)) & set(functions_of(late)))
+            if both and cls.__mro__.index(early) < cls.__mro__.index(late):
+                raise ComposeError(
+                    f"{name}: {both[0]} of {late.__qualname__} is lost behind {early.__qualname__}; "
+                    f"apply it later, or derive it from {early.__qualname__}"
+                )
 
 
 def check_names(patch: type[Patch]) -> None:

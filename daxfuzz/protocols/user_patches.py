@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def load_patches(path: str) -> dict[str, type[Patch]]:
     if spec is None or spec.loader is None:
         raise PatchFileError(f"{path}: not a Python file; a file of patches ends in .py")
     module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pickle look the module of a class up here.
+    sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except FileNotFoundError:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim.cells import Atomic, Cell
 from daxfuzz.sim.freed import freed_class
+from daxfuzz.sim.locks import Lock
 from daxfuzz.sim.task import Actor, Signal, Task, TaskState
 from daxfuzz.sim.trace import running_function
 from daxfuzz.sim.violation import Violation
@@ -29,7 +30,9 @@ class World:
     """
 
     __slots__ = (
+        "_at_rest",
         "_cells",
+        "_locks",
         "_sealed",
         "current",
         "deferred",
@@ -59,6 +62,8 @@ class World:
         self.on_signal: Callable[[Task, Signal], None] = self.deliver
         self._sealed: list[tuple[Shared, Hashable]] | None = None
         self._cells: list[tuple[Any, Hashable]] = []
+        self._locks: list[tuple[Shared, Hashable]] = []
+        self._at_rest = False
 
     def adopt(self, obj: Shared) -> None:
         """Take a new object in; called by its constructor. All objects exist before :meth:`seal`."""
@@ -74,9 +79,12 @@ class World:
 
     def seal(self) -> World:
         """Take the present state as the one in which every execution starts; returns self."""
-        self._sealed = [(obj, obj.state()) for obj in self.objects if not isinstance(obj, (Cell, Atomic))]
+        states = [(obj, obj.state()) for obj in self.objects]
+        self._sealed = [(obj, state) for obj, state in states if not isinstance(obj, (Cell, Atomic, Lock))]
         # Most objects are variables, and an execution is short: putting them back is worth a loop without calls.
-        self._cells = [(obj, obj.state()) for obj in self.objects if isinstance(obj, (Cell, Atomic))]
+        self._cells = [(obj, state) for obj, state in states if isinstance(obj, (Cell, Atomic))]
+        # Locks need nothing after an execution in which every task has ended without one.
+        self._locks = [(obj, state) for obj, state in states if isinstance(obj, Lock)]
         return self
 
     def reset(self) -> None:
@@ -91,6 +99,9 @@ class World:
         self.freed.clear()
         for obj, state in self._sealed:
             obj.restore(state)
+        if not self._at_rest:
+            for lock, state in self._locks:
+                lock.restore(state)
         for cell, value in self._cells:
             cell.value = value
         self.log.clear()
@@ -106,9 +117,12 @@ class World:
 
     def close(self) -> None:
         """Drop the coroutines, also of tasks that never started."""
+        self._at_rest = len(self.ended) == len(self.tasks)
         for task in self.tasks:
             if task.coroutine is not None:
                 task.coroutine.close()
+            if task.held:
+                self._at_rest = False
 
     def shared_state(self) -> tuple[Hashable, ...]:
         """The states of all objects, in order of creation."""

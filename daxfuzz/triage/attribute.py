@@ -36,9 +36,7 @@ def explained_by(failure: Failure, hints: list[Scheduler]) -> tuple[str, ...]:
     """
     repairs = failure.kernel.repairs()
     silencing = [name for name in repairs if silences(failure, (name,), hints)]
-    narrow = [
-        name for name in silencing if not any(repairs[other] in repairs[name].supersedes for other in silencing)
-    ]
+    narrow = [name for name in silencing if not any(repairs[other] in repairs[name].supersedes for other in silencing)]
     if narrow:
         return tuple(narrow)
     everything = tuple(repairs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -13,7 +14,7 @@ from daxfuzz.triage.attribute import explained_by, isolated
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
 from daxfuzz.triage.minimize import Minimum, Progress, minimize, simplest
 from daxfuzz.triage.order import constraints_of
-from daxfuzz.triage.reproduce import THOROUGH, Failure, hints_of, search
+from daxfuzz.triage.reproduce import QUICK, THOROUGH, Failure, hints_of, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,28 @@ def triage(failure: Failure, target: KernelChoice, progress: Progress | None = N
 
     target: the kernel that the case is to be for, if it fails there, too; `failure` may be one with more repairs.
 
-    A failure may have several flaws in it. The first that explains it alone is taken; if none does, the last one
-    that takes part.
+    A failure may have several flaws in it; the one that explains it alone on the target is taken. If there is none,
+    a failure that needs its kernel's repairs to be told from others is described on that kernel.
     """
     finding = None
     for start in isolated(failure, hints_of(failure)):
-        finding = describe(on_kernel(minimize(start, progress), target))
-        if len(finding.explained_by) == 1:
-            return finding
+        minimum = minimize(start, progress)
+        for kernel in dict.fromkeys((target, failure.kernel)):
+            finding = describe(on_kernel(minimum, kernel))
+            if len(finding.explained_by) == 1:
+                return finding
     return finding or describe(on_kernel(minimize(failure, progress), target))
+
+
+def known(failure: Failure, findings: Iterable[tuple[str, tuple[str, ...]]]) -> bool:
+    """Whether one of the (kind, explained_by) pairs of earlier findings accounts for a failure already."""
+    hints = hints_of(failure)
+    for kind, repairs in findings:
+        if kind == failure.violation.kind and repairs:
+            kernel = failure.kernel.plus(repairs)
+            if kernel != failure.kernel and search(failure.program, kernel, kind, QUICK, hints) is None:
+                return True
+    return False
 
 
 def on_kernel(minimum: Minimum, kernel: KernelChoice) -> Minimum:

@@ -17,10 +17,19 @@ from daxfuzz.program.calls import CallError, check_calls
 from daxfuzz.program.case import Call, Program, Setup
 from daxfuzz.program.signature import SIGNATURES, Kind
 from daxfuzz.program.simulation import address_spaces
-from daxfuzz.search import SparseReplay, bounded_runs, sparsify
-from daxfuzz.sim import SparseSchedule
+from daxfuzz.search import OrderReplay, SparseReplay, bounded_runs, sparsify
+from daxfuzz.sim import Scheduler, SparseSchedule
 from daxfuzz.triage.bench import TURN_LIMIT, Bench, verdict
-from daxfuzz.triage.reproduce import QUICK, Failure, hints_of, replay, search
+from daxfuzz.triage.reproduce import (
+    QUICK,
+    Failure,
+    counted_from_the_end,
+    hand_overs,
+    hints_of,
+    replay,
+    search,
+    totals,
+)
 
 ENUMERATED = 4_000
 """Executions spent on schedules with at most one preemption, per order of tasks."""
@@ -43,8 +52,11 @@ class Minimum:
 
 def minimize(failure: Failure, progress: Progress | None = None) -> Minimum:
     """The minimum of a failure; `progress` is called with each smaller one on the way."""
-    failure = plain_names(reduce_program(failure, progress))
-    best = simplest(failure)
+    best = simplest(plain_names(reduce_program(failure, progress)))
+    # A simple schedule is easier to repeat in a smaller program than the one that chance had found.
+    while (smaller := plain_names(reduce_program(best.failure, progress))).program != best.failure.program:
+        best = simplest(smaller)
+    failure = best.failure
     if best.preemptions or best.choices:
         for order in list(permutations(failure.program.tasks))[1:]:
             best = min(best, simplest(reordered(failure, order)), key=cost)
@@ -65,26 +77,42 @@ def reduce_program(failure: Failure, progress: Progress | None) -> Failure:
     After a success it goes on at the same place in the list, where the next untried reduction stands.
     """
     position = untried = 0
+    hints = Hints(failure)
     while True:
         candidates = list(reductions(failure.program))
         if untried >= len(candidates):
             return failure
-        smaller = search(
-            candidates[position % len(candidates)], failure.kernel, failure.violation.kind, QUICK, hints_of(failure)
-        )
+        candidate = candidates[position % len(candidates)]
+        smaller = search(candidate, failure.kernel, failure.violation.kind, QUICK, hints.for_program(candidate))
         if smaller is None:
             position += 1
             untried += 1
             continue
         failure = smaller
+        hints = Hints(failure)
         untried = 0
         if progress is not None:
             progress(failure)
 
 
+class Hints:
+    """How to repeat a failure in a program that is a little smaller."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.kernel = failure.kernel
+        self.plain = hints_of(failure)
+        self.constraints = hand_overs(failure)
+        self.totals = totals(failure.program, failure.kernel)
+
+    def for_program(self, program: Program) -> list[Scheduler]:
+        """By position, by labels counted from the start, and by labels counted from the end."""
+        moved = counted_from_the_end(self.constraints, self.totals, totals(program, self.kernel))
+        return [*self.plain, OrderReplay(moved)]
+
+
 def reductions(program: Program) -> Iterator[Program]:
     """Programs that are one step simpler, the largest step first; all of them valid."""
-    for candidate in (*fewer_tasks(program), *fewer_calls(program), *smaller_scale(program)):
+    for candidate in (*fewer_tasks(program), *merged_tasks(program), *fewer_calls(program), *smaller_scale(program)):
         if candidate == program:
             continue
         try:
@@ -99,6 +127,42 @@ def fewer_tasks(program: Program) -> Iterator[Program]:
     if len(program.tasks) > 1:
         for name in program.tasks:
             yield with_tasks(program, {other: calls for other, calls in program.tasks.items() if other != name})
+
+
+def merged_tasks(program: Program) -> Iterator[Program]:
+    """With the calls of one task made by another, at any place among its own; two tasks at least remain."""
+    if len(program.tasks) < 3:
+        return
+    for guest in program.tasks:
+        for host in program.tasks:
+            if guest == host:
+                continue
+            renamed = with_own_registers(program.tasks[guest], program.tasks[host])
+            calls = program.tasks[host]
+            for position in range(len(calls) + 1):
+                merged = (*calls[:position], *renamed, *calls[position:])
+                rest = {name: own for name, own in program.tasks.items() if name != guest}
+                yield with_tasks(program, {**rest, host: merged})
+
+
+def with_own_registers(calls: tuple[Call, ...], others: tuple[Call, ...]) -> tuple[Call, ...]:
+    """Calls with registers that the other calls do not use."""
+    taken = [call.result for call in others if call.result is not None]
+    names: dict[str, str] = {}
+    for call in calls:
+        if call.result is not None and call.result not in names:
+            names[call.result] = next(name for i in range(1000) if (name := f"r{i}") not in taken)
+            taken.append(names[call.result])
+    return tuple(
+        replace(
+            call,
+            arguments=tuple(
+                names.get(argument, argument) if isinstance(argument, str) else argument for argument in call.arguments
+            ),
+            result=None if call.result is None else names[call.result],
+        )
+        for call in calls
+    )
 
 
 def fewer_calls(program: Program) -> Iterator[Program]:

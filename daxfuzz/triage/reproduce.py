@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from daxfuzz.program.case import Program
@@ -17,7 +17,7 @@ from daxfuzz.search import (
     make_scheduler,
     sparsify,
 )
-from daxfuzz.sim import Constraint, Execution, Scheduler, Violation
+from daxfuzz.sim import Constraint, Execution, Label, Scheduler, Violation
 from daxfuzz.triage.bench import TURN_LIMIT, Bench, KernelChoice, verdict
 
 
@@ -90,6 +90,31 @@ def hand_overs(failure: Failure) -> list[Constraint]:
     turns = failure.execution.turns
     labels = labels_of(Bench(failure.program, failure.kernel).sim.world, turns)
     return [Constraint(labels[i - 1], labels[i]) for i in range(1, len(turns)) if turns[i - 1] != turns[i]]
+
+
+Totals = dict[tuple[str, str, str], int]
+"""How often each task makes each access in each function, by (task, function, verb)."""
+
+
+def totals(program: Program, kernel: KernelChoice) -> Totals:
+    """Counts of a run that no schedule disturbs."""
+    bench = Bench(program, kernel)
+    counts: Totals = {}
+    for label in labels_of(bench.sim.world, bench.run(Scheduler()).turns):
+        key = (label.task, label.function, label.verb)
+        counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def counted_from_the_end(constraints: list[Constraint], before: Totals, after: Totals) -> list[Constraint]:
+    """Constraints for a program that has lost earlier calls: the last occurrence stays the last one."""
+
+    def shifted(label: Label) -> Label:
+        key = (label.task, label.function, label.verb)
+        return replace(label, occurrence=label.occurrence + after.get(key, 0) - before.get(key, 0))
+
+    moved = [Constraint(shifted(each.before), shifted(each.after)) for each in constraints]
+    return [each for each in moved if each.before.occurrence > 0 and each.after.occurrence > 0]
 
 
 def replay(program: Program, kernel: KernelChoice, turns: Iterable[int]) -> Failure | None:

@@ -56,15 +56,15 @@ def test_a_write_replaces_the_zero_page_everywhere() -> None:
 
 def test_a_flush_write_protects_and_the_next_write_makes_it_writable_again() -> None:
     sim = simulate({"a": ["fsync(file0)", "store(file0, 0)"]})
-    marks = sim.kernel.inodes["file0"].i_mapping.i_pages.marks
+    i_pages = sim.kernel.inodes["file0"].i_mapping.i_pages
     slot = sim.kernel.mms[0].slots[0]
     seen = []
     # Nobody has a translation yet, so the store begins with a walk of the page table.
-    run(sim, ("a", "access.read"), lambda: seen.append((slot.value, list(marks[Mark.DIRTY]))))
+    run(sim, ("a", "access.read"), lambda: seen.append((slot.value, list(i_pages.marks[Mark.DIRTY]))))
     assert sim.results == [[0, 1001]]
     assert seen == [(Pte(0), [])]
     assert slot.value == WRITABLE
-    assert (marks[Mark.DIRTY], marks[Mark.TOWRITE]) == ([0], [])
+    assert i_pages.marks == {Mark.DIRTY: [0], Mark.TOWRITE: []}
 
 
 def test_a_write_fault_on_a_read_only_entry_keeps_the_block() -> None:
@@ -126,8 +126,11 @@ def test_a_fault_that_finds_the_entry_set_meanwhile_leaves_it() -> None:
 
 
 def test_faults_run_beside_each_other_but_not_beside_truncation() -> None:
-    sim = simulate({"a": ["load(file0, 0)"], "b": ["load(file0, 1)"], "t": ["truncate(file0, 0)"]}, files={"file0": 2},
-                   prefault=False)
+    sim = simulate(
+        {"a": ["load(file0, 0)"], "b": ["load(file0, 1)"], "t": ["truncate(file0, 0)"]},
+        files={"file0": 2},
+        prefault=False,
+    )
     blocked = []
     run(
         sim,

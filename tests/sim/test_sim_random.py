@@ -59,6 +59,7 @@ def test_invariants_hold_under_trio():
 def test_a_reset_world_behaves_like_a_fresh_one():
     for seed in range(300):
         used = RandomProgram(seed)
+        sealed = used.world.shared_state()
         for walk in range(4):
             again = Stepper(used.world).run(RandomWalk(walk), limit=100)
             state = used.world.shared_state()
@@ -69,7 +70,7 @@ def test_a_reset_world_behaves_like_a_fresh_one():
             assert state == fresh.world.shared_state()
         used.world.reset()
         fresh.world.reset()
-        assert used.world.shared_state() == fresh.world.shared_state() == tuple(used.world._sealed)
+        assert used.world.shared_state() == fresh.world.shared_state() == sealed
         used.world.close()
         fresh.world.close()
 

@@ -1,0 +1,228 @@
+"""What ``daxfuzz fuzz`` shows while it runs, and at its end."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import click
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from daxfuzz.engines.fuzz import Found, FuzzSettings, Status
+
+STATUS_EVERY = 5.0
+"""Seconds between two plain status lines."""
+
+REFRESH = 0.2
+"""Seconds between two refreshes of a terminal."""
+
+HEADER_LINES = 7
+"""Lines of the live display beside the findings."""
+
+WIDE = 104
+"""Columns from which the final table has kind and explanation side by side."""
+
+NOT_A_TERMINAL = 104
+"""Columns where nobody says how many there are."""
+
+
+class Display(Protocol):
+    """Shows how a run goes."""
+
+    def update(self, status: Status) -> None:
+        """Called whenever something has changed; returns quickly."""
+
+
+class Plain:
+    """Lines on a stderr that is no terminal: each new finding at once, and a status line now and then."""
+
+    def __init__(self) -> None:
+        self.shown = 0
+        self.last = 0.0
+
+    def update(self, status: Status) -> None:
+        for found in status.found[self.shown :]:
+            click.echo(f"[{clock(status.seconds)}] new: {found.finding.signature} -> {found.path}", err=True)
+        self.shown = len(status.found)
+        if status.seconds - self.last >= STATUS_EVERY:
+            self.last = status.seconds
+            click.echo(f"[{clock(status.seconds)}] {progress(status)}", err=True)
+
+
+class Terminal:
+    """A display on a terminal, redrawn in place."""
+
+    def __init__(self, live: Live, settings: FuzzSettings) -> None:
+        self.live = live
+        self.settings = settings
+        self.last = -REFRESH
+        self.shown = 0
+
+    def update(self, status: Status) -> None:
+        if status.seconds - self.last < REFRESH and len(status.found) == self.shown:
+            return
+        self.last = status.seconds
+        self.shown = len(status.found)
+        self.live.update(dashboard(status, self.settings, self.live.console.height), refresh=True)
+
+
+@contextmanager
+def display(settings: FuzzSettings) -> Iterator[Display]:
+    """The display that suits stderr."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield Plain()
+        return
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield Terminal(live, settings)
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, with hours if there are any."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def plural(number: int, noun: str) -> str:
+    """`3 findings`, `1 finding`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def progress(status: Status) -> str:
+    """How far a run is, in one line."""
+    parts = [
+        plural(status.executions, "execution"),
+        f"{status.executions_per_second:,.0f}/s",
+        plural(len(status.found), "finding"),
+    ]
+    if status.found:
+        parts.append(f"last new {clock(status.seconds - status.last_new)} ago")
+    if status.triaging:
+        parts.append(f"{status.triaging} in triage")
+    parts.append(f"points {len(status.places)}/{status.places_total}")
+    return ", ".join(parts)
+
+
+def dashboard(status: Status, settings: FuzzSettings, height: int) -> Group:
+    """The live display, at most `height` lines."""
+    spec = settings.kernel.spec
+    kernel = " + ".join([spec.protocol, *spec.patches])
+    limit = f" of {clock(settings.seconds)}" if settings.seconds is not None else ""
+    goal = f" of {settings.executions:,}" if settings.executions is not None else ""
+    news = f"last new one {clock(status.seconds - status.last_new)} ago" if status.found else "none yet"
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(min_width=22)
+    grid.add_column(style="dim")
+    grid.add_column()
+    rows = [
+        ("executions", f"{status.executions:,}{goal}", "time", f"{clock(status.seconds)}{limit}"),
+        ("per second", f"{status.executions_per_second:,.0f}", "points reached", points(status)),
+        ("in triage", str(status.triaging), "user-held waits", f"{status.stuck:,}"),
+        ("findings", str(len(status.found)), "", news),
+    ]
+    for row in rows:
+        grid.add_row(*row)
+    title = Text.assemble(("daxfuzz", "bold"), f"  {kernel} on {spec.filesystem}, seed {settings.seed}")
+    title.truncate(200, overflow="ellipsis")
+    room = max(height - HEADER_LINES, 1)
+    return Group(title, "", grid, "", *newest(status.found, room))
+
+
+def points(status: Status) -> str:
+    return f"{len(status.places)} of {status.places_total}"
+
+
+def newest(findings: list[Found], room: int) -> list[Text]:
+    """A line for each of the latest findings, as many as there is room for."""
+    hidden = max(len(findings) - room, 0)
+    if hidden:
+        hidden += 1
+    lines = [Text(f"  ... and {hidden} earlier", style="dim")] if hidden else []
+    for found in findings[hidden:]:
+        lines.append(signature_line(found))
+    return lines
+
+
+def signature_line(found: Found) -> Text:
+    """Signature, with the kind in bold, in one line."""
+    finding = found.finding
+    rest = finding.signature.removeprefix(finding.kind)
+    line = Text.assemble("  ", (finding.kind, "bold red"), rest)
+    line.no_wrap = True
+    line.overflow = "ellipsis"
+    return line
+
+
+def final_report(status: Status, settings: FuzzSettings) -> None:
+    """What a run has found, on stdout."""
+    console = report_console()
+    if status.found:
+        console.print(findings_table(status.found, console.width))
+    else:
+        click.echo(power(status))
+    click.echo(summary(status))
+    if status.found:
+        click.echo("\nTo replay them:")
+        for found in status.found:
+            click.echo(f"  {replay_command(found, settings)}")
+
+
+def report_console() -> Console:
+    """stdout, as wide as it is, or wide enough where it is no terminal."""
+    width = None if sys.stdout.isatty() else NOT_A_TERMINAL
+    return Console(file=sys.stdout, highlight=False, width=width)
+
+
+def power(status: Status) -> str:
+    """What it means that nothing was found."""
+    if not status.executions:
+        return "No finding: no execution was finished."
+    return (
+        f"No finding in {plural(status.executions, 'execution')}: "
+        f"with 95 % confidence fewer than {3 / status.executions:.2g} per execution."
+    )
+
+
+def summary(status: Status) -> str:
+    """The figures of a run."""
+    waits = f"Not counted as findings: {status.stuck:,} that wait for user-held references, as designed."
+    return (
+        f"{plural(status.executions, 'execution')} ({plural(status.steps, 'step')}) in {clock(status.seconds)}, "
+        f"{status.executions_per_second:,.0f}/s; points reached {points(status)}.\n" + (waits if status.stuck else "")
+    ).rstrip()
+
+
+def findings_table(findings: list[Found], width: int) -> Table:
+    """All findings; kind and explanation share a column where the terminal is narrow."""
+    wide = width >= WIDE
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
+    for title in ("kind", "explained by") if wide else ("kind, explained by",):
+        table.add_column(title, overflow="fold")
+    for title in ("tasks", "opera-\ntions", "preemp-\ntions", "choices", "steps", "executions\nto find"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for found in findings:
+        finding = found.finding
+        kind = Text(finding.kind, style="bold")
+        cause = Text(" + ".join(finding.explained_by) or "nothing known: new", style="" if wide else "dim")
+        numbers = (finding.tasks, finding.operations, finding.preemptions, finding.choices, finding.steps)
+        table.add_row(
+            *([kind, cause] if wide else [Text.assemble(kind, "\n  ", cause)]),
+            *(str(number) for number in numbers),
+            f"{found.executions_to_find:,}",
+        )
+    return table
+
+
+def replay_command(found: Found, settings: FuzzSettings) -> str:
+    """The command that replays a finding."""
+    files = [part for file in settings.kernel.files for part in ("--patch", file)]
+    return shlex.join(["daxfuzz", "repro", str(found.path), *files])
