@@ -5,7 +5,8 @@ May import: everything.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import click
 
@@ -22,10 +23,12 @@ from daxfuzz.cli.repro import repro
 class CommandLine(click.Group):
     """The topmost command: whatever goes wrong below it becomes one line and an exit code."""
 
-    def main(self, args: Any = None, prog_name: str | None = None, *rest: Any, **extra: Any) -> Any:
-        extra.pop("standalone_mode", None)
-        start = super().main
-        settled(args, lambda: start(args, prog_name or "daxfuzz", *rest, standalone_mode=False, **extra))
+    def main(
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, *rest: Any, **extra: Any
+    ) -> NoReturn:
+        extra["standalone_mode"] = False
+        start: Any = super().main
+        settled(args, lambda: start(args, prog_name or "daxfuzz", *rest, **extra))
 
     def invoke(self, ctx: click.Context) -> Any:
         start = super().invoke

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -82,11 +82,14 @@ def report(error: BaseException) -> int:
     return INTERNAL
 
 
-def settled(args: Sequence[str] | None, run: Callable[[], Any]) -> None:
+def settled(args: Sequence[str] | None, run: Callable[[], Any]) -> NoReturn:
     """Run the command line and exit with its code."""
     given = sys.argv[1:] if args is None else list(args)
     try:
         status = run()
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        status = USAGE
     except click.ClickException as error:
         where = getattr(error, "ctx", None)
         hint = f"; see {where.command_path} --help" if where is not None else ""

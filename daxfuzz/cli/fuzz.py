@@ -121,7 +121,9 @@ def termination() -> Iterator[None]:
 def why_no_atheris() -> str:
     """Why --engine atheris cannot run here."""
     where = f"{platform.system()} {platform.machine()}, {platform.python_implementation()}"
-    if not (sys.platform == "linux" and platform.machine() == "x86_64" and platform.python_implementation() == "CPython"):
+    if not (
+        sys.platform == "linux" and platform.machine() == "x86_64" and platform.python_implementation() == "CPython"
+    ):
         return f"--engine atheris: atheris has wheels for CPython on Linux x86_64 only, and this is {where}"
     return "--engine atheris is not available yet; use --engine portfolio"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -15,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from daxfuzz.cli.output import clock, plural, stdout_console
 from daxfuzz.engines.fuzz import Found, FuzzSettings, Status
 
 STATUS_EVERY = 5.0
@@ -26,11 +26,8 @@ REFRESH = 0.2
 HEADER_LINES = 7
 """Lines of the live display beside the findings."""
 
-WIDE = 104
+WIDE = 100
 """Columns from which the final table has kind and explanation side by side."""
-
-NOT_A_TERMINAL = 104
-"""Columns where nobody says how many there are."""
 
 
 class Display(Protocol):
@@ -84,18 +81,6 @@ def display(settings: FuzzSettings) -> Iterator[Display]:
         yield Terminal(live, settings)
 
 
-def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours if there are any."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def plural(number: int, noun: str) -> str:
-    """`3 findings`, `1 finding`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def progress(status: Status) -> str:
     """How far a run is, in one line."""
     parts = [
@@ -147,9 +132,7 @@ def newest(findings: list[Found], room: int) -> list[Text]:
     if hidden:
         hidden += 1
     lines = [Text(f"  ... and {hidden} earlier", style="dim")] if hidden else []
-    for found in findings[hidden:]:
-        lines.append(signature_line(found))
-    return lines
+    return lines + [signature_line(found) for found in findings[hidden:]]
 
 
 def signature_line(found: Found) -> Text:
@@ -164,9 +147,10 @@ def signature_line(found: Found) -> Text:
 
 def final_report(status: Status, settings: FuzzSettings) -> None:
     """What a run has found, on stdout."""
-    console = report_console()
+    console = stdout_console()
     if status.found:
         console.print(findings_table(status.found, console.width))
+        console.print()
     else:
         click.echo(power(status))
     click.echo(summary(status))
@@ -174,12 +158,6 @@ def final_report(status: Status, settings: FuzzSettings) -> None:
         click.echo("\nTo replay them:")
         for found in status.found:
             click.echo(f"  {replay_command(found, settings)}")
-
-
-def report_console() -> Console:
-    """stdout, as wide as it is, or wide enough where it is no terminal."""
-    width = None if sys.stdout.isatty() else NOT_A_TERMINAL
-    return Console(file=sys.stdout, highlight=False, width=width)
 
 
 def power(status: Status) -> str:
@@ -204,10 +182,10 @@ def summary(status: Status) -> str:
 def findings_table(findings: list[Found], width: int) -> Table:
     """All findings; kind and explanation share a column where the terminal is narrow."""
     wide = width >= WIDE
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True, show_edge=False)
     for title in ("kind", "explained by") if wide else ("kind, explained by",):
         table.add_column(title, overflow="fold")
-    for title in ("tasks", "opera-\ntions", "preemp-\ntions", "choices", "steps", "executions\nto find"):
+    for title in ("tasks", "opera-\ntions", "preemp-\ntions", "choices", "steps", "found\nafter"):
         table.add_column(title, justify="right", no_wrap=True)
     for found in findings:
         finding = found.finding

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from daxfuzz.kernel.xarray import XaState
+from daxfuzz.protocols.compose import calls_super
 from daxfuzz.search import Decorator
 from daxfuzz.sim import Shared
 
@@ -118,5 +119,5 @@ def live_functions(cls: type) -> Iterator[types.FunctionType]:
         for name, member in vars(base).items():
             if isinstance(member, types.FunctionType) and inspect.iscoroutinefunction(member) and name not in seen:
                 yield member
-                if "super" not in member.__code__.co_names:
+                if not calls_super(member, name):
                     seen.add(name)

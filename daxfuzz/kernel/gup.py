@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Flag, auto
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.memory import VmFault
@@ -20,13 +19,13 @@ ENOMEM = 12
 EOPNOTSUPP = 95
 
 
-class Foll(Flag):
-    """FOLL_ flags."""
+class Foll:
+    """FOLL_ flags, as plain ints: enum.Flag would be a good part of the cost of every grab."""
 
-    GET = auto()
-    PIN = auto()
-    WRITE = auto()
-    LONGTERM = auto()
+    WRITE = 1
+    GET = 2
+    PIN = 4
+    LONGTERM = 8
 
 
 class Gup(Subsystem):
@@ -38,7 +37,7 @@ class Gup(Subsystem):
 
     # -- taking references ---------------------------------------------------------------------------------------
 
-    async def try_grab_page(self, page: Page, flags: Foll) -> bool:
+    async def try_grab_page(self, page: Page, flags: int) -> bool:
         """Take a reference where the page cannot go away: the page-table lock is held."""
         folio = await page.head.read()
         if await folio.refcount.read() <= 0:
@@ -67,7 +66,7 @@ class Gup(Subsystem):
             if not await self.k.memremap.put_devmap_managed_page_refs(folio, refs):
                 await self.k.memremap.folio_put_refs(folio, refs)
 
-    async def try_grab_folio(self, page: Page, refs: int, flags: Foll) -> Page | None:
+    async def try_grab_folio(self, page: Page, refs: int, flags: int) -> Page | None:
         """The lockless flavour: a pin is taken in two additions, and the count between them is seen by others."""
         folio = await self.try_get_folio(page, refs)
         if folio is None or flags & Foll.GET:
@@ -80,7 +79,7 @@ class Gup(Subsystem):
 
     # -- dropping references -------------------------------------------------------------------------------------
 
-    async def gup_put_folio(self, folio: Page, refs: int, flags: Foll) -> None:
+    async def gup_put_folio(self, folio: Page, refs: int, flags: int) -> None:
         """Undo what a grab did."""
         if flags & Foll.PIN:
             if folio.large():
@@ -98,7 +97,7 @@ class Gup(Subsystem):
     # -- slow path -----------------------------------------------------------------------------------------------
 
     async def follow_page_pte(
-        self, mm: Mm, address: int, flags: Foll, pgmap: DevPagemap | None
+        self, mm: Mm, address: int, flags: int, pgmap: DevPagemap | None
     ) -> tuple[Page | None, DevPagemap | None, int]:
         """Find and grab the page that an entry maps: (page or None, cached page map, error)."""
         page = None
@@ -115,7 +114,7 @@ class Gup(Subsystem):
         await ptl.release()
         return page, pgmap, error
 
-    async def _get_user_pages(self, mm: Mm, address: int, flags: Foll) -> Page | int:
+    async def _get_user_pages(self, mm: Mm, address: int, flags: int) -> Page | int:
         """Fault until the page can be followed: the page, or a negative error. mmap_lock is held for reading."""
         pgmap: DevPagemap | None = None
         result: Page | int
@@ -139,11 +138,11 @@ class Gup(Subsystem):
         await self.k.memremap.put_dev_pagemap(pgmap)
         return result
 
-    async def faultin_page(self, vma: Vma, address: int, flags: Foll) -> VmFault:
+    async def faultin_page(self, vma: Vma, address: int, flags: int) -> VmFault:
         """Make the page present, writable if the caller wants to write; the VMA stays, since mmap_lock is held."""
         return await self.k.memory.handle_mm_fault(vma, address, bool(flags & Foll.WRITE))
 
-    async def get_user_pages_unlocked(self, mm: Mm, address: int, flags: Foll) -> Page | int:
+    async def get_user_pages_unlocked(self, mm: Mm, address: int, flags: int) -> Page | int:
         """The slow path with mmap_lock taken and dropped."""
         await mm.mmap_lock.down_read()
         result = await self._get_user_pages(mm, address, flags)
@@ -152,7 +151,7 @@ class Gup(Subsystem):
 
     # -- fast path -----------------------------------------------------------------------------------------------
 
-    async def gup_pte_range(self, mm: Mm, address: int, flags: Foll) -> Page | None:
+    async def gup_pte_range(self, mm: Mm, address: int, flags: int) -> Page | None:
         """Grab the page that an entry maps, with no lock: read the entry, grab, read the entry again."""
         slot = mm.slots[address]
         pte = await slot.read()
@@ -175,7 +174,7 @@ class Gup(Subsystem):
         """The re-check after the grab: who clears the entry later than this will see the count."""
         return await mm.slots[address].read() == pte
 
-    async def lockless_pages_from_mm(self, mm: Mm, address: int, flags: Foll) -> Page | None:
+    async def lockless_pages_from_mm(self, mm: Mm, address: int, flags: int) -> Page | None:
         """The walk with interrupts off. A pin is given up if fork write-protected pages meanwhile."""
         seq = 0
         if flags & Foll.PIN:
@@ -190,7 +189,7 @@ class Gup(Subsystem):
             return None
         return page
 
-    async def internal_get_user_pages_fast(self, mm: Mm, address: int, flags: Foll) -> Page | int:
+    async def internal_get_user_pages_fast(self, mm: Mm, address: int, flags: int) -> Page | int:
         """The fast path, and the slow path for what it did not get."""
         page = await self.lockless_pages_from_mm(mm, address, flags)
         if page is not None:

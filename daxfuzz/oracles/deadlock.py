@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daxfuzz.oracles.entry_owners import EntryOwners
 from daxfuzz.oracles.hang import Wait, cycle, waits
 from daxfuzz.oracles.oracle import Oracle
 
@@ -16,6 +17,7 @@ class Deadlock(Oracle):
     kinds = ("deadlock", "self-deadlock")
 
     def attach(self) -> None:
+        EntryOwners.of(self.sim)
         self.world.on_end.append(self.at_rest)
 
     def at_rest(self) -> None:

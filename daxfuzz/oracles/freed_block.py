@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.mm import VMA_PAGES
 from daxfuzz.oracles.oracle import Oracle, listen
+from daxfuzz.program.simulation import IDLE
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.block import Owner
@@ -28,7 +29,7 @@ class FreedBlock(Oracle):
 
     def attach(self) -> None:
         listen(self.kernel.allocator, "on_free", self.freed)
-        self.tlbs = [self.kernel.tlb_of(task) for task in self.world.tasks]
+        self.tlbs = {tlb.task.index: tlb for mm in self.kernel.mms for tlb in mm.tlbs}
         self.sim.on_hold.append(self.held)
         self.sim.on_end.append(self.returned)
 
@@ -48,11 +49,12 @@ class FreedBlock(Oracle):
     def in_user_space(self, task: Task) -> bool:
         """Whether a task can use its translations: it accesses memory now, or has nothing else to do any more."""
         if task.operation < 0:
-            return True
+            return task.operation == IDLE
         return self.sim.program.tasks[task.name][task.operation].name in ("load", "store")
 
     def returned(self, task: Task, call: Call, result: Result) -> None:
-        for address, pte in self.tlbs[task.index].entries.items():
+        tlb = self.tlbs.get(task.index)
+        for address, pte in tlb.entries.items() if tlb is not None else ():
             owner = (address // VMA_PAGES, address % VMA_PAGES)
             if not pte.zero and self.kernel.allocator.table[pte.pfn] != owner:
                 self.fail("stale-tlb", f"{call} returns while {task.name} still translates to block {pte.pfn}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from daxfuzz.kernel.page import PAGE_STRUCT_SIZE
+from daxfuzz.oracles.entry_owners import EntryOwners
 from daxfuzz.sim import Task, WaitEntry, WaitQueueHead
 
 if TYPE_CHECKING:
@@ -57,13 +58,14 @@ def wait_of(sim: Simulation, task: Task) -> Wait:
 
 def entry_wait(sim: Simulation, task: Task, mapping: int, index: int) -> Wait:
     """A task asleep on an entry lock."""
+    owner: int | None = None
     for inode in sim.kernel.inodes.values():
         if inode.i_mapping.address == mapping:
             entry = inode.i_mapping.i_pages.entries.get(index)
             if entry is None or not entry.locked:
                 return Wait(task, "dax_entry", satisfied=True)
-    others = tuple(other.index for other in sim.world.tasks if other is not task and other.point is not None)
-    return Wait(task, "dax_entry", others)
+            owner = EntryOwners.of(sim).owners.get((inode.number, index))
+    return Wait(task, "dax_entry", () if owner is None else (owner,))
 
 
 def page_wait(sim: Simulation, task: Task, entry: WaitEntry) -> Wait:
@@ -86,13 +88,17 @@ def peek(condition: Callable[[], Awaitable[bool]] | None, sim: Simulation) -> bo
     assert condition is not None
     log = sim.world.log
     length = len(log)
+    task = sim.world.current
+    point = task.point
     coroutine: Any = condition().__await__()
     try:
         while True:
-            next(coroutine)
+            # The checking mode compares each access with what the current task declares.
+            task.point = next(coroutine)
     except StopIteration as end:
         return bool(end.value)
     finally:
+        task.point = point
         del log[length:]
 
 

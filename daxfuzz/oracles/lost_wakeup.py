@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daxfuzz.oracles.entry_owners import EntryOwners
 from daxfuzz.oracles.hang import waits
 from daxfuzz.oracles.oracle import Oracle
 
@@ -12,6 +13,7 @@ class LostWakeup(Oracle):
     kinds = ("lost-wakeup",)
 
     def attach(self) -> None:
+        EntryOwners.of(self.sim)
         self.world.on_end.append(self.at_rest)
 
     def at_rest(self) -> None:

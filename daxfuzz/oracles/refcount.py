@@ -23,8 +23,8 @@ IDLE = 1
 class Refcount(Oracle):
     """A page's count is idle + references held + what calls under way have added.
 
-    Each step: never below idle. At the end of each call: it dropped no more than it released. At rest: nothing is
-    left that no register accounts for.
+    Each step: never below idle. At the end of each call: it has added what it gave its task to hold, and dropped what
+    its task gave up. At rest: nothing is left that no register accounts for.
     """
 
     kinds = ("refcount-underflow", "refcount-mismatch", "leak")
@@ -67,6 +67,8 @@ class Refcount(Oracle):
         for pfn, amount in self.in_flight[task.index].items():
             if amount < 0:
                 self.fail("refcount-mismatch", f"{call} has dropped {-amount} references too many of page {pfn}")
+            if amount > 0:
+                self.fail("leak", f"{call} leaves {amount} references of page {pfn} behind that nobody holds")
 
     def at_rest(self) -> None:
         # Of a call that will never end, nobody can say what it still has to drop.

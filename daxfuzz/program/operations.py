@@ -60,6 +60,8 @@ async def access(sim: Simulation, task: Task, address: int, value: int | None) -
                 signal = await kernel.memory.do_user_addr_fault(mm, address, write)
                 if signal:
                     return signal
+                if task.signal is Signal.FATAL:
+                    return "SIGKILL"
                 continue
             tlb.fill(address, pte)
         block = kernel.zero_page if pte.zero else kernel.blocks[pte.pfn]
@@ -93,7 +95,7 @@ async def pin_user_pages_fast(sim: Simulation, task: Task, call: Call) -> Result
     return sim.hold(task, call, Foll.PIN, page)
 
 
-def _gup(sim: Simulation, call: Call, flags: Foll) -> tuple[int, Foll]:
+def _gup(sim: Simulation, call: Call, flags: int) -> tuple[int, int]:
     flags |= Foll.WRITE
     if "FOLL_LONGTERM" in call.arguments:
         flags |= Foll.LONGTERM

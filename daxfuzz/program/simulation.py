@@ -19,11 +19,18 @@ if TYPE_CHECKING:
     from daxfuzz.sim import Actor, Task
 
 
+IDLE = -1
+"""Operation of a task that has made all its calls and does nothing in user space."""
+
+DEAD = -2
+"""Operation of a task that a signal has ended."""
+
+
 class Reference(NamedTuple):
     """What a register holds: a page, how it was taken (GET or PIN, with LONGTERM if so), and for which file page."""
 
     page: Page
-    flags: Foll
+    flags: int
     inode: int
     file_page: int
 
@@ -35,6 +42,7 @@ class Simulation:
     results: per task, what its calls have returned so far.
     on_begin, on_end: called around each operation with (task, call) and (task, call, result).
     on_hold, on_drop: called with (task, reference) when a register gets one, and just before it is released.
+    ghosts: state that observers share, by its class.
     on_dma: called with (task, reference) in the step in which a device has written through a reference.
     """
 
@@ -49,6 +57,7 @@ class Simulation:
         self.on_hold: list[Callable[[Task, Reference], None]] = []
         self.on_drop: list[Callable[[Task, Reference], None]] = []
         self.on_dma: list[Callable[[Task, Reference], None]] = []
+        self.ghosts: dict[type, object] = {}
         self._tasks: dict[str, Task] = {}
         for name, calls in program.tasks.items():
             self._tasks[name] = self.world.spawn(name, self._actor(len(self._tasks), calls))
@@ -88,11 +97,12 @@ class Simulation:
                 self.results[index].append(result)
                 for end in self.on_end:
                     end(task, call, result)
-                if task.signal is Signal.FATAL or result in ("SIGSEGV", "SIGBUS"):
-                    break
+                if task.signal is Signal.FATAL or result in ("SIGSEGV", "SIGBUS", "SIGKILL"):
+                    task.operation = DEAD
+                    return
                 # A handler has run on the way back to user space.
                 task.signal = Signal.NONE
-            task.operation = -1
+            task.operation = IDLE
 
         return run
 
@@ -112,7 +122,7 @@ class Simulation:
         """A value that no other write of the execution stores."""
         return (task.index + 1) * 1000 + task.operation
 
-    def hold(self, task: Task, call: Call, how: Foll, page: Page | int) -> Result:
+    def hold(self, task: Task, call: Call, how: int, page: Page | int) -> Result:
         """Put the outcome of a GUP call into its register: 0, or the error."""
         if isinstance(page, int):
             return page

@@ -41,7 +41,7 @@ class UsePageMaybeDmaPinned(Patch):
             return page.address
 
     class gup(Gup):
-        async def gup_put_folio(self, folio: Page, refs: int, flags: Foll) -> None:
+        async def gup_put_folio(self, folio: Page, refs: int, flags: int) -> None:
             if flags & Foll.PIN:
                 if folio.large():
                     await folio.pincount.add(-refs)

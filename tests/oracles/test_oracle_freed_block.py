@@ -13,6 +13,7 @@ from daxfuzz.kernel.tlb import TlbFlush
 from daxfuzz.protocols.patch import Patch
 
 GET = program({"getter": ["r0 = get_user_pages(file0, 0)", "put_page(r0)"], "truncator": ["truncate(file0, 0)"]})
+KEPT = program({"getter": ["r0 = get_user_pages(file0, 0)"], "truncator": ["truncate(file0, 0)"]})
 MUNMAP = program(
     {
         "pinner": ["r0 = pin_user_pages_fast(file0, 0)", "munmap(file0)", "unpin_user_pages(r0)"],
@@ -21,7 +22,7 @@ MUNMAP = program(
 )
 LOAD = program({"mapper": ["load(file0, 0)"], "truncator": ["fallocate(file0, PUNCH_HOLE, 0, 1)"]})
 STORE_AND_SYNC = program({"mapper": ["store(file0, 0)", "fsync(file0)"], "truncator": ["truncate(file0, 0)"]})
-THREADS = {"mm0": ("mapper", "unmapper")}
+THREADS = {"mm0": ("mapper", "unmapper"), "mm1": ("truncator",)}
 
 
 class FreeBeforeUnmap(Patch):
@@ -67,7 +68,7 @@ def test_a_reference_that_a_call_returns_too_late_is_reported_at_its_return() ->
     # The block goes while the reference is still in flight: nobody holds it at that moment.
     functions = {
         execution.violation.function
-        for execution in executions(simulate(GET, protocol="pin-wait"))
+        for execution in executions(simulate(KEPT, protocol="pin-wait"))
         if execution.violation is not None
     }
     assert {"ext4_remove_space", "get_user_pages"} <= functions

@@ -1,0 +1,4 @@
+"""The project's own measurements.
+
+May import: everything but cli.
+"""

@@ -1,0 +1,164 @@
+"""How fast steps are, beside the least that a coroutine switch costs in Python."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+import types
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+from daxfuzz.program.calls import parse_call
+from daxfuzz.program.case import KernelSpec, Program
+from daxfuzz.search import Portfolio, RandomWalk, Replay
+from daxfuzz.sim import Actor, Atomic, Stepper, TrioHost, World
+from daxfuzz.triage.bench import Bench, KernelChoice
+
+TASKS = 4
+STEPS = 38
+"""Per task of the tiny world: about as many as an operation of the model takes."""
+
+Round = Callable[[], tuple[float, int]]
+"""Runs once: processor seconds and steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Medians. us: microseconds of processor time."""
+
+    floor_us_per_step: float
+    stepper_us_per_step: float
+    random_us_per_step: float
+    model_us_per_step: float
+    trio_us_per_step: float
+    steps_per_execution: float
+    executions_per_second: float
+
+
+def measure(rounds: int = 200) -> Speed:
+    """Measure, with the designs interleaved so that a slow moment of the machine hits all of them."""
+    designs: dict[str, Round] = {
+        "floor": floor,
+        "stepper": stepper(),
+        "random": random_walk(),
+        "model": model(),
+        "trio": trio(),
+    }
+    for design in designs.values():
+        design()
+    results: dict[str, list[tuple[float, int]]] = {name: [] for name in designs}
+    for _ in range(rounds):
+        for name, design in designs.items():
+            results[name].append(design())
+    per_step = {name: statistics.median(1e6 * seconds / steps for seconds, steps in results[name]) for name in designs}
+    return Speed(
+        floor_us_per_step=per_step["floor"],
+        stepper_us_per_step=per_step["stepper"],
+        random_us_per_step=per_step["random"],
+        model_us_per_step=per_step["model"],
+        trio_us_per_step=per_step["trio"],
+        steps_per_execution=statistics.mean(steps for _, steps in results["model"]),
+        executions_per_second=1 / statistics.median(seconds for seconds, _ in results["model"]),
+    )
+
+
+@types.coroutine
+def _point() -> Generator[int, None, None]:
+    yield 1
+
+
+async def _bare() -> None:
+    for _ in range(STEPS):
+        await _point()
+
+
+def floor() -> tuple[float, int]:
+    """The least there is: ``send`` to each coroutine in turn and append what it yields; no choice, no world."""
+    coroutines = [_bare() for _ in range(TASKS)]
+    sends = [coroutine.send for coroutine in coroutines]
+    trace: list[int] = []
+    record = trace.append
+    start = time.process_time()
+    for send in sends:
+        send(None)
+    for _ in range(STEPS - 1):
+        for send in sends:
+            record(send(None))
+    seconds = time.process_time() - start
+    for coroutine in coroutines:
+        coroutine.close()
+    return seconds, TASKS * (STEPS - 1)
+
+
+def tiny_world() -> World:
+    """Tasks that each add to an atomic of their own, and nothing else."""
+    world = World()
+
+    def actor(counter: Atomic) -> Actor:
+        async def run() -> None:
+            for _ in range(STEPS):
+                await counter.add(1)
+
+        return run
+
+    for index in range(TASKS):
+        world.spawn(f"t{index}", actor(Atomic(world, f"a{index}")))
+    return world.seal()
+
+
+def stepper() -> Round:
+    """The stepper with a schedule that is known in advance."""
+    host = Stepper(tiny_world())
+    scheduler = Replay(tuple(range(TASKS)) * STEPS)
+    return timed(lambda: len(host.run(scheduler).turns))
+
+
+def random_walk() -> Round:
+    """The stepper with a choice at each step."""
+    host = Stepper(tiny_world())
+    scheduler = RandomWalk(random.Random(1))
+    return timed(lambda: len(host.run(scheduler).turns))
+
+
+def trio() -> Round:
+    """The reference host with the same schedule as the stepper."""
+    host = TrioHost(tiny_world())
+    scheduler = Replay(tuple(range(TASKS)) * STEPS)
+    return timed(lambda: len(host.run(scheduler).turns))
+
+
+def model() -> Round:
+    """The default program on the model with all oracles, under the default portfolio."""
+    bench = Bench(default_program(), KernelChoice(KernelSpec(protocol="pin-wait-fixed")))
+    portfolio = Portfolio()
+    index = 0
+
+    def run() -> int:
+        nonlocal index
+        index += 1
+        _, scheduler = portfolio.make(1, index, 200)
+        return len(bench.run(scheduler).turns)
+
+    return timed(run)
+
+
+def timed(run: Callable[[], int]) -> Round:
+    """Time something that returns its number of steps."""
+
+    def once() -> tuple[float, int]:
+        start = time.process_time()
+        steps = run()
+        return time.process_time() - start, steps
+
+    return once
+
+
+def default_program() -> Program:
+    """Somebody who pins, somebody who maps, somebody who truncates."""
+    calls = {
+        "pinner": ["r0 = pin_user_pages_fast(file0, 0)", "dma_write(r0)", "unpin_user_pages(r0)"],
+        "mapper": ["load(file0, 0)", "store(file0, 0)", "fsync(file0)"],
+        "truncator": ["truncate(file0, 0)", "truncate(file0, 1)"],
+    }
+    return Program({task: tuple(parse_call(text) for text in texts) for task, texts in calls.items()})

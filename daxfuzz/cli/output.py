@@ -1,0 +1,28 @@
+"""stdout as rich writes to it, and words that several commands print."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+NOT_A_TERMINAL = 100
+"""Columns where nobody says how many there are."""
+
+
+def stdout_console() -> Console:
+    """stdout, as wide as it is, or wide enough where it is no terminal."""
+    width = None if sys.stdout.isatty() else NOT_A_TERMINAL
+    return Console(file=sys.stdout, highlight=False, markup=False, width=width)
+
+
+def plural(number: int, noun: str) -> str:
+    """`3 findings`, `1 finding`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, with hours if there are any."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,48 @@
+"""Ghost state: which task has locked which entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from daxfuzz.oracles.oracle import listen
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.entry import Entry
+    from daxfuzz.kernel.inode import Inode
+    from daxfuzz.program.simulation import Simulation
+
+
+class EntryOwners:
+    """Follows the stores to i_pages.
+
+    owners: (inode number, index) of each locked entry, with the index of the task that stored it so.
+    judges: called with (inode, index, old, new) at each store, before `owners` follows it.
+    """
+
+    def __init__(self, sim: Simulation) -> None:
+        self.world = sim.world
+        self.owners: dict[tuple[int, int], int] = {}
+        self.judges: list[Callable[[Inode, int, Entry | None, Entry | None], None]] = []
+        sim.world.on_reset.append(self.owners.clear)
+        for inode in sim.kernel.inodes.values():
+            listen(inode.i_mapping.i_pages, "watch", self.watcher(inode))
+
+    @classmethod
+    def of(cls, sim: Simulation) -> EntryOwners:
+        """The one of a simulation, made when it is first asked for; that has to be before an execution."""
+        found = sim.ghosts.get(cls)
+        if not isinstance(found, cls):
+            found = sim.ghosts[cls] = cls(sim)
+        return found
+
+    def watcher(self, inode: Inode) -> Callable[[int, Entry | None, Entry | None], None]:
+        def stored(index: int, old: Entry | None, new: Entry | None) -> None:
+            for judge in self.judges:
+                judge(inode, index, old, new)
+            if new is not None and new.locked:
+                self.owners[inode.number, index] = self.world.current.index
+            else:
+                self.owners.pop((inode.number, index), None)
+
+        return stored

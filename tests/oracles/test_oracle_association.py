@@ -1,0 +1,59 @@
+"""association."""
+
+from __future__ import annotations
+
+import pytest
+from oracle_kit import assert_silent, program, simulate, trip
+
+from daxfuzz.kernel.dax import Dax
+from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.inode import AddressSpace
+from daxfuzz.protocols.patch import Patch
+
+FAULT = program({"mapper": ["store(file0, 0)"], "other": ["load(file0, 1)"]}, files={"file0": 2}, prefault=False)
+DELETE = program({"truncator": ["truncate(file0, 0)"], "mapper": ["store(file0, 0)"]})
+
+
+class NoAssociation(Patch):
+    """dax: Do not note in pages which file page they are."""
+
+    class dax(Dax):
+        async def dax_associate_entry(self, mapping: AddressSpace, index: int, entry: Entry) -> None:
+            return
+
+
+class WrongIndex(Patch):
+    """dax: Associate every page with the first page of the file."""
+
+    class dax(Dax):
+        async def dax_associate_entry(self, mapping: AddressSpace, index: int, entry: Entry) -> None:
+            await super().dax_associate_entry(mapping, 0, entry)
+
+
+class NoDisassociation(Patch):
+    """dax: Pages keep their file page after the entry is gone."""
+
+    class dax(Dax):
+        async def dax_disassociate_entry(self, mapping: AddressSpace, entry: Entry, trunc: bool) -> None:
+            return
+
+
+SECOND = program({"mapper": ["store(file0, 1)"]}, files={"file0": 2}, prefault=False)
+
+
+@pytest.mark.parametrize(
+    ("of", "patch", "message"),
+    [
+        (FAULT, NoAssociation, "which names None[0]"),
+        (SECOND, WrongIndex, "[1] is page 0, which names file0.mapping[0]"),
+        (DELETE, NoDisassociation, "page 0 names file0.mapping[0], which is None"),
+    ],
+)
+def test_page_and_entry_that_disagree_are_a_finding(of, patch, message) -> None:
+    violation = trip(simulate(of, patch), "association", simple=1, random=0)
+    assert message in violation.message
+
+
+@pytest.mark.parametrize("of", [FAULT, DELETE, SECOND])
+def test_page_and_entry_agree_whenever_xa_lock_is_dropped(of) -> None:
+    assert_silent(simulate(of), random=80)

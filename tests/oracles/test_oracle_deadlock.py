@@ -1,0 +1,105 @@
+"""deadlock; self-deadlock comes from sim, at the acquisition."""
+
+from __future__ import annotations
+
+from oracle_kit import assert_silent, found, program, simulate, trip
+
+from daxfuzz.kernel.dax import Dax
+from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.fs.ext4 import Ext4
+from daxfuzz.kernel.inode import AddressSpace, Inode
+from daxfuzz.kernel.xarray import XaState
+from daxfuzz.oracles.deadlock import Deadlock
+from daxfuzz.protocols.patch import Patch
+
+SYNC = program({"syncer": ["fsync(file0)"], "truncator": ["truncate(file0, 0)"]})
+FAULTS = program({"mapper": ["store(file0, 0)"], "mapper1": ["store(file0, 0)"]}, prefault=False)
+
+
+class SyncInTheOtherOrder(Patch):
+    """ext4: fsync takes invalidate_lock and then i_rwsem."""
+
+    class ext4(Ext4):
+        async def fsync(self, inode: Inode) -> int:
+            await inode.i_mapping.invalidate_lock.down_read()
+            await inode.i_rwsem.down_read()
+            error = await super().fsync(inode)
+            await inode.i_rwsem.up_read()
+            await inode.i_mapping.invalidate_lock.up_read()
+            return error
+
+
+class SyncInTruncate(Patch):
+    """ext4: Truncation takes i_rwsem, which it holds already."""
+
+    class ext4(Ext4):
+        async def setattr_size(self, inode: Inode, size: int) -> int:
+            await inode.i_rwsem.down_write()
+            error = await super().setattr_size(inode, size)
+            await inode.i_rwsem.up_write()
+            return error
+
+
+class LockTwiceShared(Patch):
+    """ext4: fsync takes i_rwsem shared, twice."""
+
+    class ext4(Ext4):
+        async def fsync(self, inode: Inode) -> int:
+            await inode.i_rwsem.down_read()
+            await inode.i_rwsem.down_read()
+            error = await super().fsync(inode)
+            await inode.i_rwsem.up_read()
+            await inode.i_rwsem.up_read()
+            return error
+
+
+class KeepEntriesLocked(Patch):
+    """dax: Do not unlock entries."""
+
+    class dax(Dax):
+        async def dax_unlock_entry(self, mapping: AddressSpace, xas: XaState, entry: Entry) -> None:
+            return
+
+
+class SleepInSync(Patch):
+    """ext4: fsync waits for an entry that nobody unlocks."""
+
+    class ext4(Ext4):
+        async def fsync(self, inode: Inode) -> int:
+            await inode.i_rwsem.down_write()
+            queue, _ = self.k.dax.dax_entry_waitqueue(inode.i_mapping, 0)
+            await self.k.pgmap.done.wait()
+            await inode.i_rwsem.up_write()
+            return int(queue.name == "")
+
+
+def test_two_tasks_that_hold_what_the_other_waits_for_are_deadlocked() -> None:
+    violation = trip(simulate(SYNC, SyncInTheOtherOrder), "deadlock")
+    assert violation.channel == "i_rwsem invalidate_lock"
+    assert set(violation.tasks) == {"syncer", "truncator"}
+    assert "wait for each other" in violation.message
+    assert_silent(simulate(SYNC))
+
+
+def test_a_lock_taken_twice_is_a_self_deadlock_at_the_acquisition() -> None:
+    violation = trip(simulate(SYNC, SyncInTruncate), "self-deadlock", simple=1, random=0)
+    assert (violation.function, violation.channel) == ("setattr_size", "i_rwsem")
+
+
+def test_a_lock_taken_shared_twice_deadlocks_only_behind_a_writer() -> None:
+    violation = trip(simulate(SYNC, LockTwiceShared), "self-deadlock")
+    assert (violation.function, violation.channel) == ("fsync", "i_rwsem")
+    alone = program({"syncer": ["fsync(file0)"], "mapper": ["load(file0, 0)"]})
+    assert found(simulate(alone, LockTwiceShared), "self-deadlock") is None
+
+
+def test_a_wait_for_what_nobody_will_do_is_a_deadlock() -> None:
+    violation = trip(simulate(SYNC, SleepInSync), "deadlock", random=0)
+    assert "nobody will do" in violation.message
+    assert "i_rwsem" in violation.channel
+
+
+def test_a_wait_for_an_entry_whose_locker_has_gone_is_a_deadlock() -> None:
+    violation = trip(simulate(FAULTS, KeepEntriesLocked, oracles=[Deadlock]), "deadlock", simple=1, random=0)
+    assert violation.channel == "dax_entry"
+    assert_silent(simulate(FAULTS))

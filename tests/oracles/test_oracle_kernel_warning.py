@@ -1,0 +1,91 @@
+"""kernel-warning, spurious-warning."""
+
+from __future__ import annotations
+
+from oracle_kit import assert_silent, executions, program, simulate, trip
+
+from daxfuzz.kernel.dax import Dax
+from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.inode import AddressSpace
+from daxfuzz.kernel.machine import TlbMode
+from daxfuzz.kernel.xarray import XaState
+from daxfuzz.oracles.kernel_warning import KernelWarning, SpuriousWarning
+from daxfuzz.oracles.registry import attach
+from daxfuzz.protocols.patch import Patch
+from daxfuzz.triage.bench import verdict
+
+MUNMAP = program(
+    {"pinner": ["r0 = pin_user_pages(file0, 0)", "munmap(file0)"], "truncator": ["truncate(file0, 0)"]}
+)
+FAULT = program({"mapper": ["store(file0, 0)"], "mapper1": ["store(file0, 0)"]}, prefault=False)
+
+
+def speculative(tlb: TlbMode) -> object:
+    tasks = {"pinner": ["r0 = pin_user_pages_fast(file0, 0)"], "truncator": ["truncate(file0, 0)"]}
+    return program(tasks, tlb=tlb)
+
+
+class UnlockTwice(Patch):
+    """dax: Unlock entries twice."""
+
+    class dax(Dax):
+        async def dax_unlock_entry(self, mapping: AddressSpace, xas: XaState, entry: Entry) -> None:
+            await super().dax_unlock_entry(mapping, xas, entry)
+            await super().dax_unlock_entry(mapping, xas, entry)
+
+
+class InsertUnlocked(Patch):
+    """dax: Faults do not lock the entry that they find."""
+
+    class dax(Dax):
+        async def dax_lock_entry(self, xas: XaState, entry: Entry) -> None:
+            await xas.store(entry)
+
+
+def test_a_warning_about_a_page_that_is_in_use_is_a_finding() -> None:
+    violation = trip(simulate(MUNMAP, protocol="refcount-1", oracles=[KernelWarning]), "kernel-warning", random=0)
+    assert violation.function == "dax_disassociate_entry"
+    assert violation.message == "WARN_ON_ONCE in dax_disassociate_entry: page is busy"
+    assert_silent(simulate(MUNMAP, protocol="refcount-1-fixed"))
+
+
+def test_a_warning_does_not_end_the_execution_so_that_what_is_graver_still_comes() -> None:
+    for execution in executions(simulate(MUNMAP, protocol="refcount-1"), simple=1, random=0):
+        assert execution.violation is not None
+        assert execution.violation.kind == "freed-while-pinned"
+        assert [each.kind for each in execution.deferred] == ["kernel-warning"]
+        assert verdict(execution) is execution.violation
+
+
+def test_a_bug_on_ends_the_execution() -> None:
+    (execution,) = executions(simulate(FAULT, UnlockTwice), simple=1, random=0)
+    assert execution.violation is not None
+    assert execution.violation.kind == "kernel-warning"
+    assert execution.violation.message == "kernel BUG: dax_unlock_entry: the entry was not locked"
+    assert_silent(simulate(FAULT))
+
+
+def test_a_changed_entry_under_a_fault_is_warned_of() -> None:
+    violation = trip(simulate(FAULT, InsertUnlocked, oracles=[KernelWarning]), "kernel-warning")
+    assert violation.function in ("dax_insert_entry", "dax_associate_entry", "dax_unlock_entry")
+
+
+def test_a_warning_about_a_reference_that_gup_gives_back_is_spurious() -> None:
+    of = speculative(TlbMode.BROADCAST)
+    for protocol in ("refcount-1-fixed", "pin-wait-fixed"):
+        sim = simulate(of, protocol=protocol, oracles=[SpuriousWarning])
+        violation = trip(sim, "spurious-warning", simple=1, random=500)
+        assert violation.function == "dax_disassociate_entry"
+
+
+def test_interrupts_that_are_off_keep_the_spurious_warning_away() -> None:
+    # The shoot-down waits for the walk, so the reference is gone before the page is looked at.
+    sim = simulate(speculative(TlbMode.IPI), oracles=[KernelWarning, SpuriousWarning])
+    assert_silent(sim, simple=1, random=500)
+
+
+def test_spurious_warnings_are_off_unless_asked_for_and_never_kernel_warnings() -> None:
+    assert not SpuriousWarning.default
+    assert SpuriousWarning not in map(type, attach(simulate(MUNMAP, oracles=[])))
+    for protocol in ("refcount-1-fixed", "pin-wait-fixed"):
+        assert_silent(simulate(speculative(TlbMode.BROADCAST), protocol=protocol), simple=1, random=500)

@@ -1,0 +1,48 @@
+"""The list of oracles."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from oracle_kit import program, simulate
+
+from daxfuzz.oracles.oracle import listen
+from daxfuzz.oracles.registry import ORACLES, attach
+
+TESTS = Path(__file__).parent
+
+
+def test_every_kind_belongs_to_one_oracle() -> None:
+    kinds = [kind for oracle in ORACLES for kind in oracle.kinds]
+    assert len(kinds) == len(set(kinds))
+
+
+def test_every_kind_is_tripped_somewhere_in_these_tests() -> None:
+    text = "".join(path.read_text() for path in TESTS.glob("test_oracle_*.py") if path.name != Path(__file__).name)
+    tripped = set(re.findall(r'"([a-z]+(?:-[a-z]+)+|leak|deadlock|livelock|association)"', text))
+    assert {kind for oracle in ORACLES for kind in oracle.kinds} <= tripped
+
+
+def test_all_but_those_that_say_otherwise_are_on() -> None:
+    sim = simulate(program({"mapper": ["load(file0, 0)"]}), oracles=[])
+    assert list(map(type, attach(sim))) == [oracle for oracle in ORACLES if oracle.default]
+
+
+def test_each_oracle_has_a_summary_of_one_line() -> None:
+    for oracle in ORACLES:
+        assert oracle.summary()
+        assert "\n" not in oracle.summary()
+
+
+def test_who_listens_later_is_called_too_and_later() -> None:
+    class Bell:
+        ring = None
+
+    bell = Bell()
+    heard: list[str] = []
+    for name in ("first", "second", "third"):
+        listen(bell, "ring", lambda what, name=name: heard.append(f"{name} {what}"))
+    assert bell.ring is not None
+    bell.ring("bell")
+    assert heard == ["first bell", "second bell", "third bell"]

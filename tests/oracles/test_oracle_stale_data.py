@@ -1,0 +1,120 @@
+"""stale-data."""
+
+from __future__ import annotations
+
+import pytest
+from oracle_kit import assert_silent, program, simulate, trip
+
+from daxfuzz.kernel.dax_fault import DaxFault
+from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.fs.ext4 import Ext4
+from daxfuzz.kernel.fs.filesystem import Iomap
+from daxfuzz.kernel.inode import Inode
+from daxfuzz.kernel.memory import Fault, VmFault
+from daxfuzz.kernel.mm import Mm
+from daxfuzz.kernel.tlb import TlbFlush
+from daxfuzz.kernel.xarray import XaState
+from daxfuzz.oracles.stale_data import StaleData
+from daxfuzz.protocols.patch import Patch
+
+# A call begins when the one before it ends. The loads of another page keep the loads that count from beginning early.
+RACE = program(
+    {"writer": ["store(file0, 0)"], "mapper": ["store(file0, 0)"], "reader": ["load(file0, 1)", "load(file0, 0)"]},
+    files={"file0": 2},
+    mms={"mm0": ("writer", "mapper", "reader")},
+    prefault=False,
+)
+PUNCH = program(
+    {
+        "mapper": ["store(file0, 0)", "load(file0, 1)", "load(file0, 0)"],
+        "truncator": ["fallocate(file0, PUNCH_HOLE, 0, 1)"],
+    },
+    files={"file0": 2},
+)
+DMA = program(
+    {
+        "pinner": ["r0 = pin_user_pages(file0, 0)", "dma_write(r0)", "load(file0, 0)", "unpin_user_pages(r0)"],
+        "mapper": ["store(file0, 0)", "load(file0, 0)"],
+    }
+)
+TRUNCATED = program({"mapper": ["store(file0, 0)", "load(file0, 0)"], "truncator": ["truncate(file0, 0)"]})
+
+
+class ZeroAfterMapping(Patch):
+    """ext4: Zero new blocks only after they have been mapped."""
+
+    class dax_fault(DaxFault):
+        async def dax_fault_iter(self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap) -> tuple[VmFault, Entry]:
+            result = await super().dax_fault_iter(vmf, xas, entry, iomap)
+            if iomap.new and iomap.pfn is not None:
+                await self.k.blocks[iomap.pfn].zero()
+            return result
+
+
+class NoFlush(Patch):
+    """x86: Do not flush the TLB."""
+
+    class tlb(TlbFlush):
+        async def flush_tlb_mm_range(self, mm: Mm, addresses: list[int]) -> None:
+            return
+
+
+class NoZeroing(Patch):
+    """ext4: Do not zero new blocks."""
+
+    class ext4(Ext4):
+        async def ext4_map_blocks_create(self, inode: Inode, index: int) -> Iomap | None:
+            await inode.i_data_sem.down_write()
+            pfn = await inode.extents[index].read()
+            if pfn is None:
+                pfn = await self.k.allocator.allocate(inode.number, index)
+                await inode.extents[index].write(pfn)
+            await inode.i_data_sem.up_write()
+            return None if pfn is None else Iomap(pfn, True)
+
+
+class FaultWithoutInvalidateLock(Patch):
+    """ext4: Faults do not exclude truncation."""
+
+    class ext4(Ext4):
+        async def ext4_dax_huge_fault(self, vmf: Fault) -> VmFault:
+            return await self.k.dax_fault.dax_iomap_pte_fault(vmf)
+
+
+def test_a_write_that_is_lost_is_stale_data_to_who_reads_after_it() -> None:
+    violation = trip(simulate(RACE, ZeroAfterMapping), "stale-data", simple=1, random=2_000)
+    assert violation.message == "reader reads 0 from file0[0], which was overwritten before"
+    assert violation.channel == ""
+
+
+def test_a_read_through_a_translation_of_the_block_before_the_hole_is_stale_data() -> None:
+    sim = simulate(PUNCH, NoFlush, oracles=[StaleData])
+    assert trip(sim, "stale-data").message.startswith("mapper reads 1000")
+
+
+def test_what_another_file_left_in_a_block_is_stale_data() -> None:
+    tasks = {"mapper": ["store(file0, 0)", "truncate(file0, 0)", "store(file1, 0)"], "reader": ["load(file1, 0)"]}
+    of = program(tasks, files={"file0": 1, "file1": 1}, prefault=False)
+    sim = simulate(of, NoZeroing)
+    trip(sim, "stale-data")
+    assert_silent(simulate(of))
+
+
+def test_a_fault_that_does_not_exclude_truncation_reads_what_is_gone() -> None:
+    # The block is found before it is freed, and mapped after the hole has been made.
+    reader = program(
+        {"mapper": ["munmap(file0)", "mmap(file0)", "load(file0, 0)", "load(file0, 1)", "load(file0, 0)"], **TRUNCATOR},
+        files={"file0": 2},
+    )
+    tripped = trip(simulate(reader, FaultWithoutInvalidateLock, oracles=[StaleData]), "stale-data", random=0)
+    assert tripped
+
+
+@pytest.mark.parametrize("of", [RACE, PUNCH, DMA, TRUNCATED])
+def test_reads_return_one_of_the_last_writes(of) -> None:
+    assert_silent(simulate(of), random=80)
+
+
+def test_a_write_under_way_may_or_may_not_be_seen() -> None:
+    of = program({"mapper": ["store(file0, 0)"], "reader": ["load(file0, 0)", "load(file0, 0)"]})
+    assert_silent(simulate(of))
