@@ -112,7 +112,7 @@ class Hints:
 
 def reductions(program: Program) -> Iterator[Program]:
     """Programs that are one step simpler, the largest step first; all of them valid."""
-    for candidate in (*fewer_tasks(program), *merged_tasks(program), *fewer_calls(program), *smaller_scale(program)):
+    for candidate in (*fewer_tasks(program), *fewer_calls(program), *smaller_scale(program), *merged_tasks(program)):
         if candidate == program:
             continue
         try:
