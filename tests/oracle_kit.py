@@ -14,8 +14,8 @@ from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.compose import compose
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.protocols.registry import protocol as protocol_named
-from daxfuzz.search import STRATEGIES, RoundRobin, bounded_runs, make_scheduler
-from daxfuzz.sim import Execution, Stepper, Violation
+from daxfuzz.search import STRATEGIES, OrderReplay, RoundRobin, bounded_runs, make_scheduler
+from daxfuzz.sim import Constraint, Execution, Label, Stepper, Violation
 from daxfuzz.triage.bench import verdict
 
 LIMIT = 2_000
@@ -87,3 +87,21 @@ def assert_silent(sim: Simulation, **effort: int) -> None:
         said = [str(each) for each in (execution.violation, *execution.deferred) if each is not None]
         assert not said, (said, execution.turns)
     assert count >= 100
+
+
+def label(text: str) -> Label:
+    """task:function.verb, or with #n the n-th time."""
+    place, _, occurrence = text.partition("#")
+    task, _, where = place.partition(":")
+    function, _, verb = where.partition(".")
+    return Label(task, function, verb, int(occurrence or 1))
+
+
+def ordered(sim: Simulation, *constraints: str) -> Execution:
+    """The execution in which points come in the order that is asked for, as "a:f.read < b:g.write#2"."""
+    pairs = [constraint.split(" < ") for constraint in constraints]
+    scheduler = OrderReplay([Constraint(label(before), label(after)) for before, after in pairs])
+    execution = Stepper(sim.world).run(scheduler, LIMIT)
+    assert not scheduler.impossible, scheduler.impossible
+    assert execution.violation is not None or not scheduler.pending, scheduler.pending
+    return execution

@@ -191,10 +191,10 @@ class Dax(Subsystem):
             return None
         last = len(mapping.host.extents) - 1
         await self.k.memory.unmap_mapping_pages(mapping, 0, last + 1)
-        return await self.dax_scan_busy(mapping, 0, last)
+        return await self.dax_layout_busy_page_range(mapping, 0, last)
 
-    async def dax_scan_busy(self, mapping: AddressSpace, first: int, last: int) -> Page | None:
-        """The walk of dax_layout_busy_page_range."""
+    async def dax_layout_busy_page_range(self, mapping: AddressSpace, first: int, last: int) -> Page | None:
+        """Walk a range of unmapped entries for a busy page. (In the kernel the unmap is part of this function.)"""
         i_pages = mapping.i_pages
         xas = XaState(i_pages, first)
         page = None

@@ -33,12 +33,12 @@ class Truncate(Subsystem):
         if await mapping.i_pages.empty():
             return
         index = first
-        while index <= last and (indices := await self.find_entries(mapping, index, last)):
+        while index <= last and (indices := await self.find_lock_entries(mapping, index, last)):
             await self.truncate_folio_batch_exceptionals(mapping, indices)
             index = indices[-1] + 1
         index = first
         while index <= last:
-            indices = await self.find_entries(mapping, index, last)
+            indices = await self.find_lock_entries(mapping, index, last)
             if not indices:
                 if index == first:
                     break
@@ -47,7 +47,7 @@ class Truncate(Subsystem):
             await self.truncate_folio_batch_exceptionals(mapping, indices)
             index = indices[-1] + 1
 
-    async def find_entries(self, mapping: AddressSpace, first: int, last: int) -> list[int]:
+    async def find_lock_entries(self, mapping: AddressSpace, first: int, last: int) -> list[int]:
         """find_lock_entries and find_get_entries: indices of a batch of entries, by an RCU walk without xa_lock."""
         indices: list[int] = []
         await self.k.rcu.read_lock()

@@ -4,7 +4,7 @@
         '''dax: Do not scan for busy pages.'''
 
         class dax(Dax):
-            async def dax_scan_busy(self, mapping, first, last):
+            async def dax_layout_busy_page_range(self, mapping, first, last):
                 return None
 
 A hunk is named as its subsystem and derives from the subsystem's class, or from the hunk of the patch that it

@@ -17,6 +17,7 @@ class RenameBusyPageToPinnedPage(Patch):
 
     renames: ClassVar = {
         "dax_layout_busy_page": "dax_layout_pinned_page",
+        "dax_layout_busy_page_range": "dax_layout_pinned_page_range",
         "dax_busy_page": "dax_pinned_page",
     }
 

@@ -157,7 +157,7 @@ def test_a_paused_walk_goes_on_with_the_next_index() -> None:
 
 def test_a_locked_entry_is_skipped_by_the_scan_so_a_pin_is_missed() -> None:
     sim = simulate({"p": ["r0 = pin_user_pages_fast(file0, 0)"], "w": ["fsync(file0)"]})
-    found = add_task(sim, "t", lambda: sim.kernel.dax.dax_scan_busy(mapping_of(sim), 0, 0))
+    found = add_task(sim, "t", lambda: sim.kernel.dax.dax_layout_busy_page_range(mapping_of(sim), 0, 0))
     run(sim, ("p", ""), ("w", "dax_flush.load"), ("t", ""))
     assert found == [None]
     run(sim, ("p", ""), ("w", ""), ("t", ""))

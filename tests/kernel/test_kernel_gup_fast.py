@@ -136,7 +136,7 @@ def test_a_gather_that_finds_another_one_at_work_flushes_everything(machine) -> 
         # munmap has cleared the entry and not flushed; the file still knows the VMA.
         ("unmapper", "unlink_file_vma.lock"),
         look,
-        ("t", "dax_scan_busy.lock"),
+        ("t", "dax_layout_busy_page_range.lock"),
         look,
     )
     assert [(bool(entries), cleared) for entries, cleared in seen] == [(True, True), (False, True)]

@@ -43,6 +43,9 @@ def test_a_device_that_is_waited_for_writes_where_it_should(of, protocol) -> Non
 
 def test_a_failed_reference_gives_the_device_nothing_to_write_to() -> None:
     unmapped = program(
-        {"getter": ["munmap(file0)", "r0 = pin_user_pages_fast(file0, 0)", "dma_write(r0)"], "other": ["store(file0, 0)"]}
+        {
+            "getter": ["munmap(file0)", "r0 = pin_user_pages_fast(file0, 0)", "dma_write(r0)"],
+            "other": ["store(file0, 0)"],
+        }
     )
     assert_silent(simulate(unmapped))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from oracle_kit import assert_silent, executions, program, simulate, trip
+import pytest
+from oracle_kit import assert_silent, executions, ordered, program, simulate, trip
 
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.entry import Entry
@@ -14,15 +15,22 @@ from daxfuzz.oracles.registry import attach
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.triage.bench import verdict
 
-MUNMAP = program(
-    {"pinner": ["r0 = pin_user_pages(file0, 0)", "munmap(file0)"], "truncator": ["truncate(file0, 0)"]}
-)
+MUNMAP = program({"pinner": ["r0 = pin_user_pages(file0, 0)", "munmap(file0)"], "truncator": ["truncate(file0, 0)"]})
 FAULT = program({"mapper": ["store(file0, 0)"], "mapper1": ["store(file0, 0)"]}, prefault=False)
 
 
 def speculative(tlb: TlbMode) -> object:
     tasks = {"pinner": ["r0 = pin_user_pages_fast(file0, 0)"], "truncator": ["truncate(file0, 0)"]}
     return program(tasks, tlb=tlb)
+
+
+IN_FLIGHT = (
+    "pinner:gup_pte_range.read < truncator:zap_pte_range.lock",
+    "truncator:dax_busy_page.read < pinner:try_get_folio.update",
+    "pinner:try_get_folio.update < truncator:dax_disassociate_entry.read",
+    "truncator:dax_disassociate_entry.read < pinner:pte_unchanged.read",
+)
+"""The grab comes after the scan has found the page idle, and is given back after its entry has gone."""
 
 
 class UnlockTwice(Patch):
@@ -74,18 +82,24 @@ def test_a_warning_about_a_reference_that_gup_gives_back_is_spurious() -> None:
     of = speculative(TlbMode.BROADCAST)
     for protocol in ("refcount-1-fixed", "pin-wait-fixed"):
         sim = simulate(of, protocol=protocol, oracles=[SpuriousWarning])
-        violation = trip(sim, "spurious-warning", simple=1, random=500)
+        violation = verdict(ordered(sim, *IN_FLIGHT))
+        assert violation is not None
+        assert violation.kind == "spurious-warning"
         assert violation.function == "dax_disassociate_entry"
 
 
 def test_interrupts_that_are_off_keep_the_spurious_warning_away() -> None:
     # The shoot-down waits for the walk, so the reference is gone before the page is looked at.
     sim = simulate(speculative(TlbMode.IPI), oracles=[KernelWarning, SpuriousWarning])
-    assert_silent(sim, simple=1, random=500)
+    assert_silent(sim)
+    with pytest.raises(AssertionError, match="held back"):
+        ordered(sim, *IN_FLIGHT)
 
 
 def test_spurious_warnings_are_off_unless_asked_for_and_never_kernel_warnings() -> None:
     assert not SpuriousWarning.default
     assert SpuriousWarning not in map(type, attach(simulate(MUNMAP, oracles=[])))
     for protocol in ("refcount-1-fixed", "pin-wait-fixed"):
-        assert_silent(simulate(speculative(TlbMode.BROADCAST), protocol=protocol), simple=1, random=500)
+        sim = simulate(speculative(TlbMode.BROADCAST), protocol=protocol)
+        assert verdict(ordered(sim, *IN_FLIGHT)) is None
+        assert_silent(sim)

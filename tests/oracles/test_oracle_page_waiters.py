@@ -78,7 +78,5 @@ def test_a_wait_for_a_page_that_another_file_has_by_now_is_a_finding() -> None:
 
 def test_a_wait_for_a_page_outside_the_range_is_no_stranger() -> None:
     # break_layouts waits for the whole file; the page is the file's own, though the truncation leaves it alone.
-    of = program(
-        {"pinner": ["r0 = pin_user_pages(file0, 0)"], "truncator": ["truncate(file0, 1)"]}, files={"file0": 2}
-    )
+    of = program({"pinner": ["r0 = pin_user_pages(file0, 0)"], "truncator": ["truncate(file0, 1)"]}, files={"file0": 2})
     assert_silent(simulate(of))

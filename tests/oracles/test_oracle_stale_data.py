@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from oracle_kit import assert_silent, program, simulate, trip
+from oracle_kit import assert_silent, ordered, program, simulate, trip
 
 from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.entry import Entry
@@ -16,8 +16,9 @@ from daxfuzz.kernel.tlb import TlbFlush
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.oracles.stale_data import StaleData
 from daxfuzz.protocols.patch import Patch
+from daxfuzz.triage.bench import verdict
 
-# A call begins when the one before it ends. The loads of another page keep the loads that count from beginning early.
+# A call begins when the one before it ends, so loads of another page are there to let those that count begin late.
 RACE = program(
     {"writer": ["store(file0, 0)"], "mapper": ["store(file0, 0)"], "reader": ["load(file0, 1)", "load(file0, 0)"]},
     files={"file0": 2},
@@ -27,7 +28,14 @@ RACE = program(
 PUNCH = program(
     {
         "mapper": ["store(file0, 0)", "load(file0, 1)", "load(file0, 0)"],
-        "truncator": ["fallocate(file0, PUNCH_HOLE, 0, 1)"],
+        "truncator": ["load(file0, 1)", "fallocate(file0, PUNCH_HOLE, 0, 1)"],
+    },
+    files={"file0": 2},
+)
+REMAP = program(
+    {
+        "mapper": ["store(file0, 0)", "munmap(file0)", "mmap(file0)", *["load(file0, 0)", "load(file0, 1)"] * 2],
+        "truncator": ["load(file0, 1)", "fallocate(file0, PUNCH_HOLE, 0, 1)"],
     },
     files={"file0": 2},
 )
@@ -82,14 +90,22 @@ class FaultWithoutInvalidateLock(Patch):
 
 
 def test_a_write_that_is_lost_is_stale_data_to_who_reads_after_it() -> None:
-    violation = trip(simulate(RACE, ZeroAfterMapping), "stale-data", simple=1, random=2_000)
+    execution = ordered(
+        simulate(RACE, ZeroAfterMapping),
+        "writer:vmf_insert_mixed.unlock < mapper:access.read",
+        "mapper:access.store < writer:dax_fault_iter.store",
+        "writer:dax_fault_iter.store < reader:access.read",
+        "reader:access.load#2 < writer:access.store",
+    )
+    violation = verdict(execution)
+    assert violation is not None
+    assert violation.kind == "stale-data"
     assert violation.message == "reader reads 0 from file0[0], which was overwritten before"
-    assert violation.channel == ""
 
 
 def test_a_read_through_a_translation_of_the_block_before_the_hole_is_stale_data() -> None:
     sim = simulate(PUNCH, NoFlush, oracles=[StaleData])
-    assert trip(sim, "stale-data").message.startswith("mapper reads 1000")
+    assert trip(sim, "stale-data", random=0).message.startswith("mapper reads 1000")
 
 
 def test_what_another_file_left_in_a_block_is_stale_data() -> None:
@@ -101,16 +117,20 @@ def test_what_another_file_left_in_a_block_is_stale_data() -> None:
 
 
 def test_a_fault_that_does_not_exclude_truncation_reads_what_is_gone() -> None:
-    # The block is found before it is freed, and mapped after the hole has been made.
-    reader = program(
-        {"mapper": ["munmap(file0)", "mmap(file0)", "load(file0, 0)", "load(file0, 1)", "load(file0, 0)"], **TRUNCATOR},
-        files={"file0": 2},
+    # The block is found before the hole is made, and mapped after the hole's range was unmapped.
+    order = (
+        "mapper:access.store < truncator:access.read",
+        "truncator:access.load < mapper:do_munmap.read",
+        "mapper:grab_mapping_entry.unlock < truncator:ext4_punch_hole.lock",
+        "truncator:_dax_invalidate_entry.lock < mapper:ext4_map_blocks.lock",
+        "truncator:ext4_punch_hole.unlock#2 < mapper:access.load#2",
     )
-    tripped = trip(simulate(reader, FaultWithoutInvalidateLock, oracles=[StaleData]), "stale-data", random=0)
-    assert tripped
+    violation = verdict(ordered(simulate(REMAP, FaultWithoutInvalidateLock, oracles=[StaleData]), *order))
+    assert violation is not None
+    assert (violation.kind, violation.message[:17]) == ("stale-data", "mapper reads 1000")
 
 
-@pytest.mark.parametrize("of", [RACE, PUNCH, DMA, TRUNCATED])
+@pytest.mark.parametrize("of", [RACE, PUNCH, REMAP, DMA, TRUNCATED])
 def test_reads_return_one_of_the_last_writes(of) -> None:
     assert_silent(simulate(of), random=80)
 

@@ -11,9 +11,7 @@ from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Patch
 
 KEEPER = program({"getter": ["r0 = get_user_pages(file0, 0)", "put_page(r0)"], "syncer": ["fsync(file0)"]})
-PINNER = program(
-    {"pinner": ["r0 = pin_user_pages_fast(file0, 0)", "unpin_user_pages(r0)"], "syncer": ["fsync(file0)"]}
-)
+PINNER = program({"pinner": ["r0 = pin_user_pages_fast(file0, 0)", "unpin_user_pages(r0)"], "syncer": ["fsync(file0)"]})
 
 
 class UnbindInSync(Patch):

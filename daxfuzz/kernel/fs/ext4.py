@@ -36,8 +36,12 @@ class Ext4(Filesystem):
 
     # -- the extent tree -----------------------------------------------------------------------------------------
 
-    async def iomap_begin(self, inode: Inode, index: int, write: bool) -> Iomap | None:
-        """ext4_iomap_begin: a lookup under i_data_sem shared; a write to a hole allocates under it exclusively."""
+    def iomap_begin(self, inode: Inode, index: int, write: bool) -> Awaitable[Iomap | None]:
+        """ext4_iomap_ops"""
+        return self.ext4_iomap_begin(inode, index, write)
+
+    async def ext4_iomap_begin(self, inode: Inode, index: int, write: bool) -> Iomap | None:
+        """A lookup under i_data_sem shared; a write to a hole allocates under it exclusively."""
         pfn = await self.ext4_map_blocks(inode, index)
         if pfn is not None or not write:
             return Iomap(pfn)
@@ -94,8 +98,12 @@ class Ext4(Filesystem):
         await self.k.var_waitqueues.bucket(address).schedule()
         await lock.down_write()
 
-    async def setattr_size(self, inode: Inode, size: int) -> int:
-        """ext4_setattr: the layout is broken for every change of size, and before anything is changed."""
+    def setattr_size(self, inode: Inode, size: int) -> Awaitable[int]:
+        """ext4_file_inode_operations"""
+        return self.ext4_setattr(inode, size)
+
+    async def ext4_setattr(self, inode: Inode, size: int) -> int:
+        """The layout is broken for every change of size, and before anything is changed."""
         mapping = inode.i_mapping
         old_size = await inode.i_size.read()
         await mapping.invalidate_lock.down_write()
@@ -115,8 +123,12 @@ class Ext4(Filesystem):
         """Free all blocks beyond the size."""
         return self.ext4_remove_space(inode, size, len(inode.extents) - 1)
 
-    async def fallocate_punch_hole(self, inode: Inode, first: int, length: int) -> int:
-        """ext4_punch_hole"""
+    def fallocate_punch_hole(self, inode: Inode, first: int, length: int) -> Awaitable[int]:
+        """ext4_fallocate"""
+        return self.ext4_punch_hole(inode, first, length)
+
+    async def ext4_punch_hole(self, inode: Inode, first: int, length: int) -> int:
+        """Write back, break the layout, drop the page cache of the range, and free its blocks."""
         mapping = inode.i_mapping
         last = min(first + length, len(inode.extents)) - 1
         error = 0

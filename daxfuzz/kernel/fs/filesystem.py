@@ -28,7 +28,7 @@ class Filesystem(Subsystem):
         """vm_ops->fault and vm_ops->pfn_mkwrite"""
         raise NotImplementedError
 
-    async def iomap_begin(self, inode: Inode, index: int, write: bool) -> Iomap | None:
+    def iomap_begin(self, inode: Inode, index: int, write: bool) -> Awaitable[Iomap | None]:
         """Look the extent up, allocating it for a write; None if the device is full."""
         raise NotImplementedError
 
@@ -39,7 +39,7 @@ class Filesystem(Subsystem):
         await inode.i_rwsem.up_write()
         return error
 
-    async def setattr_size(self, inode: Inode, size: int) -> int:
+    def setattr_size(self, inode: Inode, size: int) -> Awaitable[int]:
         """notify_change with ATTR_SIZE; i_rwsem is held: 0 or a negative error."""
         raise NotImplementedError
 

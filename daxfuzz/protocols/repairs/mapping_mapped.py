@@ -22,4 +22,4 @@ class FixMappingMapped(Repair):
         async def dax_layout_busy_page(self, mapping: AddressSpace) -> Page | None:
             last = len(mapping.host.extents) - 1
             await self.k.memory.unmap_mapping_pages(mapping, 0, last + 1)
-            return await self.dax_scan_busy(mapping, 0, last)
+            return await self.dax_layout_busy_page_range(mapping, 0, last)

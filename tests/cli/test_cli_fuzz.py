@@ -1,0 +1,134 @@
+"""fuzz: what it prints and writes, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_kit import run, start
+
+from daxfuzz.program.dax_file import load_case
+
+KEYS = {
+    "findings",
+    "executions",
+    "steps",
+    "seconds",
+    "executions_per_second",
+    "points_reached",
+    "points_total",
+    "seed",
+}
+FINDING_KEYS = {
+    "kind",
+    "signature",
+    "explained_by",
+    "case",
+    "executions_to_find",
+    "tasks",
+    "operations",
+    "preemptions",
+    "choices",
+    "steps",
+}
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Wait for a process; its stdout and stderr."""
+    try:
+        return process.communicate(timeout=120)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, tuple[Path, Any]]:
+    """The same run with one worker and with two: directory and document of each."""
+    made = {}
+    for workers in (1, 2):
+        directory = tmp_path_factory.mktemp(f"workers{workers}")
+        process = start("fuzz", "--executions", 800, "--seed", 1, "--workers", workers, "--json", cwd=directory)
+        stdout, stderr = finish(process)
+        assert process.returncode == 1, stderr
+        made[workers] = (directory, json.loads(stdout))
+    return made
+
+
+def test_document(runs: dict[int, tuple[Path, Any]]) -> None:
+    _, document = runs[1]
+    assert set(document) >= KEYS
+    assert document["executions"] == 800
+    assert document["seed"] == 1
+    assert 0 < document["points_reached"] <= document["points_total"]
+    assert document["findings"]
+    assert all(set(finding) == FINDING_KEYS for finding in document["findings"])
+
+
+def test_workers_do_not_matter(runs: dict[int, tuple[Path, Any]]) -> None:
+    (one, first), (two, second) = runs[1], runs[2]
+    for document in (first, second):
+        del document["seconds"], document["executions_per_second"]
+    assert first == second
+    for finding in first["findings"]:
+        assert (one / finding["case"]).read_bytes() == (two / finding["case"]).read_bytes()
+
+
+def test_findings_replay(runs: dict[int, tuple[Path, Any]]) -> None:
+    directory, document = runs[1]
+    for finding in document["findings"]:
+        result = run("repro", directory / finding["case"], "--json")
+        assert result.exit_code == 1, result.output
+        assert json.loads(result.stdout)["signature"] == finding["signature"]
+        assert json.loads(result.stdout)["via"] == "steps"
+
+
+def test_nothing_found(tmp_path: Path) -> None:
+    process = start("fuzz", "--protocol", "pin-wait-fixed", "--executions", 100, "--workers", 1, cwd=tmp_path)
+    stdout, stderr = finish(process)
+    assert process.returncode == 0, stderr
+    assert "No finding in 100 executions" in stdout
+    assert "0.03 per execution" in stdout
+    assert "points reached" in stdout
+
+
+def first_finding(process: subprocess.Popen[str]) -> Path:
+    """Wait until a running fuzzer says that it has found something: the case."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if " new: " in line:
+            return Path(line.rpartition(" -> ")[2].strip())
+    raise AssertionError("the fuzzer has ended without a finding")
+
+
+def test_kill_leaves_whole_cases(tmp_path: Path) -> None:
+    process = start("fuzz", "--seed", 1, "--workers", 1, "--time", "10m", cwd=tmp_path)
+    try:
+        shown = first_finding(process)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert load_case(tmp_path / shown).finding != "none"
+    for path in tmp_path.rglob("*.dax"):
+        load_case(path)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    process = start("fuzz", "--seed", 1, "--workers", 1, "--time", "10m", cwd=tmp_path)
+    try:
+        shown = first_finding(process)
+        os.kill(process.pid, number)
+        stdout, stderr = finish(process)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == code, stderr
+    assert "Traceback" not in stderr
+    assert f"daxfuzz repro {shown}" in stdout
+    load_case(tmp_path / shown)

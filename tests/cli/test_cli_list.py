@@ -1,0 +1,90 @@
+"""list, bench, help and version."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from cli_kit import run, run_json
+from click import Command, Context, Group
+
+from daxfuzz import __version__
+from daxfuzz.cli import main
+
+LISTS = ("protocols", "patches", "filesystems", "operations", "functions", "strategies", "oracles")
+
+
+@pytest.mark.parametrize("what", LISTS)
+def test_list(what: str) -> None:
+    entries = run_json("list", what)
+    lines = run("list", what).stdout.splitlines()
+    assert len(entries) == len(lines) > 0
+    for entry, line in zip(entries, lines, strict=True):
+        assert line.startswith(entry["name"])
+        assert entry["summary"]
+
+
+def test_no_bugs_yet() -> None:
+    assert run_json("list", "bugs") == []
+    result = run("list", "bugs")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.count("\n") == 1
+
+
+def test_functions_name_their_file() -> None:
+    files = {entry["name"]: entry["file"] for entry in run_json("list", "functions")}
+    assert files["put_page"] == "mm/memremap.c"
+    assert files["dax_layout_busy_page"] == "fs/dax.c"
+
+
+def test_bench_speed() -> None:
+    document = run_json("bench", "speed", "--rounds", "3")
+    assert set(document) == {
+        "floor_us_per_step",
+        "stepper_us_per_step",
+        "random_us_per_step",
+        "model_us_per_step",
+        "trio_us_per_step",
+        "steps_per_execution",
+        "executions_per_second",
+    }
+    assert all(value > 0 for value in document.values())
+    assert "x floor" in run("bench", "speed", "--rounds", "3").stdout
+
+
+def commands(command: Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Paths of a command and all below it."""
+    found = [path]
+    if isinstance(command, Group):
+        for name in command.list_commands(Context(command)):
+            found += commands(command.commands[name], (*path, name))
+    return found
+
+
+@pytest.mark.parametrize("path", commands(main), ids=" ".join)
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_has_an_example(path: tuple[str, ...], option: str) -> None:
+    result = run(*path, option)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Usage: daxfuzz")
+    assert "Example" in result.stdout
+    assert all(len(line) <= 80 for line in result.stdout.splitlines())
+
+
+def test_version() -> None:
+    assert __version__ in run("--version").stdout
+
+
+def test_module_and_broken_pipe() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "daxfuzz", "list", "functions"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.wait(timeout=60) == 141
+    assert process.stderr.read() == b""
+    process.stderr.close()

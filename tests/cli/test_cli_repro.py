@@ -1,0 +1,137 @@
+"""repro, minimize and corpus check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli_kit import CLEAN, F01, run, run_json, written
+
+from daxfuzz.program.dax_file import load_case, loads_case
+
+REPAIR = "fix-idle-on-refcount"
+MINE = """\
+from daxfuzz.kernel.dax import Dax
+from daxfuzz.protocols.patch import Patch
+
+
+class NeverBusy(Patch):
+    '''Nothing is ever busy.'''
+
+    class dax(Dax):
+        def page_busy(self, refcount):
+            return False
+"""
+
+
+def with_lines(*lines: str) -> str:
+    return F01.replace("finding =", "\n".join([*lines, "finding ="]))
+
+
+def test_default_schedule_shows_it(tmp_path: Path) -> None:
+    path = written(tmp_path, F01)
+    result = run("repro", path)
+    assert result.exit_code == 1
+    assert "ext4_remove_space" in result.stdout
+    assert "block 0 freed" in result.stdout or "freed" in result.stdout
+    assert "Repaired by fix-idle-on-refcount" in result.stdout
+    document = run_json("repro", path)
+    assert {"reproduced", "kind", "signature", "host", "via", "digest", "rows"} <= set(document)
+    assert document["reproduced"] is True
+    assert document["signature"] == f"freed-while-referenced/ext4_remove_space/{REPAIR}"
+    assert (document["host"], document["via"]) == ("trio", "default")
+    assert [row["turn"] for row in document["rows"]] == list(range(len(document["rows"])))
+    assert {"turn", "task", "function", "access", "object", "value", "changed"} <= set(document["rows"][0])
+    assert "block 0 freed" in document["rows"][-1]["changed"]
+    assert any("page0.refcount 1 -> 2" in row["changed"] for row in document["rows"])
+    assert "dax_layout_pinned_page" in {row["function"] for row in document["rows"]}
+
+
+def test_repaired_kernel_is_clean(tmp_path: Path) -> None:
+    assert run("repro", written(tmp_path, F01), "--patch", REPAIR).exit_code == 0
+
+
+def test_something_else(tmp_path: Path) -> None:
+    result = run("repro", written(tmp_path, F01.replace("freed-while-referenced", "leak")))
+    assert result.exit_code == 3
+    assert "Not as declared" in result.stdout
+    assert run("repro", written(tmp_path, F01.replace("freed-while-referenced", "none"))).exit_code == 3
+
+
+def test_clean_case(tmp_path: Path) -> None:
+    path = written(tmp_path, CLEAN)
+    assert run("repro", path).exit_code == 0
+    assert run_json("repro", path)["reproduced"] is True
+
+
+def test_order_after_steps_that_do_not_fit(tmp_path: Path) -> None:
+    order = 'order = ["getter:try_grab_folio.add < truncator:ext4_setattr.lock"]'
+    text = f'{F01}[schedule]\nsteps = "truncator*3 getter*500"\n{order}\n'
+    document = run_json("repro", written(tmp_path, text))
+    assert document["reproduced"] is True
+    assert document["via"] == "order"
+    assert document["diverged"].startswith("at turn ")
+
+
+def test_what_cannot_be_replayed(tmp_path: Path) -> None:
+    text = F01.replace(REPAIR, "").replace('repaired_by = [""]\n', "").replace("pin-wait", "pin-wait-fixed")
+    assert run("repro", written(tmp_path, f'{text}[schedule]\nsteps = "getter*500 truncator"\n')).exit_code == 125
+    order = 'order = ["getter:nowhere.read < truncator:truncate_setsize.write"]'
+    assert run("repro", written(tmp_path, f"{text}[schedule]\n{order}\n")).exit_code in (0, 125)
+
+
+def test_patch_of_the_user(tmp_path: Path) -> None:
+    mine = written(tmp_path, MINE, "mine.py")
+    case = CLEAN.replace('"none"', '"freed-while-referenced"').replace(', "put_page(r0)"', "")
+    case = (
+        case.replace("finding", 'patches = ["mine.py:NeverBusy"]\nfinding', 1) + 'truncator = ["truncate(file0, 0)"]\n'
+    )
+    path = written(tmp_path, case)
+    assert run("repro", path).exit_code == 2
+    assert run("repro", path, "--patch", mine).exit_code == 1
+    # A patch that the case does not name is applied on top.
+    path = written(tmp_path, case.replace('patches = ["mine.py:NeverBusy"]\n', ""))
+    assert run("repro", path).exit_code == 0
+    assert run("repro", path, "--patch", mine).exit_code == 1
+    assert run("repro", path, "--patch", f"{mine}:NeverBusy").exit_code == 1
+
+
+def test_minimize_keeps_comments(tmp_path: Path) -> None:
+    larger = F01.replace('["truncate(file0, 0)"]', '["load(file0, 0)", "truncate(file0, 0)"]')
+    larger += 'mapper = ["load(file0, 0)"]\n'
+    path = written(tmp_path, larger)
+    result = run("minimize", path)
+    assert result.exit_code == 0, result.output
+    assert "2 tasks, 2 operations, 0 preemptions" in result.stdout
+    assert path.read_text().startswith("# found by hand")
+    assert run("repro", path).exit_code == 1
+    assert load_case(path).schedule.steps
+
+
+def test_minimize_into_another_file(tmp_path: Path) -> None:
+    path = written(tmp_path, F01)
+    document = run_json("minimize", path, "-o", tmp_path / "small.dax")
+    assert path.read_text() == F01
+    assert document["after"]["tasks"] == 2
+    assert load_case(tmp_path / "small.dax").finding == loads_case(F01).finding
+
+
+def test_minimize_what_does_not_fail(tmp_path: Path) -> None:
+    path = written(tmp_path, F01)
+    assert run("minimize", path, "--patch", REPAIR).exit_code == 1
+    assert path.read_text() == F01
+
+
+def test_corpus(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    written(tmp_path, F01, "below/a.dax")
+    written(tmp_path, CLEAN, "b.dax")
+    result = run("corpus", "check", tmp_path)
+    assert result.exit_code == 0, result.output
+    written(tmp_path, F01.replace(REPAIR, "fix-skip-locked"), "c.dax")
+    written(tmp_path, F01.replace("freed-while-referenced", "leak"), "d.dax")
+    result = run("corpus", "check", tmp_path)
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert [line.split(":")[0].rpartition("/")[2] for line in lines] == ["c.dax", "d.dax"]
+    written(tmp_path, "x", "e.dax")
+    assert run("corpus", "check", tmp_path).exit_code == 2
