@@ -22,15 +22,15 @@ from dataclasses import dataclass, field, replace
 from daxfuzz.kernel.machine import Machine, TlbMode
 from daxfuzz.program.calls import check_calls, dropped_registers
 from daxfuzz.program.case import Argument, Call, Program, Setup
-from daxfuzz.program.dax_file import (
+from daxfuzz.program.dax_file.limits import (
     MAX_BIAS,
     MAX_CALLS,
     MAX_FILE_SIZE,
     MAX_FILES,
     MAX_WAIT_BUCKETS,
     MAX_XA_CHECK_SCHED,
-    default_mms,
 )
+from daxfuzz.program.dax_file.reader import default_mms
 from daxfuzz.program.signature import SIGNATURES, Holds, Kind, Parameter
 from daxfuzz.sim import SparseSchedule
 

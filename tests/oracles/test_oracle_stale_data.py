@@ -35,7 +35,7 @@ PUNCH = program(
 REMAP = program(
     {
         "mapper": ["store(file0, 0)", "munmap(file0)", "mmap(file0)", *["load(file0, 0)", "load(file0, 1)"] * 2],
-        "truncator": ["load(file0, 1)", "fallocate(file0, PUNCH_HOLE, 0, 1)"],
+        "truncator": ["load(file0, 1)", "fsync(file0)", "fallocate(file0, PUNCH_HOLE, 0, 1)"],
     },
     files={"file0": 2},
 )
@@ -120,7 +120,7 @@ def test_a_fault_that_does_not_exclude_truncation_reads_what_is_gone() -> None:
     # The block is found before the hole is made, and mapped after the hole's range was unmapped.
     order = (
         "mapper:access.store < truncator:access.read",
-        "truncator:access.load < mapper:do_munmap.read",
+        "truncator:dax_writeback_mapping_range.unlock#2 < mapper:do_munmap.read",
         "mapper:grab_mapping_entry.unlock < truncator:ext4_punch_hole.lock",
         "truncator:_dax_invalidate_entry.lock < mapper:ext4_map_blocks.lock",
         "truncator:ext4_punch_hole.unlock#2 < mapper:access.load#2",

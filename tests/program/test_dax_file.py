@@ -16,7 +16,8 @@ from strategies_cases import cases
 from daxfuzz.kernel.machine import Machine, TlbMode
 from daxfuzz.program.calls import parse_call
 from daxfuzz.program.case import Case, KernelSpec, Program, Schedule, Setup
-from daxfuzz.program.dax_file import MAX_SIZE, dumps_case, load_case, loads_case, rewrite_case, save_case
+from daxfuzz.program.dax_file import dumps_case, load_case, loads_case, rewrite_case, save_case
+from daxfuzz.program.dax_file.limits import MAX_SIZE
 from daxfuzz.program.errors import InputError
 from daxfuzz.sim import Constraint, Label
 

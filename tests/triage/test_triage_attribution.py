@@ -1,0 +1,136 @@
+"""Attribution of what is new, of repeats, and of flaws that hide in one another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from oracle_kit import program
+from triage_kit import FLAWS, failing, kernel
+
+from daxfuzz.program.case import KernelSpec
+from daxfuzz.sim import Execution, Violation
+from daxfuzz.triage.attribute import all_but, explained_by
+from daxfuzz.triage.bench import KernelChoice, verdict
+from daxfuzz.triage.finding import NotReproduced, confirm, known, triage
+from daxfuzz.triage.reproduce import hints_of
+
+NEW_FLAW = '''
+from daxfuzz.kernel.memremap import Memremap
+from daxfuzz.protocols.patch import Patch
+
+
+class ForgetPut(Patch):
+    """mm: Do not drop FOLL_GET references."""
+
+    class memremap(Memremap):
+        async def put_page(self, page):
+            await page.head.read()
+'''
+
+GET_AND_PUT = program(
+    {
+        "getter": ["load(file0, 0)", "r0 = get_user_pages(file0, 0)", "put_page(r0)"],
+        "mapper": ["load(file0, 0)"],
+    }
+)
+
+
+@pytest.fixture
+def broken(tmp_path) -> KernelChoice:
+    path = tmp_path / "forget_put.py"
+    path.write_text(NEW_FLAW)
+    return KernelChoice(KernelSpec("pin-wait", ("forget_put.py:ForgetPut",)), (str(path),))
+
+
+def test_a_flaw_without_a_repair_is_new(broken) -> None:
+    finding = triage(failing(GET_AND_PUT, broken, "leak"), broken)
+    assert finding.explained_by == ()
+    assert finding.signature.endswith("/new")
+    assert (finding.tasks, finding.operations, finding.preemptions) == (1, 2, 0)
+    assert finding.case.kernel.patches == ("forget_put.py:ForgetPut",)
+    assert finding.file_name().startswith("leak-")
+
+
+def test_the_same_program_without_the_patch_does_not_fail() -> None:
+    with pytest.raises(AssertionError, match="no leak"):
+        failing(GET_AND_PUT, kernel("pin-wait"), "leak")
+
+
+@pytest.mark.parametrize(
+    ("flaw", "other"), [("F-07", "fix-skip-locked"), ("F-08", "fix-mapping-mapped"), ("F-02", "fix-idle-on-refcount")]
+)
+def test_known_recognises_a_repeat_and_nothing_else(flaw, other) -> None:
+    fat = FLAWS[flaw]
+    failure = failing(fat.program, kernel("pin-wait"), fat.kind)
+    assert known(failure, [("leak", (fat.repair,)), (fat.kind, (fat.repair,))])
+    assert not known(failure, [])
+    assert not known(failure, [("leak", (fat.repair,))])
+    assert not known(failure, [(fat.kind, ())])
+    if flaw != "F-02":
+        # The repair of F-01 supersedes that of F-02, so it silences this one, too.
+        assert not known(failure, [(fat.kind, (other,))])
+
+
+def test_a_repair_that_is_applied_already_explains_nothing() -> None:
+    fat = FLAWS["F-08"]
+    failure = failing(fat.program, kernel("pin-wait", "fix-mapping-mapped"), fat.kind)
+    assert not known(failure, [(fat.kind, ("fix-mapping-mapped",))])
+    assert explained_by(failure, hints_of(failure)) == ("fix-skip-locked",)
+
+
+def test_the_narrower_of_two_repairs_explains_a_false_positive() -> None:
+    repairs = kernel("pin-wait").repairs()
+    assert all_but("fix-wake-on-threshold", repairs) == (
+        "fix-mapping-mapped",
+        "fix-skip-locked",
+        "fix-flush-before-unlink",
+    )
+    assert "fix-wake-on-threshold" in all_but("fix-idle-on-refcount", repairs)
+
+
+def test_a_failure_that_needs_two_repairs_names_both_of_them() -> None:
+    # Either flaw frees the block: of the pinned page without a mapping, or of the one whose entry is locked.
+    both = program(
+        {
+            "pinner": ["r0 = pin_user_pages(file0, 0)", "r1 = pin_user_pages(file1, 0)", "munmap(file0)"],
+            "syncer": ["fsync(file1)"],
+            "truncator": ["truncate(file0, 0)", "truncate(file1, 0)"],
+        },
+        files={"file0": 1, "file1": 1},
+    )
+    failure = failing(both, kernel("refcount-1"), "freed-while-pinned")
+    assert set(explained_by(failure, hints_of(failure))) == {"fix-mapping-mapped", "fix-skip-locked"}
+    finding = triage(failure, kernel("refcount-1"))
+    assert finding.explained_by in (("fix-mapping-mapped",), ("fix-skip-locked",))
+
+
+def test_a_failure_on_a_repaired_kernel_becomes_a_case_for_the_kernel_that_was_asked_for() -> None:
+    fat = FLAWS["F-08"]
+    target = kernel("refcount-1")
+    failure = failing(fat.program, target.plus(("fix-mapping-mapped",)), fat.kind)
+    finding = triage(failure, target)
+    assert finding.case.kernel == target.spec
+    assert finding.explained_by == ("fix-skip-locked",)
+
+
+def execution(violation: Violation | None, *deferred: Violation) -> Execution:
+    return Execution([], [], violation, list(deferred), (), False)
+
+
+def test_a_verdict_is_what_ended_the_execution_else_a_warning_else_the_first_thing_deferred() -> None:
+    graver, order, warning, other = (
+        Violation(kind, "") for kind in ("deadlock", "lock-order", "kernel-warning", "lock-order")
+    )
+    assert verdict(execution(graver, order, warning)) is graver
+    assert verdict(execution(None, order, warning, other)) is warning
+    assert verdict(execution(None, order, other)) is order
+    assert verdict(execution(None)) is None
+
+
+def test_a_failure_whose_trace_is_another_on_trio_is_not_reported() -> None:
+    failure = failing(FLAWS["F-01"].program, kernel("pin-wait"), "freed-while-referenced")
+    assert confirm(failure).digest() == failure.execution.digest()
+    forged = replace(failure.execution, turns=failure.execution.turns[:-1])
+    with pytest.raises(NotReproduced):
+        confirm(replace(failure, execution=forged))

@@ -1,0 +1,124 @@
+"""The minimum of each known flaw, from fat programs: size, attribution, replay, and that nothing can be left out."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from triage_kit import FLAWS, failing, kernel
+
+from daxfuzz.program.case import Program
+from daxfuzz.program.dax_file import dumps_case, loads_case
+from daxfuzz.search import Replay
+from daxfuzz.triage.bench import Bench, verdict
+from daxfuzz.triage.finding import Finding, triage
+from daxfuzz.triage.minimize import fewer_calls, fewer_tasks, reductions
+from daxfuzz.triage.order import replay_order
+from daxfuzz.triage.reproduce import THOROUGH, search
+
+MINIMA = {
+    ("pin-wait", "F-01"): (2, 2, 0, 0),
+    ("pin-wait", "F-02"): (2, 5, 1, 0),
+    ("pin-wait", "F-07"): (2, 3, 0, 0),
+    ("pin-wait", "F-08"): (2, 3, 1, 0),
+    ("pin-wait", "F-10"): (3, 3, 1, 0),
+    ("refcount-1", "F-07"): (2, 3, 0, 0),
+    ("refcount-1", "F-08"): (2, 3, 1, 0),
+    ("refcount-1", "F-10"): (3, 3, 1, 0),
+}
+"""Tasks, operations, preemptions, choices."""
+
+EACH = pytest.mark.parametrize(("protocol", "flaw"), MINIMA, ids=[" ".join(key) for key in MINIMA])
+
+
+@cache
+def found(protocol: str, flaw: str) -> Finding:
+    on = kernel(protocol)
+    return triage(failing(FLAWS[flaw].program, on, FLAWS[flaw].kind), on)
+
+
+def turns(finding: Finding) -> list[int]:
+    numbers = {name: index for index, name in enumerate(finding.case.program.tasks)}
+    return [numbers[name] for name, count in finding.case.schedule.steps for _ in range(count)]
+
+
+@EACH
+def test_the_minimum_is_as_small_as_the_flaw_allows(protocol, flaw) -> None:
+    finding = found(protocol, flaw)
+    assert (finding.tasks, finding.operations, finding.preemptions, finding.choices) == MINIMA[protocol, flaw]
+    assert finding.tasks == len(finding.case.program.tasks)
+    assert finding.operations == sum(map(len, finding.case.program.tasks.values()))
+    assert finding.steps == len(turns(finding))
+
+
+@EACH
+def test_the_flaw_is_explained_by_its_own_repair_alone(protocol, flaw) -> None:
+    finding = found(protocol, flaw)
+    assert finding.explained_by == finding.case.repaired_by == (FLAWS[flaw].repair,)
+    assert finding.kind == finding.case.finding == FLAWS[flaw].kind
+    assert finding.signature.split("/")[0] == finding.kind
+    assert finding.signature.split("/")[-1] == FLAWS[flaw].repair
+    assert finding.case.kernel.protocol == protocol
+    assert finding.case.kernel.patches == ()
+
+
+@EACH
+def test_the_case_comes_back_from_its_text_unchanged(protocol, flaw) -> None:
+    case = found(protocol, flaw).case
+    text = dumps_case(case)
+    assert loads_case(text) == case
+    assert dumps_case(loads_case(text)) == text
+
+
+@EACH
+def test_the_case_reproduces_on_trio_by_its_steps(protocol, flaw) -> None:
+    finding = found(protocol, flaw)
+    case = loads_case(dumps_case(finding.case))
+    scheduler = Replay(turns(finding))
+    execution = Bench(case.program, kernel(protocol)).run_on_trio(scheduler)
+    violation = verdict(execution)
+    assert violation is not None
+    assert (violation.kind, violation.message) == (finding.kind, finding.message)
+    assert scheduler.diverged_at is None
+    assert len(execution.turns) == finding.steps
+
+
+@EACH
+def test_the_case_reproduces_by_its_order_alone(protocol, flaw) -> None:
+    finding = found(protocol, flaw)
+    bench = Bench(finding.case.program, kernel(protocol))
+    execution, tried, why = replay_order(bench, finding.case.schedule.order, finding.kind)
+    assert execution is not None, why
+    assert tried == 1
+    found_again = verdict(bench.run_on_trio(Replay(execution.turns)))
+    assert found_again is not None
+    assert found_again.kind == finding.kind
+
+
+@EACH
+def test_a_finding_that_needs_no_preemption_needs_no_order(protocol, flaw) -> None:
+    finding = found(protocol, flaw)
+    if finding.preemptions == finding.choices == 0:
+        assert finding.case.schedule.order == ()
+
+
+@EACH
+def test_the_repair_silences_the_case(protocol, flaw) -> None:
+    finding = found(protocol, flaw)
+    repaired = kernel(protocol, *finding.case.repaired_by)
+    assert search(finding.case.program, repaired, finding.kind, THOROUGH, [Replay(turns(finding))]) is None
+
+
+def deletions(program: Program) -> list[Program]:
+    """The reductions that leave out one call or one task; signals and registers that depend on it go with it."""
+    smaller = [*fewer_tasks(program), *fewer_calls(program)]
+    return [candidate for candidate in reductions(program) if candidate in smaller]
+
+
+@EACH
+def test_no_call_can_be_left_out(protocol, flaw) -> None:
+    finding = found(protocol, flaw)
+    candidates = deletions(finding.case.program)
+    assert len(candidates) >= finding.operations
+    for candidate in candidates:
+        assert search(candidate, kernel(protocol), finding.kind, THOROUGH) is None, candidate.tasks
