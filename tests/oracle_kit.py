@@ -46,7 +46,7 @@ def simulate(
     protocol: str = "pin-wait-fixed",
     oracles: Iterable[type[Oracle]] | None = None,
 ) -> Simulation:
-    """A program on a protocol with patches on top, watched by the oracles given, else by those that are on by default."""
+    """A program on a protocol with patches on top, watched by `oracles`, else by those that are on by default."""
     kernel = compose((*protocol_named(protocol).patches, *patches))
     sim = Simulation(of, kernel.subsystems, "ext4")
     attach(sim, oracles)

@@ -36,6 +36,7 @@ class CommandLine(click.Group):
 
 
 @click.group(
+    "daxfuzz",
     cls=CommandLine,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: daxfuzz fuzz --protocol pin-wait --time 60s",

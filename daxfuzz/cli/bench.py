@@ -16,7 +16,7 @@ Example:
 """
 
 
-@click.group()
+@click.group(epilog=EXAMPLES)
 def bench() -> None:
     """The project's own measurements."""
 

@@ -22,7 +22,7 @@ Example:
 """
 
 
-@click.group()
+@click.group(epilog=EXAMPLES)
 def corpus() -> None:
     """The committed corpus of cases."""
 

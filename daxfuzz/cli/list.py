@@ -90,7 +90,7 @@ def summary_of(documented: object) -> str:
     return (inspect.getdoc(documented) or "").split("\n")[0]
 
 
-@click.group("list")
+@click.group("list", epilog="Example: daxfuzz list functions")
 def list_group() -> None:
     """What there is, one line each."""
 

@@ -33,8 +33,8 @@ Size = tuple[int, int, int, int, int]
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("case", metavar="CASE", type=click.Path())
-@click.option("-o", "--output", metavar="OUT", type=click.Path(), help="Write here. [default: CASE, in place]")
+@click.argument("case", metavar="CASE")
+@click.option("-o", "--output", metavar="OUT", help="Write here. [default: CASE, in place]")
 @patch_option("A file whose patches the case names. Repeatable.")
 @json_option
 def minimize(case: str, output: str | None, patches: tuple[str, ...], as_json: bool) -> int:

@@ -26,7 +26,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("case", metavar="CASE", type=click.Path())
+@click.argument("case", metavar="CASE")
 @patch_option("A file whose patches the case names, or something to apply on top. Repeatable.")
 @click.option("--bisect", is_flag=True, help="Exit with 125, which git bisect skips, in place of 2, 3 and 70.")
 @json_option

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from cli_kit import CLEAN, F01, assert_one_line, run, written
 
-from daxfuzz.cli import errors, repro
+from daxfuzz.cli import errors
 
 MALFORMED = {
     "empty": (b"", "missing"),
@@ -122,7 +123,7 @@ def test_internal_error_leaves_a_report(tmp_path: Path, monkeypatch: pytest.Monk
         raise ZeroDivisionError("a\nb")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(repro, "load_case", broken)
+    monkeypatch.setattr(sys.modules["daxfuzz.cli.repro"], "load_case", broken)
     assert_one_line(run("repro", "x.dax"), "ZeroDivisionError", "daxfuzz-crash-", code=errors.INTERNAL)
     (report,) = tmp_path.glob("daxfuzz-crash-*.txt")
     assert "Traceback" in report.read_text()

@@ -52,7 +52,7 @@ def by_size(*syncs: str) -> object:
 def test_both_orders_in_one_run_that_goes_well_are_a_finding() -> None:
     violation = trip(simulate(ONE_AFTER_THE_OTHER, SyncInTheOtherOrder), "lock-order", simple=1, random=0)
     assert violation.channel == "i_rwsem invalidate_lock"
-    assert violation.function == "setattr_size"
+    assert violation.function == "ext4_setattr"
 
 
 def test_a_lock_order_finding_does_not_end_the_execution() -> None:

@@ -120,12 +120,14 @@ def test_a_fault_that_does_not_exclude_truncation_reads_what_is_gone() -> None:
     # The block is found before the hole is made, and mapped after the hole's range was unmapped.
     order = (
         "mapper:access.store < truncator:access.read",
-        "truncator:dax_writeback_mapping_range.unlock#2 < mapper:do_munmap.read",
+        "truncator:dax_writeback_mapping_range.unlock#2 < mapper:do_munmap.lock",
         "mapper:grab_mapping_entry.unlock < truncator:ext4_punch_hole.lock",
         "truncator:_dax_invalidate_entry.lock < mapper:ext4_map_blocks.lock",
         "truncator:ext4_punch_hole.unlock#2 < mapper:access.load#2",
     )
-    violation = verdict(ordered(simulate(REMAP, FaultWithoutInvalidateLock, oracles=[StaleData]), *order))
+    # On a kernel whose scan does not wait for the entry that the fault has locked.
+    sim = simulate(REMAP, FaultWithoutInvalidateLock, protocol="refcount-1", oracles=[StaleData])
+    violation = verdict(ordered(sim, *order))
     assert violation is not None
     assert (violation.kind, violation.message[:17]) == ("stale-data", "mapper reads 1000")
 

@@ -1,0 +1,130 @@
+"""The generator of random programs, and that it knows no flaw."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+
+import pytest
+
+import daxfuzz
+from daxfuzz.kernel.machine import TlbMode
+from daxfuzz.program.bytes_form import canonical, decode, encode
+from daxfuzz.program.calls import check_calls
+from daxfuzz.program.case import Case, Program
+from daxfuzz.program.dax_file import dumps_case, loads_case
+from daxfuzz.program.generator import MAX_REFERENCES, ROLES, generate
+from daxfuzz.program.signature import SIGNATURES
+from daxfuzz.protocols.registry import PATCHES
+from daxfuzz.sim import SparseSchedule
+
+COUNT = 2_000
+PACKAGE = Path(daxfuzz.__file__).parent
+
+
+@lru_cache(maxsize=1)
+def programs() -> tuple[Program, ...]:
+    return tuple(generate(Random(seed)) for seed in range(COUNT))
+
+
+def test_every_program_is_valid() -> None:
+    for program in programs():
+        check_calls(program)
+        assert 2 <= len(program.tasks) <= 4
+        assert all(program.tasks.values())
+
+
+def test_the_same_seed_gives_the_same_program_and_others_give_others() -> None:
+    assert all(generate(Random(seed)) == program for seed, program in enumerate(programs()[:500]))
+    assert len({repr(program) for program in programs()}) > COUNT * 0.9
+
+
+def test_every_program_comes_back_from_text() -> None:
+    for program in programs()[::4]:
+        case = Case(program)
+        text = dumps_case(case)
+        assert loads_case(text) == case
+        assert dumps_case(loads_case(text)) == text
+
+
+def test_every_program_comes_back_from_bytes_with_its_schedule() -> None:
+    for seed, program in enumerate(programs()):
+        rng = Random(seed)
+        turns = sorted(rng.sample(range(300), rng.randrange(4)))
+        schedule = SparseSchedule(tuple((turn, rng.randrange(len(program.tasks))) for turn in turns))
+        data = encode(program, schedule)
+        assert decode(data) == (canonical(program), schedule)
+        assert encode(*decode(data)) == data
+
+
+def test_every_operation_and_every_role_is_used() -> None:
+    operations = Counter(call.name for program in programs() for calls in program.tasks.values() for call in calls)
+    roles = Counter(name.rstrip("0123456789") for program in programs() for name in program.tasks)
+    assert set(operations) == set(SIGNATURES)
+    assert set(roles) == set(ROLES)
+    assert min(operations.values()) >= 20
+    assert min(roles.values()) >= 200
+
+
+def test_every_flag_and_both_signals_are_used() -> None:
+    used = {
+        argument
+        for program in programs()
+        for calls in program.tasks.values()
+        for c in calls
+        for argument in c.arguments
+    }
+    for signature in SIGNATURES.values():
+        for parameter in signature.parameters:
+            # SIGUSR1 is what a signal is when it is not named.
+            assert set(parameter.choices) - {"SIGUSR1"} <= used
+
+
+def test_somebody_frees_blocks_and_somebody_uses_them() -> None:
+    for program in programs():
+        roles = {name.rstrip("0123456789") for name in program.tasks}
+        assert "truncator" in roles
+        assert roles & {"pinner", "mapper"}
+
+
+def test_scale_and_hardware_vary() -> None:
+    machines = [program.machine for program in programs()]
+    assert {machine.bias for machine in machines} == {4, 8, 1024}
+    assert {machine.tlb for machine in machines} == set(TlbMode)
+    assert {machine.merge_vmas for machine in machines} == {True, False}
+    assert len({machine.wait_buckets for machine in machines}) > 1
+    sizes = {size for program in programs() for size in program.setup.files.values()}
+    assert sizes == {1, 2, 3}
+    assert {program.setup.prefault for program in programs()} == {True, False}
+    assert {len(program.setup.mms) for program in programs()} >= {1, 2, 3}
+
+
+def test_some_pinners_take_as_many_references_as_look_like_a_pin() -> None:
+    taken = [
+        (program.machine.bias, sum(call.name.startswith("get_user") for call in calls))
+        for program in programs()
+        for calls in program.tasks.values()
+    ]
+    assert any(count >= bias - 1 for bias, count in taken)
+    assert max(count for _, count in taken) <= MAX_REFERENCES
+
+
+def test_some_references_outlive_their_task() -> None:
+    kept = 0
+    for program in programs():
+        for calls in program.tasks.values():
+            names = Counter(call.name for call in calls)
+            kept += sum(names[n] for n in names if "get_user" in n or n.startswith("pin_")) > (
+                names["put_page"] + names["unpin_user_pages"]
+            )
+    assert kept > 50
+
+
+@pytest.mark.parametrize("package", ["program", "search", "engines"])
+def test_whoever_invents_programs_and_schedules_names_no_flaw_and_no_repair(package) -> None:
+    forbidden = [r"F-\d\d", *(re.escape(slug) for slug in PATCHES), *(patch.__name__ for patch in PATCHES.values())]
+    for path in (PACKAGE / package).rglob("*.py"):
+        assert not re.findall("|".join(forbidden), path.read_text()), path
