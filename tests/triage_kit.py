@@ -99,7 +99,7 @@ FLAWS = {
             {
                 "mapper": ["load(file0, 1)", "store(file0, 1)"],
                 "unmapper": ["munmap(file0)"],
-                "truncator": ["fsync(file0)", "truncate(file0, 1)"],
+                "truncator": ["truncate(file0, 1)"],
             },
             files={"file0": 2},
             mms={"mm0": ("mapper", "unmapper"), "mm1": ("truncator",)},

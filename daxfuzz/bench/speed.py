@@ -11,16 +11,19 @@ from dataclasses import dataclass
 
 from daxfuzz.program.calls import parse_call
 from daxfuzz.program.case import KernelSpec, Program
-from daxfuzz.search import Portfolio, RandomWalk, Replay
-from daxfuzz.sim import Actor, Atomic, Stepper, TrioHost, World
+from daxfuzz.search import Portfolio, RandomWalk
+from daxfuzz.sim import Actor, Atomic, Scheduler, Stepper, TrioHost, World
 from daxfuzz.triage.bench import Bench, KernelChoice
 
 TASKS = 4
 STEPS = 38
 """Per task of the tiny world: about as many as an operation of the model takes."""
 
-Round = Callable[[], tuple[float, int]]
-"""Runs once: processor seconds and steps."""
+BLOCK = 10
+"""Executions of one design in a row: a campaign runs nothing else in between, so neither does the measurement."""
+
+Round = Callable[[], tuple[float, int, int]]
+"""Runs a block: processor seconds, steps, and executions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +50,21 @@ def measure(rounds: int = 200) -> Speed:
     }
     for design in designs.values():
         design()
-    results: dict[str, list[tuple[float, int]]] = {name: [] for name in designs}
+    results: dict[str, list[tuple[float, int, int]]] = {name: [] for name in designs}
     for _ in range(rounds):
         for name, design in designs.items():
             results[name].append(design())
-    per_step = {name: statistics.median(1e6 * seconds / steps for seconds, steps in results[name]) for name in designs}
+    per_step = {
+        name: statistics.median(1e6 * seconds / steps for seconds, steps, _ in results[name]) for name in designs
+    }
     return Speed(
         floor_us_per_step=per_step["floor"],
         stepper_us_per_step=per_step["stepper"],
         random_us_per_step=per_step["random"],
         model_us_per_step=per_step["model"],
         trio_us_per_step=per_step["trio"],
-        steps_per_execution=statistics.mean(steps for _, steps in results["model"]),
-        executions_per_second=1 / statistics.median(seconds for seconds, _ in results["model"]),
+        steps_per_execution=statistics.mean(steps / executions for _, steps, executions in results["model"]),
+        executions_per_second=statistics.median(executions / seconds for seconds, _, executions in results["model"]),
     )
 
 
@@ -73,8 +78,14 @@ async def _bare() -> None:
         await _point()
 
 
-def floor() -> tuple[float, int]:
+def floor() -> tuple[float, int, int]:
     """The least there is: ``send`` to each coroutine in turn and append what it yields; no choice, no world."""
+    blocks = [bare_round() for _ in range(BLOCK)]
+    return sum(seconds for seconds, _ in blocks), sum(steps for _, steps in blocks), BLOCK
+
+
+def bare_round() -> tuple[float, int]:
+    """Processor seconds and steps of one round of the floor."""
     coroutines = [_bare() for _ in range(TASKS)]
     sends = [coroutine.send for coroutine in coroutines]
     trace: list[int] = []
@@ -107,10 +118,19 @@ def tiny_world() -> World:
     return world.seal()
 
 
+class Precomputed(Scheduler):
+    """All turns of the tiny world, each task in turn."""
+
+    turns = tuple(range(TASKS)) * STEPS
+
+    def script(self) -> tuple[int, ...]:
+        return self.turns
+
+
 def stepper() -> Round:
     """The stepper with a schedule that is known in advance."""
     host = Stepper(tiny_world())
-    scheduler = Replay(tuple(range(TASKS)) * STEPS)
+    scheduler = Precomputed()
     return timed(lambda: len(host.run(scheduler).turns))
 
 
@@ -124,7 +144,7 @@ def random_walk() -> Round:
 def trio() -> Round:
     """The reference host with the same schedule as the stepper."""
     host = TrioHost(tiny_world())
-    scheduler = Replay(tuple(range(TASKS)) * STEPS)
+    scheduler = Precomputed()
     return timed(lambda: len(host.run(scheduler).turns))
 
 
@@ -146,12 +166,12 @@ def model() -> Round:
 def timed(run: Callable[[], int]) -> Round:
     """Time something that returns its number of steps."""
 
-    def once() -> tuple[float, int]:
+    def block() -> tuple[float, int, int]:
         start = time.process_time()
-        steps = run()
-        return time.process_time() - start, steps
+        steps = sum(run() for _ in range(BLOCK))
+        return time.process_time() - start, steps, BLOCK
 
-    return once
+    return block
 
 
 def default_program() -> Program:

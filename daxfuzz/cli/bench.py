@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from daxfuzz.bench.gup_fast import race
 from daxfuzz.bench.speed import Speed, measure
 from daxfuzz.cli.options import json_option, print_json
 
@@ -13,6 +14,7 @@ EXAMPLES = """
 \b
 Example:
   daxfuzz bench speed --json
+  daxfuzz bench gup-fast --executions 1000000
 """
 
 
@@ -31,6 +33,26 @@ def speed(rounds: int, as_json: bool) -> int:
         print_json({name: round(value, 4) for name, value in asdict(measured).items()})
     else:
         show(measured)
+    return 0
+
+
+@bench.command("gup-fast", epilog=EXAMPLES)
+@click.option("--protocol", default="pin-wait-fixed", show_default=True, help="Which has to stay silent.")
+@click.option("--executions", type=click.IntRange(1), default=20_000, show_default=True, help="On each kernel.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--workers", type=click.IntRange(0), default=0, help="Processes; 0 for one per core.")
+@json_option
+def gup_fast(protocol: str, executions: int, seed: int, workers: int, as_json: bool) -> int:
+    """GUP-fast against the layout scan (F-03), with the re-check of the page-table entry and without."""
+    results = race(protocol, executions, seed, workers)
+    if as_json:
+        print_json({"races": [asdict(result) for result in results]})
+        return 0
+    for result in results:
+        click.echo(
+            f"{result.kernel}: {result.failures:,} failures in {result.executions:,} executions"
+            + (f" ({', '.join(result.kinds)}), the first at {result.first:,}" if result.first is not None else "")
+        )
     return 0
 
 

@@ -9,10 +9,10 @@ import click
 from daxfuzz.cli.errors import INPUT_ERRORS, USAGE, OneLineError
 from daxfuzz.cli.options import json_option, patch_option, print_json, with_patches
 from daxfuzz.cli.output import plural
-from daxfuzz.cli.replay import NONE, Replayed, replay_case
 from daxfuzz.program.case import Case
 from daxfuzz.program.dax_file import load_case
 from daxfuzz.search import Replay
+from daxfuzz.triage.replay import NONE, Replayed, replay_case
 from daxfuzz.triage.reproduce import THOROUGH, Failure, hints_of, search
 
 EXAMPLES = """

@@ -12,13 +12,13 @@ import click
 from daxfuzz.cli.errors import INTERRUPTED
 from daxfuzz.cli.options import json_option, patch_option, print_json, with_patches
 from daxfuzz.cli.output import plural
-from daxfuzz.cli.replay import replay_case
 from daxfuzz.program.case import Case, Schedule
 from daxfuzz.program.dax_file import dumps_case, load_case, rewrite_case, save_case
 from daxfuzz.search import sparsify
 from daxfuzz.triage.bench import Bench, KernelChoice
 from daxfuzz.triage.finding import triage
 from daxfuzz.triage.order import constraints_of
+from daxfuzz.triage.replay import replay_case
 from daxfuzz.triage.reproduce import QUICK, Failure, hints_of, replay, search
 
 EXAMPLES = """

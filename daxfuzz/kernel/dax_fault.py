@@ -34,9 +34,7 @@ class DaxFault(Subsystem):
         await self.k.dax.dax_unlock_entry(mapping, xas, entry)
         return result
 
-    async def dax_fault_iter(
-        self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap
-    ) -> tuple[VmFault, Entry]:
+    async def dax_fault_iter(self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap) -> tuple[VmFault, Entry]:
         """Insert the entry and the page-table entry for one extent; returns the entry that is locked now, too."""
         if iomap.pfn is None:
             return await self.dax_load_hole(vmf, xas, entry)

@@ -152,5 +152,3 @@ class Kernel:
     def bug(self, message: str) -> None:
         """BUG_ON: the task dies on the spot, with whatever it holds."""
         raise Violation("kernel-warning", f"kernel BUG: {message}")
-
-

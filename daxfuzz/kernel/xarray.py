@@ -50,9 +50,7 @@ class XArray(Shared):
         return entry
 
     @types.coroutine
-    def find(
-        self, first: int, last: int, mark: Mark | None = None
-    ) -> Generator[Point, None, tuple[int, Entry] | None]:
+    def find(self, first: int, last: int, mark: Mark | None = None) -> Generator[Point, None, tuple[int, Entry] | None]:
         """The first present (with `mark`: marked) entry from `first` to `last`, both included, and its index."""
         yield self._find
         found = None

@@ -23,5 +23,3 @@ class Livelock(Oracle):
         if killed:
             self.fail("unkillable-spin", f"{', '.join(names)}: killed, but still running after the limit", tasks=names)
         self.fail("livelock", f"{', '.join(names)}: still running after the limit of turns", tasks=names)
-
-

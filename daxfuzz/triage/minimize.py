@@ -32,9 +32,9 @@ from daxfuzz.triage.reproduce import (
 )
 
 ENUMERATED = 4_000
-"""Executions spent on schedules with at most one preemption, per order of tasks."""
+"""Executions spent on schedules with at most one preemption."""
 
-ENUMERATED_DEEP = 25_000
+ENUMERATED_DEEP = 12_000
 """And with at most two, if one is not enough."""
 
 Progress = Callable[[Failure], None]
@@ -56,10 +56,9 @@ def minimize(failure: Failure, progress: Progress | None = None) -> Minimum:
     # A simple schedule is easier to repeat in a smaller program than the one that chance had found.
     while (smaller := plain_names(reduce_program(best.failure, progress))).program != best.failure.program:
         best = simplest(smaller)
-    failure = best.failure
-    if best.preemptions or best.choices:
-        for order in list(permutations(failure.program.tasks))[1:]:
-            best = min(best, simplest(reordered(failure, order)), key=cost)
+    if best.choices:
+        for order in list(permutations(best.failure.program.tasks))[1:]:
+            best = min(best, without_switches(reordered(best.failure, order)), key=cost)
     return best
 
 
@@ -288,7 +287,7 @@ def plain_names(failure: Failure) -> Failure:
 def simplest(failure: Failure) -> Minimum:
     """The simplest failing schedule of a program: enumerated, else the known one with fewer switches."""
     bench = Bench(failure.program, failure.kernel)
-    known = fewest_switches(bench, failure)
+    known = without_switches(failure)
     for executions, preemptions in ((ENUMERATED, 1), (ENUMERATED_DEEP, 2)):
         if known.preemptions < preemptions:
             break
@@ -314,8 +313,9 @@ def first_failing(bench: Bench, failure: Failure, executions: int, preemptions: 
     return best
 
 
-def fewest_switches(bench: Bench, failure: Failure) -> Minimum:
+def without_switches(failure: Failure) -> Minimum:
     """Drop switches of a failing schedule one at a time, as long as it still fails."""
+    bench = Bench(failure.program, failure.kernel)
     best = minimum_of(bench, failure)
     changed = True
     while changed:

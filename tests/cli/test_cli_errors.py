@@ -18,7 +18,7 @@ MALFORMED = {
     "deep": (b"a = " + b"[" * 100_000 + b"]" * 100_000, "nested"),
     "truncated": (F01[:-30].encode(), ":10:"),
     "unknown key": (F01.replace("finding =", "findings =").encode(), 'did you mean "finding"'),
-    "unknown operation": (F01.replace("truncate(", "truncat(").encode(), ":11: tasks.truncator[0]"),
+    "unknown operation": (F01.replace("truncate(", "truncat(").encode(), ":10: tasks.truncator[0]"),
     "wrong type": (F01.replace('"ext4"', "4").encode(), ":4: filesystem"),
     "unknown protocol": (F01.replace("pin-wait", "pin-wit").encode(), "did you mean pin-wait"),
     "unknown patch": (F01.replace("finding", 'patches = ["nope"]\nfinding', 1).encode(), "'nope'"),
