@@ -57,6 +57,40 @@ class Kernel:
     on_warn: called with (message, page or None) when a WARN_ON_ONCE of the modelled code fires.
     """
 
+    # More attributes than an instance dictionary keeps in place, and every step goes through here.
+    __slots__ = (
+        "allocator",
+        "blocks",
+        "dax",
+        "dax_alive",
+        "dax_fault",
+        "dax_srcu",
+        "dax_waitqueues",
+        "dax_writeback",
+        "ext4",
+        "fs",
+        "gup",
+        "inodes",
+        "interrupts",
+        "machine",
+        "memory",
+        "memremap",
+        "mm_of",
+        "mmap",
+        "mms",
+        "on_warn",
+        "pages",
+        "pgmap",
+        "pgmap_array",
+        "rcu",
+        "signals",
+        "tlb",
+        "truncate",
+        "var_waitqueues",
+        "world",
+        "zero_page",
+    )
+
     dax: Dax
     dax_fault: DaxFault
     dax_writeback: DaxWriteback

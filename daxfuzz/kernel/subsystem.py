@@ -11,5 +11,7 @@ if TYPE_CHECKING:
 class Subsystem:
     """A file's worth of kernel functions. Holds no state: patches replace its functions, never its data."""
 
+    __slots__ = ("k",)
+
     def __init__(self, kernel: Kernel) -> None:
         self.k = kernel

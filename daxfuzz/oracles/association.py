@@ -33,7 +33,7 @@ class Association(Oracle):
 
     def checker(self, mapping: AddressSpace) -> Callable[[Lock, Task], None]:
         def dropped(lock: Lock, task: Task) -> None:
-            if self.touched:
+            if self.touched and not self.world.freed:
                 self.touched = False
                 self.check(mapping)
 

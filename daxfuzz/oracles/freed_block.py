@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.mm import VMA_PAGES
 from daxfuzz.oracles.oracle import Oracle, listen
-from daxfuzz.program.simulation import IDLE
+from daxfuzz.program.simulation import USER
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.block import Owner
@@ -47,14 +47,16 @@ class FreedBlock(Oracle):
                     self.fail("stale-tlb", f"block {pfn} is freed while {tlb.name} translates to it")
 
     def in_user_space(self, task: Task) -> bool:
-        """Whether a task can use its translations: it accesses memory now, or has nothing else to do any more."""
+        """Whether a task can use its translations: it accesses memory now, or is between two calls."""
         if task.operation < 0:
-            return task.operation == IDLE
+            return task.operation == USER
         return self.sim.program.tasks[task.name][task.operation].name in ("load", "store")
 
     def returned(self, task: Task, call: Call, result: Result) -> None:
         tlb = self.tlbs.get(task.index)
-        for address, pte in tlb.entries.items() if tlb is not None else ():
+        if tlb is None or not tlb.entries:
+            return
+        for address, pte in tlb.entries.items():
             owner = (address // VMA_PAGES, address % VMA_PAGES)
             if not pte.zero and self.kernel.allocator.table[pte.pfn] != owner:
                 self.fail("stale-tlb", f"{call} returns while {task.name} still translates to block {pte.pfn}")

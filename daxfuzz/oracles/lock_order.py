@@ -28,6 +28,7 @@ class LockOrder(Oracle):
         self.ever_cyclic = False
 
     def reset(self) -> None:
+        self.pairs: set[tuple[Lock, Lock]] = set()
         self.edges: dict[str, dict[str, str]] = {}
         self.reported: list[tuple[str, ...]] = []
 
@@ -35,6 +36,10 @@ class LockOrder(Oracle):
         held = task.held
         if len(held) < 2:
             return
+        pair = (held[-2], lock)
+        if pair in self.pairs:
+            return
+        self.pairs.add(pair)
         before = held[-2].lock_class
         after = lock.lock_class
         edges = self.edges.get(before)

@@ -72,7 +72,7 @@ class Refcount(Oracle):
 
     def at_rest(self) -> None:
         # Of a call that will never end, nobody can say what it still has to drop.
-        if any(task.point is not None for task in self.world.tasks):
+        if self.world.freed or any(task.point is not None for task in self.world.tasks):
             return
         held = [0] * len(self.kernel.pages)
         for registers in self.sim.registers:

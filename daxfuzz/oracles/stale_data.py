@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.oracle import Oracle
@@ -10,20 +9,18 @@ from daxfuzz.oracles.oracle import Oracle
 if TYPE_CHECKING:
     from daxfuzz.program.case import Call
     from daxfuzz.program.operations import Result
-    from daxfuzz.program.simulation import Reference
     from daxfuzz.sim import Task
 
 
-WRITES = ("store", "dma_write", "truncate", "fallocate")
+WRITES = frozenset(("store", "dma_write", "truncate", "fallocate"))
+RELEVANT = WRITES | {"load"}
 
 
-@dataclass(slots=True)
-class Write:
-    """One write to a file page, with the clock at its begin and end; end 0 while it is under way."""
+Write = list[int]
+"""[value, clock at the begin, clock at the end or 0 while it is under way]: one write to a file page."""
 
-    value: int
-    begin: int
-    end: int
+FAILED = 1 << 60
+"""End of a write that failed: it may have happened in part, and supersedes nothing."""
 
 
 class StaleData(Oracle):
@@ -35,12 +32,17 @@ class StaleData(Oracle):
     kinds = ("stale-data",)
 
     def attach(self) -> None:
-        if not any(call.name == "load" for calls in self.sim.program.tasks.values() for call in calls):
+        setup = self.sim.program.setup
+        self.histories: dict[tuple[str, int], list[Write]] = {
+            (file, page): [] for file, pages in setup.files.items() for page in range(pages)
+        }
+        programs = self.sim.program.tasks
+        if not any(call.name == "load" for calls in programs.values() for call in calls):
             return
         self.written = {
             (task.index, position): self.pages(call)
             for task in self.world.tasks
-            for position, call in enumerate(self.sim.program.tasks[task.name])
+            for position, call in enumerate(programs.get(task.name, ()))
             if call.name in WRITES
         }
         self.sim.on_begin.append(self.began)
@@ -48,63 +50,72 @@ class StaleData(Oracle):
 
     def reset(self) -> None:
         self.clock = 1
-        self.writes: dict[tuple[str, int], list[Write]] = {}
+        for history in self.histories.values():
+            history[:] = [[0, 0, 1]]
         self.open: dict[int, list[Write]] = {}
         self.begin: dict[int, int] = {}
 
-    def history(self, file: str, page: int) -> list[Write]:
-        found = self.writes.get((file, page))
-        if found is None:
-            found = self.writes[file, page] = [Write(0, 0, 1)]
-        return found
-
-    def pages(self, call: Call) -> list[tuple[str, int]]:
-        """File pages that a call writes; of a device write that is known only when it begins."""
-        if call.name == "store":
-            return [(str(call.arguments[0]), int(call.arguments[1]))]
+    def pages(self, call: Call) -> list[list[Write]]:
+        """Histories of the pages that a call writes; of a device write that is known only when it begins."""
+        if call.name == "dma_write":
+            return []
+        file = str(call.arguments[0])
         if call.name == "truncate":
-            file, size = str(call.arguments[0]), int(call.arguments[1])
-            return [(file, page) for page in range(size, self.sim.program.setup.files[file])]
-        if call.name == "fallocate":
-            file, first, length = str(call.arguments[0]), int(call.arguments[2]), int(call.arguments[3])
-            return [(file, page) for page in range(first, first + length)]
-        return []
+            pages = range(int(call.arguments[1]), self.sim.program.setup.files[file])
+        elif call.name == "fallocate":
+            pages = range(int(call.arguments[2]), int(call.arguments[2]) + int(call.arguments[3]))
+        else:
+            pages = range(int(call.arguments[1]), int(call.arguments[1]) + 1)
+        return [self.histories[file, page] for page in pages]
 
-    def file_page(self, reference: Reference) -> tuple[str, int]:
-        return list(self.kernel.inodes)[reference.inode], reference.file_page
+    def device_pages(self, task: Task, call: Call) -> list[list[Write]]:
+        """The history of the page that a register refers to."""
+        reference = self.sim.registers[task.index].get(str(call.arguments[0]))
+        if reference is None:
+            return []
+        return [self.histories[list(self.kernel.inodes)[reference.inode], reference.file_page]]
 
     def began(self, task: Task, call: Call) -> None:
+        if call.name not in RELEVANT:
+            return
         self.clock += 1
         self.begin[task.index] = self.clock
-        pages = self.written.get((task.index, task.operation))
-        if pages is None:
+        if call.name == "load":
             return
-        if call.name == "dma_write":
-            reference = self.sim.registers[task.index].get(str(call.arguments[0]))
-            pages = [] if reference is None else [self.file_page(reference)]
-        value = self.sim.unique_value(task) if call.name in ("store", "dma_write") else 0
+        value = 0
+        histories = self.written[task.index, task.operation]
+        if call.name == "store":
+            value = self.sim.unique_value(task)
+        elif call.name == "dma_write":
+            value = self.sim.unique_value(task)
+            histories = self.device_pages(task, call)
         writes = []
-        for file, page in pages:
-            write = Write(value, self.clock, 0)
-            self.history(file, page).append(write)
+        for history in histories:
+            write = [value, self.clock, 0]
+            history.append(write)
             writes.append(write)
         self.open[task.index] = writes
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
+        if call.name not in RELEVANT:
+            return
         self.clock += 1
-        if call.name in WRITES:
-            failed = isinstance(result, str) or result < 0
+        if call.name != "load":
+            end = FAILED if isinstance(result, str) or result < 0 else self.clock
             for write in self.open[task.index]:
-                # A write that failed may still have happened in part; it supersedes nothing.
-                write.end = 1 << 60 if failed else self.clock
-        elif call.name == "load" and isinstance(result, int):
+                write[2] = end
+        elif isinstance(result, int):
             self.check(task, str(call.arguments[0]), int(call.arguments[1]), result)
 
     def check(self, task: Task, file: str, page: int, value: int) -> None:
-        history = self.history(file, page)
+        """A load has returned a value."""
+        history = self.histories[file, page]
         begin = self.begin[task.index]
-        last = max((write.begin for write in history if write.end and write.end < begin), default=0)
-        for write in history:
-            if write.value == value and (not write.end or write.end >= last):
+        last = 0
+        for _, write_begin, write_end in history:
+            if 0 < write_end < begin and write_begin > last:
+                last = write_begin
+        for write_value, _, write_end in history:
+            if write_value == value and (not write_end or write_end >= last):
                 return
         self.fail("stale-data", f"{task.name} reads {value} from {file}[{page}], which was overwritten before")

@@ -9,6 +9,7 @@ from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.kernel import Kernel
 from daxfuzz.program.operations import OPERATIONS, Result, file_address
 from daxfuzz.program.signature import SIGNATURES, Kind
+from daxfuzz.program.user_space import UserSpace
 from daxfuzz.sim import Signal, World
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from daxfuzz.sim import Actor, Task
 
 
-IDLE = -1
-"""Operation of a task that has made all its calls and does nothing in user space."""
+USER = -1
+"""Operation of a task in user space: between two calls, or after the last."""
 
 DEAD = -2
 """Operation of a task that a signal has ended."""
@@ -58,9 +59,11 @@ class Simulation:
         self.on_drop: list[Callable[[Task, Reference], None]] = []
         self.on_dma: list[Callable[[Task, Reference], None]] = []
         self.ghosts: dict[type, object] = {}
+        self._user_spaces: list[UserSpace] = []
         self._tasks: dict[str, Task] = {}
         for name, calls in program.tasks.items():
             self._tasks[name] = self.world.spawn(name, self._actor(len(self._tasks), calls))
+            self._user_spaces.append(UserSpace(self.world, f"{name}.user"))
             self.registers.append({})
             self.results.append([])
         self._set_up()
@@ -87,9 +90,11 @@ class Simulation:
             results.clear()
 
     def _actor(self, index: int, calls: tuple[Call, ...]) -> Actor:
-        async def run() -> None:
+        async def user_space() -> None:
             task = self.world.tasks[index]
+            user = self._user_spaces[index]
             for position, call in enumerate(calls):
+                await user.call()
                 task.operation = position
                 for begin in self.on_begin:
                     begin(task, call)
@@ -102,9 +107,9 @@ class Simulation:
                     return
                 # A handler has run on the way back to user space.
                 task.signal = Signal.NONE
-            task.operation = IDLE
+                task.operation = USER
 
-        return run
+        return user_space
 
     def task(self, name: str) -> Task:
         """A task by its name. Raises KeyError."""

@@ -63,7 +63,7 @@ def linearize(name: str, hunks: list[type[Subsystem]]) -> type[Subsystem]:
     # A hunk that a later one derives from already comes in through it.
     bases = [hunk for i, hunk in enumerate(hunks) if not any(issubclass(later, hunk) for later in hunks[i + 1 :])]
     try:
-        cls = types.new_class(base.__name__, (*reversed(bases), base))
+        cls = types.new_class(base.__name__, (*reversed(bases), base), exec_body=lambda body: body.update(__slots__=()))
     except TypeError as error:
         raise ComposeError(f"{name}: the patches cannot be put in one order: {error}") from None
     check_order(name, cls, hunks)

@@ -16,7 +16,7 @@ from daxfuzz.search.bounded import BoundedRun, bounded_runs
 from daxfuzz.search.decorator import Decorator
 from daxfuzz.search.determinism import CheckDeterminism, NondeterminismError, check_determinism
 from daxfuzz.search.fair import RoundRobin
-from daxfuzz.search.order import Occurrences, OrderReplay, labels_of
+from daxfuzz.search.order import Occurrences, OrderReplay, labels_of, next_labels
 from daxfuzz.search.pct import PCT
 from daxfuzz.search.portfolio import Portfolio
 from daxfuzz.search.random_walk import RandomWalk
@@ -50,6 +50,7 @@ __all__ = [
     "first_divergence",
     "labels_of",
     "make_scheduler",
+    "next_labels",
     "sparsify",
     "switches_of",
 ]

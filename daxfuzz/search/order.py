@@ -137,17 +137,30 @@ def labels_of(world: World, turns: Sequence[int]) -> list[Label]:
     return labeller.labels
 
 
-class _Labeller(Decorator):
-    """Notes the label of each turn."""
+def next_labels(world: World, turns: Sequence[int]) -> list[Label]:
+    """What the other tasks that could run at the last turn would have done next, by index.
 
-    def __init__(self, inner: Scheduler) -> None:
+    Arguments and errors as for :func:`labels_of`.
+    """
+    labeller = _Labeller(Replay(turns), last=len(turns))
+    replay_exactly(world, labeller, turns)
+    return labeller.others
+
+
+class _Labeller(Decorator):
+    """Notes the label of each turn, and what the others were about to do at the `last` one, from 1."""
+
+    def __init__(self, inner: Scheduler, last: int = 0) -> None:
         super().__init__(inner)
+        self._last = last
         self.labels: list[Label] = []
+        self.others: list[Label] = []
         self._occurrences = Occurrences()
         self._tasks: list[Task] = []
 
     def new_execution(self, world: World) -> None:
         self.labels = []
+        self.others = []
         self._occurrences = Occurrences()
         self._tasks = world.tasks
         super().new_execution(world)
@@ -156,6 +169,8 @@ class _Labeller(Decorator):
         chosen = super().next_task(enabled, current)
         task = self._tasks[chosen]
         self.labels.append(self._occurrences.next_label(task))
+        if len(self.labels) == self._last:
+            self.others = [self._occurrences.next_label(self._tasks[other]) for other in enabled if other != chosen]
         self._occurrences.take(task)
         return chosen
 

@@ -167,7 +167,7 @@ class RwSemaphore(Lock):
         """Take the lock shared: one step, and one more if it has to wait."""
         yield self._acquire
         me = self.world.current
-        if self.writer is None and not (self.readers and any(write for _, write in self.queue)):
+        if self.writer is None and not (self.queue and self.readers and any(write for _, write in self.queue)):
             self.readers.append(me)
             if self.queue:
                 self._wake_queue()

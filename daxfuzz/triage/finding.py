@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from daxfuzz.program.case import Case, KernelSpec, Schedule
+from daxfuzz.program.simulation import address_spaces
 from daxfuzz.search import Replay, SparseReplay
 from daxfuzz.sim import Execution
 from daxfuzz.triage.attribute import explained_by, isolated
@@ -90,7 +91,7 @@ def describe(minimum: Minimum) -> Finding:
     repairs = explained_by(failure, hints_of(failure))
     violation = failure.violation
     parts = [violation.kind, violation.function, violation.channel, "+".join(repairs) or "new"]
-    program = failure.program
+    program = replace(failure.program, setup=replace(failure.program.setup, mms=address_spaces(failure.program)))
     names = list(program.tasks)
     steps = tuple((names[task], len(list(group))) for task, group in groupby(failure.execution.turns))
     spec = failure.kernel.spec

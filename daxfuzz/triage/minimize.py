@@ -211,6 +211,8 @@ def smaller_scale(program: Program) -> Iterator[Program]:
             yield replace(program, setup=replace(setup, files=rest))
         elif pages > 1:
             yield replace(program, setup=replace(setup, files={**setup.files, file: pages - 1}))
+        if pages > 1:
+            yield with_lower_pages(program, file)
     yield replace(program, setup=replace(setup, prefault=True))
     yield replace(program, setup=replace(setup, mms={}))
     yield renamed_file(program, next(iter(setup.files)), "file0")
@@ -219,6 +221,24 @@ def smaller_scale(program: Program) -> Iterator[Program]:
             for simpler_call in simpler_arguments(call):
                 changed = (*calls[:position], simpler_call, *calls[position + 1 :])
                 yield replace(program, tasks={**program.tasks, name: changed})
+
+
+def with_lower_pages(program: Program, file: str) -> Program:
+    """With every page of a file that any call names lower by one, where none is the first."""
+
+    def lowered(call: Call) -> Call:
+        if not call.arguments or call.arguments[0] != file:
+            return call
+        kinds = [parameter.kind for parameter in SIGNATURES[call.name].parameters]
+        return replace(
+            call,
+            arguments=tuple(
+                max(argument - 1, 0) if isinstance(argument, int) and kind in (Kind.PAGE, Kind.SIZE) else argument
+                for argument, kind in zip(call.arguments, kinds, strict=False)
+            ),
+        )
+
+    return replace(program, tasks={name: tuple(map(lowered, calls)) for name, calls in program.tasks.items()})
 
 
 def simpler_arguments(call: Call) -> Iterator[Call]:

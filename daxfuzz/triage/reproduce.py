@@ -15,6 +15,7 @@ from daxfuzz.search import (
     bounded_runs,
     labels_of,
     make_scheduler,
+    next_labels,
     sparsify,
 )
 from daxfuzz.sim import Constraint, Execution, Label, Scheduler, Violation
@@ -86,10 +87,17 @@ def hints_of(failure: Failure) -> list[Scheduler]:
 
 
 def hand_overs(failure: Failure) -> list[Constraint]:
-    """For each switch of the schedule: the last step before it comes before the first one after it."""
+    """For each switch of the schedule: the last step before it comes before the first one after it.
+
+    Where a violation ends the execution, its last step comes before whatever the others would have done next.
+    """
     turns = failure.execution.turns
-    labels = labels_of(Bench(failure.program, failure.kernel).sim.world, turns)
-    return [Constraint(labels[i - 1], labels[i]) for i in range(1, len(turns)) if turns[i - 1] != turns[i]]
+    world = Bench(failure.program, failure.kernel).sim.world
+    labels = labels_of(world, turns)
+    switches = [Constraint(labels[i - 1], labels[i]) for i in range(1, len(turns)) if turns[i - 1] != turns[i]]
+    if failure.execution.violation is None or failure.execution.stuck:
+        return switches
+    return [*switches, *(Constraint(labels[-1], after) for after in next_labels(world, turns))]
 
 
 Totals = dict[tuple[str, str, str], int]

@@ -74,7 +74,6 @@ def test_a_reference_that_a_call_returns_too_late_is_reported_at_its_return() ->
     assert {"ext4_remove_space", "get_user_pages"} <= functions
 
 
-@pytest.mark.xfail(reason="a register is emptied in the step that ends the call before the put", strict=True)
 def test_a_reference_counts_until_the_call_that_drops_it_takes_its_first_step() -> None:
     sim = simulate(GET, protocol="pin-wait")
     functions = {execution.violation.function for execution in executions(sim) if execution.violation is not None}

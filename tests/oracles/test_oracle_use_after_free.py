@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from oracle_kit import assert_silent, executions, program, simulate, trip
 
 from daxfuzz.kernel.fs.ext4 import Ext4
@@ -53,7 +52,6 @@ def test_the_next_execution_finds_everything_alive_again() -> None:
     ] * 2
 
 
-@pytest.mark.xfail(reason="Refcount.at_rest reads the counts of freed pages", strict=True)
 def test_oracles_do_not_touch_what_is_gone() -> None:
     alone = program({"syncer": ["fsync(file0)"]})
     (execution,) = executions(simulate(alone, UnbindInSync), simple=1, random=0)

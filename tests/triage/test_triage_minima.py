@@ -88,11 +88,8 @@ def test_the_case_reproduces_on_trio_by_its_steps(protocol, flaw) -> None:
 
 
 @EACH
-def test_the_case_reproduces_by_its_order_alone(protocol, flaw, request) -> None:
+def test_the_case_reproduces_by_its_order_alone(protocol, flaw) -> None:
     finding = found(protocol, flaw)
-    if flaw == "F-10":
-        # The task that is preempted never goes on: no hand-over says that the violation comes before its next step.
-        request.applymarker(pytest.mark.xfail(reason="constraints_of returns no order for it", strict=True))
     bench = Bench(finding.case.program, kernel(protocol))
     execution, tried, why = replay_order(bench, finding.case.schedule.order, finding.kind)
     assert execution is not None, why
