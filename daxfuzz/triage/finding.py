@@ -13,7 +13,7 @@ from daxfuzz.search import Replay, SparseReplay
 from daxfuzz.sim import Execution
 from daxfuzz.triage.attribute import explained_by, isolated
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
-from daxfuzz.triage.minimize import Minimum, Progress, minimize, simplest
+from daxfuzz.triage.minimize import Minimum, Progress, exactly_simplest, minimize, simplest
 from daxfuzz.triage.order import constraints_of
 from daxfuzz.triage.reproduce import QUICK, THOROUGH, Failure, hints_of, search
 
@@ -54,14 +54,20 @@ def triage(failure: Failure, target: KernelChoice, progress: Progress | None = N
     A failure may have several flaws in it; the one that explains it alone on the target is taken. If there is none,
     a failure that needs its kernel's repairs to be told from others is described on that kernel.
     """
-    finding = None
+    mixed = []
     for start in isolated(failure, hints_of(failure)):
         minimum = minimize(start, progress)
         for kernel in dict.fromkeys((target, failure.kernel)):
             finding = describe(on_kernel(minimum, kernel))
             if len(finding.explained_by) == 1:
                 return finding
-    return finding or describe(on_kernel(minimize(failure, progress), target))
+            mixed.append(finding)
+    return min(mixed, key=size, default=None) or describe(on_kernel(minimize(failure, progress), target))
+
+
+def size(finding: Finding) -> tuple[int, ...]:
+    """What makes one description of a failure simpler than another."""
+    return len(finding.explained_by), finding.tasks, finding.operations, finding.preemptions, finding.choices
 
 
 def known(failure: Failure, findings: Iterable[tuple[str, tuple[str, ...]]]) -> bool:
@@ -86,6 +92,7 @@ def on_kernel(minimum: Minimum, kernel: KernelChoice) -> Minimum:
 
 def describe(minimum: Minimum) -> Finding:
     """Attribute a minimum and write it as a case, after it has reproduced as Trio tasks."""
+    minimum = exactly_simplest(minimum)
     failure = minimum.failure
     confirm(failure)
     repairs = explained_by(failure, hints_of(failure))

@@ -305,20 +305,25 @@ def plain_names(failure: Failure) -> Failure:
 
 
 def simplest(failure: Failure) -> Minimum:
-    """The simplest failing schedule of a program: enumerated, else the known one with fewer switches."""
-    bench = Bench(failure.program, failure.kernel)
+    """The simplest failing schedule with at most one preemption, else the known one with fewer switches."""
     known = without_switches(failure)
-    for executions, preemptions in ((ENUMERATED, 1), (ENUMERATED_DEEP, 2)):
-        if known.preemptions < preemptions:
-            break
-        found = first_failing(bench, failure, executions, preemptions)
-        if found is not None:
-            return min(found, known, key=cost)
-    return known
+    return known if known.preemptions < 1 else enumerated(known, ENUMERATED, 1)
 
 
-def first_failing(bench: Bench, failure: Failure, executions: int, preemptions: int) -> Minimum | None:
+def exactly_simplest(minimum: Minimum) -> Minimum:
+    """The last word on a schedule that needs more than one preemption: enumerate those with two."""
+    return minimum if minimum.preemptions < 2 else enumerated(minimum, ENUMERATED_DEEP, 2)
+
+
+def enumerated(known: Minimum, executions: int, preemptions: int) -> Minimum:
+    """The better of a known schedule and the first failing one of the enumeration."""
+    found = first_failing(known.failure, executions, preemptions)
+    return known if found is None else min(found, known, key=cost)
+
+
+def first_failing(failure: Failure, executions: int, preemptions: int) -> Minimum | None:
     """The cheapest failing schedule; among equally cheap ones that the enumeration still sees, the shortest."""
+    bench = Bench(failure.program, failure.kernel)
     best: Minimum | None = None
     for run in bounded_runs(bench.sim.world, executions, preemptions, TURN_LIMIT):
         if best is not None and (run.preemptions, run.choices) != (best.preemptions, best.choices):
