@@ -15,6 +15,7 @@ from rich.text import Text
 from daxfuzz.kernel.block import Block, BlockAllocator
 from daxfuzz.kernel.tlb import Tlb
 from daxfuzz.kernel.xarray import Mark, XArray
+from daxfuzz.program.user_space import UserSpace
 from daxfuzz.search import Decorator, Replay
 from daxfuzz.sim import (
     Atomic,
@@ -91,6 +92,7 @@ class _Watcher(Decorator):
 
     def new_execution(self, world: World) -> None:
         self._world = world
+        self._called: dict[str, int] = {}
         super().new_execution(world)
 
     def next_task(self, enabled: Sequence[int], current: int) -> int:
@@ -99,7 +101,10 @@ class _Watcher(Decorator):
         task = self._world.tasks[chosen]
         assert task.point is not None
         calls = self._program.tasks[task.name]
-        call = str(calls[task.operation]) if 0 <= task.operation < len(calls) else ""
+        position = task.operation
+        if isinstance(task.point.object, UserSpace):
+            position = self._called[task.name] = self._called.get(task.name, -1) + 1
+        call = str(calls[position]) if 0 <= position < len(calls) else ""
         function = shown_function(function_of(task.frames()), self._renames)
         self._begun = (task, call, function, task.point, _moment(self._world))
         return chosen
@@ -313,6 +318,13 @@ def table(steps: Sequence[Row], tasks: Sequence[str]) -> Table:
     for row in _visible(steps):
         if row is None:
             grid.add_row("...", *("" for _ in tasks), f"{len(steps) - SHOWN:,} steps are not shown")
+            continue
+        if row.access == "call":
+            # The step into the call is the line that names it.
+            title = _in_column(tasks, row.task, Text(row.call, style="bold"))
+            grid.add_row(str(row.turn), *title, "\n".join(_briefly(row)))
+            calls[row.task], last = row.call, row.task
+            functions.pop(row.task, None)
             continue
         if calls.get(row.task) != row.call:
             grid.add_row("", *_in_column(tasks, row.task, Text(row.call, style="bold")))
