@@ -13,6 +13,7 @@ from random import Random
 from daxfuzz.engines.points import Place, PlaceRecorder
 from daxfuzz.program.case import Program
 from daxfuzz.program.generator import generate
+from daxfuzz.protocols.user_patches import PatchFileError
 from daxfuzz.search import Portfolio
 from daxfuzz.sim import Execution, Scheduler, Violation
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
@@ -134,9 +135,11 @@ def run_chunk(job: ChunkJob) -> ChunkResult:
 
 
 def execute(bench: Bench, scheduler: Scheduler, index: int) -> Execution:
-    """One execution. Raises ModelError for anything but a violation."""
+    """One execution. Raises PatchFileError for a fault of the user's patch, ModelError for one of the model."""
     try:
         return bench.run(scheduler)
+    except PatchFileError:
+        raise
     except Exception as error:
         raise ModelError(f"execution {index}: {type(error).__name__}: {error}") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,13 +32,7 @@ def load_patches(path: str) -> dict[str, type[Patch]]:
     except SyntaxError as error:
         raise PatchFileError(f"{path}:{error.lineno}: {error.msg}") from None
     except Exception as error:
-        traceback = error.__traceback__
-        line = 0
-        while traceback is not None:
-            if traceback.tb_frame.f_code.co_filename == str(file):
-                line = traceback.tb_lineno
-            traceback = traceback.tb_next
-        raise PatchFileError(f"{path}:{line}: {type(error).__name__}: {error}") from None
+        raise blamed(error, (path,)) or PatchFileError(f"{path}: {type(error).__name__}: {error}") from None
     found = {
         f"{file.name}:{name}": member
         for name, member in vars(module).items()
@@ -49,3 +44,16 @@ def load_patches(path: str) -> dict[str, type[Patch]]:
     if not found:
         raise PatchFileError(f"{path}: defines no Patch")
     return found
+
+
+def blamed(error: Exception, paths: Iterable[str]) -> PatchFileError | None:
+    """What to tell the user about an exception that came out of one of these files; None if it did not."""
+    files = {str(Path(path).absolute()): path for path in paths}
+    blame = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        path = files.get(traceback.tb_frame.f_code.co_filename)
+        if path is not None:
+            blame = PatchFileError(f"{path}:{traceback.tb_lineno}: {type(error).__name__}: {error}")
+        traceback = traceback.tb_next
+    return blame

@@ -20,6 +20,7 @@ May import: nothing of daxfuzz.
 
 from daxfuzz.sim.cells import Atomic, Cell
 from daxfuzz.sim.checking import UndeclaredAccess, check_accesses
+from daxfuzz.sim.host import Host
 from daxfuzz.sim.interrupts import Interrupts
 from daxfuzz.sim.locks import Lock, Mutex, RwSemaphore, SpinLock
 from daxfuzz.sim.percpu_ref import PercpuRef
@@ -54,6 +55,7 @@ __all__ = [
     "Completion",
     "Constraint",
     "Execution",
+    "Host",
     "Interrupts",
     "Label",
     "Lock",

@@ -9,9 +9,9 @@ from daxfuzz.kernel.kernel import FILESYSTEMS
 from daxfuzz.oracles.registry import attach
 from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.registry import build, protocol, unknown
-from daxfuzz.protocols.user_patches import load_patches
+from daxfuzz.protocols.user_patches import blamed, load_patches
 from daxfuzz.search import RoundRobin
-from daxfuzz.sim import Execution, Scheduler, Stepper, TrioHost, Violation
+from daxfuzz.sim import Execution, Host, Scheduler, Stepper, TrioHost, Violation
 
 if TYPE_CHECKING:
     from daxfuzz.program.case import KernelSpec, Program
@@ -68,12 +68,18 @@ class Bench:
         self.fair = RoundRobin()
 
     def run(self, scheduler: Scheduler) -> Execution:
-        """One execution on the stepper."""
-        return self.stepper.run(scheduler, TURN_LIMIT, self.fair)
+        """One execution on the stepper. Raises PatchFileError if a patch of the user's raises anything."""
+        return self._on(self.stepper, scheduler)
 
     def run_on_trio(self, scheduler: Scheduler) -> Execution:
-        """One execution as Trio tasks."""
-        return TrioHost(self.sim.world).run(scheduler, TURN_LIMIT, self.fair)
+        """One execution as Trio tasks. Raises as :meth:`run`."""
+        return self._on(TrioHost(self.sim.world), scheduler)
+
+    def _on(self, host: Host, scheduler: Scheduler) -> Execution:
+        try:
+            return host.run(scheduler, TURN_LIMIT, self.fair)
+        except Exception as error:
+            raise blamed(error, self.kernel.files) or error from None
 
 
 def verdict(execution: Execution) -> Violation | None:

@@ -128,3 +128,29 @@ def test_internal_error_leaves_a_report(tmp_path: Path, monkeypatch: pytest.Monk
     (report,) = tmp_path.glob("daxfuzz-crash-*.txt")
     assert "Traceback" in report.read_text()
     assert run("repro", "--bisect", "x.dax").exit_code == 125
+
+
+RAISES = '''\
+from daxfuzz.kernel.dax import Dax
+from daxfuzz.protocols.patch import Patch
+
+
+class Raises(Patch):
+    """dax: Ask for what there is not."""
+
+    class dax(Dax):
+        def page_busy(self, refcount: int) -> bool:
+            return self.nonsense
+'''
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "part"), [(RAISES, 10, "nonsense"), ("import nowhere_at_all\n", 1, "nowhere")]
+)
+def test_a_patch_that_raises_is_the_users_fault(tmp_path: Path, text: str, line: int, part: str) -> None:
+    patch = tmp_path / "my_patch.py"
+    patch.write_text(text)
+    args = ["fuzz", "--patch", patch, "--protocol", "refcount-1", "--executions", "20", "--workers", "1"]
+    result = run(*args, "--findings", tmp_path / "findings")
+    assert_one_line(result, f"my_patch.py:{line}: ")
+    assert part in result.stderr
