@@ -9,7 +9,9 @@ import pytest
 from daxfuzz.engines import jobs
 from daxfuzz.engines.jobs import SCHEDULES_PER_PROGRAM, ChunkJob, ModelError, RawFailure, run_chunk, run_triage
 from daxfuzz.engines.points import all_places
+from daxfuzz.kernel.gup import Gup
 from daxfuzz.program.case import KernelSpec
+from daxfuzz.protocols.user_patches import PatchFileError
 from daxfuzz.search import STRATEGIES
 from daxfuzz.triage.bench import KernelChoice
 from daxfuzz.triage.reproduce import replay
@@ -84,8 +86,17 @@ def test_the_points_that_are_reached_are_some_of_those_there_are() -> None:
     assert reached <= all_places(PIN_WAIT.composed(), "ext4")
 
 
-def test_an_exception_of_the_model_names_the_execution(crashing) -> None:
+def test_an_exception_of_the_model_names_the_execution(monkeypatch) -> None:
+    def broken(self: Gup, refcount: int) -> bool:
+        raise ZeroDivisionError("no such thing")
+
+    monkeypatch.setattr(Gup, "page_maybe_dma_pinned", broken)
     with pytest.raises(ModelError, match=r"execution \d+: ZeroDivisionError: no such thing"):
+        run_chunk(job(count=2_000))
+
+
+def test_an_exception_of_the_users_patch_names_its_line(crashing) -> None:
+    with pytest.raises(PatchFileError, match=r"crash\.py:\d+: ZeroDivisionError: no such thing"):
         run_chunk(job(crashing, count=2_000))
 
 

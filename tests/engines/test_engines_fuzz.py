@@ -7,9 +7,10 @@ from functools import cache
 import pytest
 
 from daxfuzz.engines.fuzz import FIRST_ROUND, Fuzzer, FuzzSettings, Status
-from daxfuzz.engines.jobs import ChunkJob, ModelError, run_chunk
+from daxfuzz.engines.jobs import ChunkJob, run_chunk
 from daxfuzz.program.case import KernelSpec
 from daxfuzz.program.dax_file import dumps_case, load_case
+from daxfuzz.protocols.user_patches import PatchFileError
 from daxfuzz.search import STRATEGIES
 from daxfuzz.triage.bench import KernelChoice
 
@@ -121,7 +122,7 @@ def test_a_planted_bug_is_found_in_the_first_round_and_is_on_disk_before_it_is_r
 
 
 def test_an_exception_in_a_worker_surfaces(tmp_path) -> None:
-    with pytest.raises(ModelError, match="ZeroDivisionError: no such thing"):
+    with pytest.raises(PatchFileError, match=r"\.py:\d+: ZeroDivisionError: no such thing"):
         Fuzzer(settings(user_patch(tmp_path, CRASH, "Crash"), 40)).run()
 
 
