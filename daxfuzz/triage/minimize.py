@@ -54,12 +54,23 @@ def minimize(failure: Failure, progress: Progress | None = None) -> Minimum:
     """The minimum of a failure; `progress` is called with each smaller one on the way."""
     best = simplest(plain_names(reduce_program(failure, progress)))
     # A simple schedule is easier to repeat in a smaller program than the one that chance had found.
-    while (smaller := plain_names(reduce_program(best.failure, progress))).program != best.failure.program:
+    while (smaller := smaller_again(best, progress)) is not None:
         best = simplest(smaller)
     if best.choices:
         for order in list(permutations(best.failure.program.tasks))[1:]:
             best = min(best, without_switches(reordered(best.failure, order)), key=cost)
     return best
+
+
+def smaller_again(best: Minimum, progress: Progress | None) -> Failure | None:
+    """A smaller program that fails, found from a simplified schedule; None if there is none."""
+    for start in (best, exactly_simplest(best)):
+        smaller = plain_names(reduce_program(start.failure, progress))
+        if smaller.program != best.failure.program:
+            return smaller
+        if best.preemptions < 2:
+            break
+    return None
 
 
 def cost(minimum: Minimum) -> tuple[int, int, int]:
