@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from daxfuzz.cli.output import clock, plural, stdout_console
+from daxfuzz.cli.output import clock, plural, program_name, stdout_console
 from daxfuzz.engines.fuzz import Found, FuzzSettings, Status
 
 STATUS_EVERY = 5.0
@@ -203,4 +203,4 @@ def findings_table(findings: list[Found], width: int) -> Table:
 def replay_command(found: Found, settings: FuzzSettings) -> str:
     """The command that replays a finding."""
     files = [part for file in settings.kernel.files for part in ("--patch", file)]
-    return shlex.join(["daxfuzz", "repro", str(found.path), *files])
+    return shlex.join([program_name(), "repro", str(found.path), *files])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
@@ -26,3 +28,9 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def program_name() -> str:
+    """How the user can call this program: by its name, or as it was called where that is not on the PATH."""
+    called = sys.argv[0]
+    return called if Path(called).name == "daxfuzz" and shutil.which("daxfuzz") is None else "daxfuzz"
