@@ -10,16 +10,17 @@ from daxfuzz.oracles.deadlock import Deadlock
 from daxfuzz.oracles.dma_corruption import DmaCorruption
 from daxfuzz.oracles.entry_lock import EntryLock
 from daxfuzz.oracles.freed_block import FreedBlock
+from daxfuzz.oracles.held_longterm_pin import HeldLongtermPin
 from daxfuzz.oracles.kernel_warning import KernelWarning, SpuriousWarning
 from daxfuzz.oracles.livelock import Livelock
 from daxfuzz.oracles.lock_held import LockHeld
 from daxfuzz.oracles.lock_order import LockOrder
 from daxfuzz.oracles.lost_wakeup import LostWakeup
 from daxfuzz.oracles.oracle import Oracle
-from daxfuzz.oracles.page_waiters import HeldLongtermPin, WaitsForStranger
 from daxfuzz.oracles.refcount import Refcount
 from daxfuzz.oracles.stale_data import StaleData
 from daxfuzz.oracles.stale_pte import StalePte
+from daxfuzz.oracles.waits_for_stranger import WaitsForStranger
 
 if TYPE_CHECKING:
     from daxfuzz.program.simulation import Simulation

@@ -10,7 +10,7 @@ from daxfuzz.kernel.gup import Foll, Gup
 from daxfuzz.kernel.inode import Inode
 from daxfuzz.kernel.mm import Mm
 from daxfuzz.kernel.page import Page
-from daxfuzz.oracles.page_waiters import WaitsForStranger
+from daxfuzz.oracles.waits_for_stranger import WaitsForStranger
 from daxfuzz.protocols.patch import Patch
 
 

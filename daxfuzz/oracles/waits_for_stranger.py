@@ -1,33 +1,9 @@
-"""Waits for pages that are not the kernel's design."""
+"""Waits for pages that belong to somebody else by now."""
 
 from __future__ import annotations
 
-from daxfuzz.kernel.gup import Foll
 from daxfuzz.oracles.hang import waits
 from daxfuzz.oracles.oracle import Oracle
-
-
-class HeldLongtermPin(Oracle):
-    """No wait for an idle page is held up by a FOLL_LONGTERM pin."""
-
-    kinds = ("held-longterm-pin",)
-
-    def attach(self) -> None:
-        self.world.on_end.append(self.at_rest)
-
-    def at_rest(self) -> None:
-        if self.world.enabled:
-            return
-        for wait in waits(self.sim):
-            for task, reference in wait.holders:
-                if reference.flags & Foll.LONGTERM:
-                    self.fail(
-                        "held-longterm-pin",
-                        f"{wait.task.name} waits for page {reference.page.pfn}, "
-                        f"which {task.name} has pinned for as long as it likes (FOLL_LONGTERM)",
-                        tasks=(wait.task.name, task.name),
-                        channel=wait.channel,
-                    )
 
 
 class WaitsForStranger(Oracle):
