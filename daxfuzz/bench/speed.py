@@ -19,7 +19,7 @@ TASKS = 4
 STEPS = 38
 """Per task of the tiny world: about as many as an operation of the model takes."""
 
-BLOCK = 10
+BLOCK = 40
 """Executions of one design in a row: a campaign runs nothing else in between, so neither does the measurement."""
 
 Round = Callable[[], tuple[float, int, int]]
@@ -39,7 +39,7 @@ class Speed:
     executions_per_second: float
 
 
-def measure(rounds: int = 200) -> Speed:
+def measure(rounds: int = 100) -> Speed:
     """Measure, with the designs interleaved so that a slow moment of the machine hits all of them."""
     designs: dict[str, Round] = {
         "floor": floor,

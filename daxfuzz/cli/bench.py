@@ -24,7 +24,7 @@ def bench() -> None:
 
 
 @bench.command(epilog=EXAMPLES)
-@click.option("--rounds", type=click.IntRange(1), default=200, show_default=True, help="Of which medians are taken.")
+@click.option("--rounds", type=click.IntRange(1), default=100, show_default=True, help="Of which medians are taken.")
 @json_option
 def speed(rounds: int, as_json: bool) -> int:
     """Microseconds of processor time per step, in one process, beside the floor: a bare coroutine switch."""
