@@ -7,9 +7,10 @@ import inspect
 import textwrap
 import types
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
+from daxfuzz.kernel.kernel import FILESYSTEMS
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.protocols.compose import calls_super
 from daxfuzz.search import Decorator
@@ -60,7 +61,7 @@ def place_of(task: Task) -> Place | None:
     return place
 
 
-@lru_cache(maxsize=64)
+@cache
 def _places_in(function: types.FunctionType) -> tuple[Place, ...]:
     """The points of one function."""
     lines, first = inspect.getsourcelines(function)
@@ -104,7 +105,7 @@ def all_places(kernel: ComposedKernel, filesystem: str) -> frozenset[Place]:
     """Every point of the functions that a composed kernel can run with one file system."""
     places: list[Place] = []
     for name, cls in kernel.subsystems.items():
-        if name == filesystem or name not in ("ext4",):
+        if name == filesystem or name not in FILESYSTEMS:
             for function in live_functions(cls):
                 places += _places_in(function)
     for function in live_functions(XaState):

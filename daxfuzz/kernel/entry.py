@@ -27,9 +27,6 @@ class Entry(NamedTuple):
     def lock(self) -> Entry:
         return Entry(self.pfn, True, self.zero, self.empty)
 
-    def unlock(self) -> Entry:
-        return Entry(self.pfn, False, self.zero, self.empty)
-
     def __repr__(self) -> str:
         what = "zero" if self.zero else "empty" if self.empty else f"pfn {self.pfn}"
         return f"{what}|LOCKED" if self.locked else what

@@ -168,11 +168,6 @@ class Kernel:
             for vma in inode.i_mapping.i_mmap.value:
                 vma.mm.slots[vma.start + index].value = Pte(pfn, write=True, dirty=True)
 
-    @property
-    def current_mm(self) -> Mm:
-        """current->mm"""
-        return self.mm_of[self.world.current.index]
-
     def tlb_of(self, task: Task) -> Tlb:
         """The translations of the processor that runs a task."""
         mm = self.mm_of[task.index]

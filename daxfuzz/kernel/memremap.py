@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.subsystem import Subsystem
-from daxfuzz.sim import Cell, Completion, PercpuRef, wake_up_var
+from daxfuzz.sim import Completion, PercpuRef, wake_up_var
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.page import Page
@@ -108,7 +108,3 @@ class Memremap(Subsystem):
         for page in self.k.pages:
             for obj in (page.refcount, page.pincount, page.mapping, page.index, page.pgmap, page.head):
                 self.k.world.free(obj)
-
-
-PgmapArray = Cell[DevPagemap | None]
-"""pgmap_array: what get_dev_pagemap finds for the one device there is."""

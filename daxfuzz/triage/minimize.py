@@ -64,13 +64,10 @@ def minimize(failure: Failure, progress: Progress | None = None) -> Minimum:
 
 def smaller_again(best: Minimum, progress: Progress | None) -> Failure | None:
     """A smaller program that fails, found from a simplified schedule; None if there is none."""
-    for start in (best, exactly_simplest(best)):
-        smaller = plain_names(reduce_program(start.failure, progress))
-        if smaller.program != best.failure.program:
-            return smaller
-        if best.preemptions < 2:
-            break
-    return None
+    smaller = plain_names(reduce_program(best.failure, progress))
+    if smaller.program == best.failure.program and best.preemptions > 1:
+        smaller = plain_names(reduce_program(exactly_simplest(best).failure, progress))
+    return None if smaller.program == best.failure.program else smaller
 
 
 def cost(minimum: Minimum) -> tuple[int, int, int]:

@@ -47,8 +47,6 @@ def replay_order(bench: Bench, constraints: tuple[Constraint, ...], kind: str) -
         found = verdict(execution)
         if scheduler.impossible:
             why = scheduler.impossible
-            if tried == 0:
-                continue
         elif found is not None and found.kind == kind:
             return execution, tried + 1, ""
     return None, 1 + LINEARISATIONS, why
