@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from daxfuzz.kernel.machine import Machine, TlbMode
 from daxfuzz.program.calls import is_name
 from daxfuzz.program.case import Argument, Call, Case, KernelSpec, Program, Schedule, Setup
-from daxfuzz.program.signature import SIGNATURES, Holds, Kind, Parameter
+from daxfuzz.program.operations import SIGNATURES
+from daxfuzz.program.signature import Holds, Kind, Parameter
 from daxfuzz.sim import Constraint, Label, SparseSchedule
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -48,7 +49,7 @@ def _argument(draw: Any, parameter: Parameter, earlier: list[Argument], scope: d
     match parameter.kind:
         case Kind.FILE:
             return draw(st.sampled_from(list(scope["files"])))
-        case Kind.PAGE:
+        case Kind.PAGE | Kind.OFFSET:
             return draw(st.integers(0, size - 1))
         case Kind.LENGTH:
             return draw(st.integers(1, size - int(earlier[-1])))

@@ -12,7 +12,7 @@ import click
 from daxfuzz.cli.options import json_option, print_json
 from daxfuzz.kernel.kernel import FILESYSTEMS, SUBSYSTEMS
 from daxfuzz.oracles.registry import ORACLES
-from daxfuzz.program.signature import SIGNATURES
+from daxfuzz.program.operations import SIGNATURES
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.registry import PATCHES, PROTOCOLS, SERIES
 from daxfuzz.search import STRATEGIES

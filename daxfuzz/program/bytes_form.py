@@ -31,7 +31,8 @@ from daxfuzz.program.dax_file.limits import (
     MAX_XA_CHECK_SCHED,
 )
 from daxfuzz.program.dax_file.reader import default_mms
-from daxfuzz.program.signature import SIGNATURES, Holds, Kind, Parameter
+from daxfuzz.program.operations import SIGNATURES
+from daxfuzz.program.signature import Holds, Kind, Parameter
 from daxfuzz.sim import SparseSchedule
 
 MAX_TURN = 2**20
@@ -252,7 +253,7 @@ class _Scope:
         match parameter.kind:
             case Kind.FILE:
                 return tuple(self.files)
-            case Kind.PAGE:
+            case Kind.PAGE | Kind.OFFSET:
                 return range(self._size(earlier))
             case Kind.LENGTH:
                 return range(1, 1 + self._size(earlier) - _last_page(earlier))

@@ -14,7 +14,8 @@ from keyword import iskeyword
 
 from daxfuzz.program.case import Argument, Call, Program
 from daxfuzz.program.errors import did_you_mean, shown
-from daxfuzz.program.signature import SIGNATURES, Holds, Kind, Parameter, Signature
+from daxfuzz.program.operations import SIGNATURES
+from daxfuzz.program.signature import Holds, Kind, Parameter, Signature
 
 MAX_CALL_LENGTH = 200
 """Characters."""
@@ -175,7 +176,7 @@ def _check_arguments(call: Call, signature: Signature, scope: _Scope) -> None:
         match parameter.kind:
             case Kind.FILE:
                 size = scope.files[_one_of("file", argument, scope.files)]
-            case Kind.PAGE:
+            case Kind.PAGE | Kind.OFFSET:
                 page = _within(parameter, argument, 0, size - 1)
             case Kind.LENGTH:
                 _within(parameter, argument, 1, size - page)

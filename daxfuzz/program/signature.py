@@ -12,7 +12,9 @@ class Kind(StrEnum):
     FILE = "file"
     """Name of a file of the set-up."""
     PAGE = "page"
-    """Index of a file page, from 0."""
+    """Index of a file page that is reached through the task's mapping of the file, from 0."""
+    OFFSET = "offset"
+    """Index of a file page that is reached without a mapping, from 0."""
     LENGTH = "length"
     """Number of pages, from 1."""
     SIZE = "size"
@@ -71,60 +73,3 @@ class Signature:
             for text in ["|".join(parameter.choices) or parameter.name]
         )
         return ("r = " if self.result is not Holds.NOTHING else "") + f"{self.name}({inner})"
-
-
-def _p(name: str, kind: Kind, *choices: str, optional: bool = False, holds: Holds = Holds.NOTHING) -> Parameter:
-    return Parameter(name, kind, choices, optional, holds)
-
-
-_FILE = _p("file", Kind.FILE)
-_PAGE = _p("page", Kind.PAGE)
-
-SIGNATURES: dict[str, Signature] = {
-    signature.name: signature
-    for signature in (
-        Signature("mmap", (_FILE,), Holds.NOTHING, "map a whole file shared, where it is not mapped yet"),
-        Signature("munmap", (_FILE,), Holds.NOTHING, "unmap a file"),
-        Signature("load", (_FILE, _PAGE), Holds.NOTHING, "read memory through the task's mapping of a file"),
-        Signature("store", (_FILE, _PAGE), Holds.NOTHING, "write memory through the task's mapping of a file"),
-        Signature("get_user_pages", (_FILE, _PAGE), Holds.GET, "FOLL_GET|FOLL_WRITE reference, slow path"),
-        Signature("get_user_pages_fast", (_FILE, _PAGE), Holds.GET, "FOLL_GET|FOLL_WRITE reference, lockless first"),
-        Signature(
-            "pin_user_pages",
-            (_FILE, _PAGE, _p("flags", Kind.FLAG, "FOLL_LONGTERM", optional=True)),
-            Holds.PIN,
-            "FOLL_PIN|FOLL_WRITE reference, slow path",
-        ),
-        Signature(
-            "pin_user_pages_fast",
-            (_FILE, _PAGE, _p("flags", Kind.FLAG, "FOLL_LONGTERM", optional=True)),
-            Holds.PIN,
-            "FOLL_PIN|FOLL_WRITE reference, lockless first",
-        ),
-        Signature(
-            "put_page", (_p("register", Kind.REGISTER, holds=Holds.GET),), Holds.NOTHING, "drop a FOLL_GET reference"
-        ),
-        Signature(
-            "unpin_user_pages",
-            (_p("register", Kind.REGISTER, holds=Holds.PIN),),
-            Holds.NOTHING,
-            "drop a FOLL_PIN reference",
-        ),
-        Signature("dma_write", (_p("register", Kind.REGISTER),), Holds.NOTHING, "a device writes to a held page"),
-        Signature("truncate", (_FILE, _p("size", Kind.SIZE)), Holds.NOTHING, "truncate(2)"),
-        Signature(
-            "fallocate",
-            (_FILE, _p("mode", Kind.FLAG, "PUNCH_HOLE"), _PAGE, _p("length", Kind.LENGTH)),
-            Holds.NOTHING,
-            "fallocate(2)",
-        ),
-        Signature("fsync", (_FILE,), Holds.NOTHING, "fsync(2)"),
-        Signature(
-            "signal",
-            (_p("task", Kind.TASK), _p("signal", Kind.FLAG, "SIGUSR1", "SIGKILL", optional=True)),
-            Holds.NOTHING,
-            "send a signal to a task (default SIGUSR1, caught; SIGKILL ends it)",
-        ),
-    )
-}
-"""Every operation, by name."""

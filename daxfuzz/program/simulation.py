@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.kernel import Kernel
-from daxfuzz.program.operations import OPERATIONS, Result, file_address
-from daxfuzz.program.signature import SIGNATURES, Kind
+from daxfuzz.kernel.mm import VMA_PAGES
+from daxfuzz.program.operations import OPERATIONS, SIGNATURES, Result
+from daxfuzz.program.signature import Kind
 from daxfuzz.program.user_space import UserSpace
 from daxfuzz.sim import Signal, World
 
@@ -121,7 +122,7 @@ class Simulation:
 
     def address(self, call: Call) -> int:
         """The address of the file page that a call names first."""
-        return file_address(self.inode(call).number, int(call.arguments[1]))
+        return self.inode(call).number * VMA_PAGES + int(call.arguments[1])
 
     def unique_value(self, task: Task) -> int:
         """A value that no other write of the execution stores."""

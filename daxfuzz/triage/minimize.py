@@ -15,7 +15,8 @@ from itertools import permutations
 from daxfuzz.kernel.machine import Machine, TlbMode
 from daxfuzz.program.calls import CallError, check_calls
 from daxfuzz.program.case import Call, Program, Setup
-from daxfuzz.program.signature import SIGNATURES, Kind
+from daxfuzz.program.operations import SIGNATURES
+from daxfuzz.program.signature import Kind
 from daxfuzz.program.simulation import address_spaces
 from daxfuzz.search import OrderReplay, SparseReplay, bounded_runs, sparsify
 from daxfuzz.sim import Scheduler, SparseSchedule
@@ -241,7 +242,9 @@ def with_lower_pages(program: Program, file: str) -> Program:
         return replace(
             call,
             arguments=tuple(
-                max(argument - 1, 0) if isinstance(argument, int) and kind in (Kind.PAGE, Kind.SIZE) else argument
+                max(argument - 1, 0)
+                if isinstance(argument, int) and kind in (Kind.PAGE, Kind.OFFSET, Kind.SIZE)
+                else argument
                 for argument, kind in zip(call.arguments, kinds, strict=False)
             ),
         )
@@ -252,7 +255,7 @@ def with_lower_pages(program: Program, file: str) -> Program:
 def simpler_arguments(call: Call) -> Iterator[Call]:
     """The call on the first page, for one page, with no flag that can be left out."""
     parameters = SIGNATURES[call.name].parameters
-    smallest = {Kind.PAGE: 0, Kind.SIZE: 0, Kind.LENGTH: 1}
+    smallest = {Kind.PAGE: 0, Kind.OFFSET: 0, Kind.SIZE: 0, Kind.LENGTH: 1}
     for position, parameter in enumerate(parameters[: len(call.arguments)]):
         if parameter.kind in smallest and call.arguments[position] != smallest[parameter.kind]:
             arguments = list(call.arguments)

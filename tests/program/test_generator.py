@@ -16,8 +16,9 @@ from daxfuzz.program.bytes_form import canonical, decode, encode
 from daxfuzz.program.calls import check_calls
 from daxfuzz.program.case import Case, Program
 from daxfuzz.program.dax_file import dumps_case, loads_case
-from daxfuzz.program.generator import MAX_REFERENCES, ROLES, generate
-from daxfuzz.program.signature import SIGNATURES
+from daxfuzz.program.generator import ROLES, generate
+from daxfuzz.program.generator.roles.pinner import MAX_REFERENCES
+from daxfuzz.program.operations import SIGNATURES
 from daxfuzz.protocols.registry import PATCHES
 from daxfuzz.sim import SparseSchedule
 

@@ -1,0 +1,66 @@
+"""Random programs: actors in roles over few pages, so that they collide; scale and hardware are drawn, too."""
+
+from __future__ import annotations
+
+from random import Random
+
+from daxfuzz.kernel.machine import Machine, TlbMode
+from daxfuzz.program.case import Program, Setup
+from daxfuzz.program.generator.draft import Draft
+from daxfuzz.program.generator.roles import ROLES
+
+MAX_TASKS = 4
+
+
+def generate(rng: Random) -> Program:
+    """Draw a program. The same state of `rng` gives the same program."""
+    machine = draw_machine(rng)
+    files = {f"file{i}": rng.choice((1, 1, 1, 2, 2, 3)) for i in range(rng.choice((1, 1, 1, 2)))}
+    roles = draw_roles(rng)
+    names = name_tasks(roles)
+    tasks = {
+        name: ROLES[role](Draft(rng, machine, files, [other for other in names if other != name]))
+        for name, role in zip(names, roles, strict=True)
+    }
+    setup = Setup(files, draw_address_spaces(rng, names), prefault=rng.random() < 0.8)
+    return Program(tasks, setup, machine)
+
+
+def draw_machine(rng: Random) -> Machine:
+    """Scale and hardware."""
+    return Machine(
+        bias=rng.choice((4, 4, 8, 1024)),
+        tlb=rng.choice((TlbMode.IPI, TlbMode.IPI, TlbMode.BROADCAST)),
+        wait_buckets=rng.choice((1, 2, 4)),
+        merge_vmas=rng.random() < 0.75,
+    )
+
+
+def draw_roles(rng: Random) -> list[str]:
+    """Two to four roles; there is always somebody who frees blocks and somebody who uses them."""
+    users = ("pinner", "pinner", "mapper")
+    others = ("pinner", "mapper", "truncator", "syncer")
+    roles = [rng.choice(users), "truncator"]
+    roles += [rng.choice(others) for _ in range(rng.choice((0, 1, 1, 2)))]
+    rng.shuffle(roles)
+    return roles
+
+
+def name_tasks(roles: list[str]) -> list[str]:
+    """Tasks are named after their role, numbered from the second of a kind on."""
+    names = []
+    for i, role in enumerate(roles):
+        earlier = roles[:i].count(role)
+        names.append(role if not earlier else f"{role}{earlier}")
+    return names
+
+
+def draw_address_spaces(rng: Random, names: list[str]) -> dict[str, tuple[str, ...]]:
+    """Each task is a thread of an earlier one's process, or has a process of its own."""
+    groups: list[list[str]] = []
+    for name in names:
+        if groups and rng.random() < 0.4:
+            rng.choice(groups).append(name)
+        else:
+            groups.append([name])
+    return {f"mm{i}": tuple(group) for i, group in enumerate(groups)}

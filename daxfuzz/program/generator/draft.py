@@ -1,0 +1,54 @@
+"""The calls of one task while they are drawn."""
+
+from __future__ import annotations
+
+from random import Random
+
+from daxfuzz.kernel.machine import Machine
+from daxfuzz.program.case import Call
+
+
+class Draft:
+    """The calls of one task while they are drawn."""
+
+    def __init__(self, rng: Random, machine: Machine, files: dict[str, int], others: list[str]) -> None:
+        self.rng = rng
+        self.machine = machine
+        self.files = files
+        self.others = others
+        self.calls: list[Call] = []
+        self.held: list[tuple[str, str]] = []
+        self.taken = 0
+
+    def file(self) -> str:
+        """Mostly the first file, so that tasks meet."""
+        names = list(self.files)
+        return names[0] if self.rng.random() < 0.75 else self.rng.choice(names)
+
+    def place(self) -> tuple[str, int]:
+        """A file page, mostly the first of the file."""
+        file = self.file()
+        return file, 0 if self.rng.random() < 0.6 else self.rng.randrange(self.files[file])
+
+    def add(self, name: str, *arguments: int | str, result: str | None = None) -> None:
+        self.calls.append(Call(name, arguments, result))
+
+    def take(self, name: str, file: str, page: int) -> None:
+        """Take one reference into a fresh register."""
+        register = f"r{self.taken}"
+        self.taken += 1
+        longterm = name.startswith("pin_") and self.rng.random() < 0.05
+        self.add(name, file, page, *(("FOLL_LONGTERM",) if longterm else ()), result=register)
+        self.held.append((register, "unpin_user_pages" if name.startswith("pin_") else "put_page"))
+
+    def release(self) -> None:
+        """Drop one reference, if there is one."""
+        if self.held:
+            register, name = self.held.pop(self.rng.randrange(len(self.held)))
+            self.add(name, register)
+
+    def maybe_signal(self) -> None:
+        """Now and then, a signal to somebody else."""
+        if self.others and self.rng.random() < 0.06:
+            fatal = ("SIGKILL",) if self.rng.random() < 0.4 else ()
+            self.add("signal", self.rng.choice(self.others), *fatal)

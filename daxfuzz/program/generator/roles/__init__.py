@@ -1,0 +1,17 @@
+"""What an actor of a generated program does, one role a file. Tasks are named after their role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from daxfuzz.program.case import Call
+from daxfuzz.program.generator.draft import Draft
+from daxfuzz.program.generator.roles.mapper import mapper
+from daxfuzz.program.generator.roles.pinner import pinner
+from daxfuzz.program.generator.roles.syncer import syncer
+from daxfuzz.program.generator.roles.truncator import truncator
+
+ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
+    role.__name__: role for role in (pinner, mapper, truncator, syncer)
+}
+"""By name."""

@@ -1,0 +1,23 @@
+"""Mappers."""
+
+from __future__ import annotations
+
+from daxfuzz.program.case import Call
+from daxfuzz.program.generator.draft import Draft
+
+
+def mapper(draft: Draft) -> tuple[Call, ...]:
+    """Touches memory, maps and unmaps."""
+    rng = draft.rng
+    for _ in range(rng.choice((1, 2, 2, 3, 4))):
+        step = rng.random()
+        if step < 0.35:
+            draft.add("load", *draft.place())
+        elif step < 0.7:
+            draft.add("store", *draft.place())
+        elif step < 0.9:
+            draft.add("munmap", draft.file())
+        else:
+            draft.add("mmap", draft.file())
+        draft.maybe_signal()
+    return tuple(draft.calls)

@@ -1,0 +1,14 @@
+"""Syncers."""
+
+from __future__ import annotations
+
+from daxfuzz.program.case import Call
+from daxfuzz.program.generator.draft import Draft
+
+
+def syncer(draft: Draft) -> tuple[Call, ...]:
+    """Writes back."""
+    for _ in range(draft.rng.choice((1, 1, 2))):
+        draft.add("fsync", draft.file())
+        draft.maybe_signal()
+    return tuple(draft.calls)

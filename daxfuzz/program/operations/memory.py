@@ -1,0 +1,64 @@
+"""Mappings, and accesses of the processor through them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from daxfuzz.program.operations.operation import FILE, PAGE, Result, operation
+from daxfuzz.sim import Signal
+
+if TYPE_CHECKING:
+    from daxfuzz.program.case import Call
+    from daxfuzz.program.simulation import Simulation
+    from daxfuzz.sim import Task
+
+
+@operation("map a whole file shared, where it is not mapped yet", FILE)
+def mmap(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return sim.kernel.mmap.do_mmap(sim.kernel.mm_of[task.index], sim.inode(call))
+
+
+@operation("unmap a file", FILE)
+def munmap(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return sim.kernel.mmap.do_munmap(sim.kernel.mm_of[task.index], sim.inode(call))
+
+
+@operation("read memory through the task's mapping of a file", FILE, PAGE)
+def load(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return access(sim, task, sim.address(call), None)
+
+
+@operation("write memory through the task's mapping of a file", FILE, PAGE)
+def store(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return access(sim, task, sim.address(call), sim.unique_value(task))
+
+
+async def access(sim: Simulation, task: Task, address: int, value: int | None) -> Result:
+    """The processor reads memory, or writes `value`: the value read or written, or the name of a signal.
+
+    It uses a translation that it holds, else walks the page table, else faults.
+    """
+    kernel = sim.kernel
+    mm = kernel.mm_of[task.index]
+    tlb = kernel.tlb_of(task)
+    write = value is not None
+    while True:
+        pte = tlb.lookup(address)
+        if pte is None or (write and not pte.write):
+            pte = await mm.slots[address].read()
+            if pte is None or (write and not pte.write):
+                signal = await kernel.memory.do_user_addr_fault(mm, address, write)
+                if signal:
+                    return signal
+                if task.signal is Signal.FATAL:
+                    return "SIGKILL"
+                continue
+            tlb.fill(address, pte)
+        block = kernel.zero_page if pte.zero else kernel.blocks[pte.pfn]
+        if value is None:
+            read = await block.load(tlb, address, pte)
+            if read is not None:
+                return read
+        elif await block.store(tlb, address, pte, value):
+            return value
