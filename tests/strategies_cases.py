@@ -39,6 +39,7 @@ MACHINES = st.builds(
     bias=st.one_of(st.just(1024), st.integers(2, 2**20)),
     tlb=st.sampled_from(TlbMode),
     wait_buckets=st.integers(1, 4096),
+    pmd_pages=st.sampled_from((2, 4)),
     xa_check_sched=st.one_of(st.just(4096), st.integers(1, 2**20)),
     merge_vmas=st.booleans(),
 )

@@ -76,19 +76,20 @@ Owner = tuple[int, int]
 class BlockAllocator(Shared):
     """Hands out the free block with the lowest number, so that a freed one is reused soon.
 
-    table: by pfn, who owns the block, or None while it is free.
-    on_free: called with (pfn, old owner) after a block was freed.
-    on_allocate: called with (pfn, owner) after a block was allocated.
+    table: by pfn, who owns the block: nobody while it is free, more than one where files share it.
+    on_free: called with (pfn, last owner) after a block was freed.
+    on_allocate, on_share: called with (pfn, owner) after a block was allocated or got one more owner.
     """
 
-    __slots__ = ("_allocate", "_free", "on_allocate", "on_free", "table")
+    __slots__ = ("_allocate", "_free", "on_allocate", "on_free", "on_share", "table")
     GUARDED = ("table",)
 
     def __init__(self, world: World, blocks: int) -> None:
         super().__init__(world, "allocator")
-        self.table: list[Owner | None] = [None] * blocks
-        self.on_free: Callable[[int, Owner | None], None] | None = None
+        self.table: list[tuple[Owner, ...]] = [()] * blocks
+        self.on_free: Callable[[int, Owner], None] | None = None
         self.on_allocate: Callable[[int, Owner], None] | None = None
+        self.on_share: Callable[[int, Owner], None] | None = None
         self._allocate = self.point(Access.UPDATE, "allocate")
         self._free = self.point(Access.UPDATE, "free")
 
@@ -96,22 +97,34 @@ class BlockAllocator(Shared):
     def allocate(self, inode: int, index: int) -> Generator[Point, None, int | None]:
         """Allocate a block for a file page: its pfn, or None if there is no free block."""
         yield self._allocate
-        pfn = next((pfn for pfn, owner in enumerate(self.table) if owner is None), None)
+        pfn = next((pfn for pfn, owner in enumerate(self.table) if not owner), None)
         self.log.append(pfn)
         if pfn is not None:
-            self.table[pfn] = (inode, index)
+            self.table[pfn] = ((inode, index),)
             if self.on_allocate is not None:
                 self.on_allocate(pfn, (inode, index))
         return pfn
 
     @types.coroutine
-    def free(self, pfn: int) -> Generator[Point, None, None]:
-        """Give a block back."""
+    def share(self, pfn: int, inode: int, index: int) -> Generator[Point, None, None]:
+        """One more owner of an allocated block (reflink)."""
+        yield self._allocate
+        self.table[pfn] += ((inode, index),)
+        if self.on_share is not None:
+            self.on_share(pfn, (inode, index))
+
+    @types.coroutine
+    def free(self, pfn: int, inode: int, index: int) -> Generator[Point, None, bool]:
+        """An owner gives a block up. Whether it was the last one, so that the block is free now."""
         yield self._free
-        owner = self.table[pfn]
-        self.table[pfn] = None
-        if self.on_free is not None:
+        owner = (inode, index)
+        owners = list(self.table[pfn])
+        owners.remove(owner)
+        self.table[pfn] = tuple(owners)
+        self.log.append(not owners)
+        if not owners and self.on_free is not None:
             self.on_free(pfn, owner)
+        return not owners
 
     def state(self) -> Hashable:
         return tuple(self.table)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from daxfuzz.kernel.entry import EMPTY, Entry
+from daxfuzz.kernel.entry import CONFLICT, EMPTY, Entry
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.kernel.xarray import Mark, XaState
 from daxfuzz.sim import TaskState, WaitEntry, WaitQueueHead, wait_var_event
@@ -32,26 +32,39 @@ class Dax(Subsystem):
 
     # -- the entry lock ------------------------------------------------------------------------------------------
 
-    def dax_entry_waitqueue(self, mapping: AddressSpace, index: int) -> tuple[WaitQueueHead, tuple[int, int]]:
-        """The queue and the key of an entry."""
-        key = (mapping.address, index)
-        return self.k.dax_waitqueues.bucket(mapping.address ^ index), key
+    def dax_entry_waitqueue(
+        self, mapping: AddressSpace, index: int, entry: Entry
+    ) -> tuple[WaitQueueHead, tuple[int, int]]:
+        """The queue and the key of an entry: those of its first index, wherever in a PMD the caller stands."""
+        if entry.pmd:
+            index -= index % self.k.machine.pmd_pages
+        return self.k.dax_waitqueues.bucket(mapping.address ^ index), (mapping.address, index)
 
-    async def dax_wake_entry(self, mapping: AddressSpace, index: int, mode: WakeMode) -> None:
+    async def dax_wake_entry(self, mapping: AddressSpace, index: int, entry: Entry, mode: WakeMode) -> None:
         """Wake waiters for an entry. The look without the queue's lock is safe: they queue under xa_lock."""
-        queue, key = self.dax_entry_waitqueue(mapping, index)
+        queue, key = self.dax_entry_waitqueue(mapping, index, entry)
         if await queue.active():
             await queue.wake(key, mode)
 
-    async def get_unlocked_entry(self, mapping: AddressSpace, xas: XaState) -> Entry | None:
-        """Look the entry up, asleep for as long as it is locked; xa_lock is held, but dropped while asleep."""
+    async def get_unlocked_entry(self, mapping: AddressSpace, xas: XaState, size: int = 1) -> Entry | None:
+        """Look the entry up, asleep for as long as it is locked; xa_lock is held, but dropped while asleep.
+
+        size: the order, in pages. A smaller entry is CONFLICT, and is not waited for.
+        """
         i_pages = mapping.i_pages
-        queue, key = self.dax_entry_waitqueue(mapping, xas.index)
-        waiter = WaitEntry(self.k.world.current, key, exclusive=True)
+        waiter: WaitEntry | None = None
         while True:
             entry = await xas.find_conflict()
-            if entry is None or not entry.locked:
+            if entry is None:
+                return None
+            if size > 1 and entry.size(self.k.machine) < size:
+                return CONFLICT
+            if not entry.locked:
                 return entry
+            queue, key = self.dax_entry_waitqueue(mapping, xas.index, entry)
+            if waiter is None:
+                waiter = WaitEntry(self.k.world.current, key, exclusive=True)
+            waiter.key = key
             await queue.prepare_to_wait(waiter, TaskState.UNINTERRUPTIBLE)
             await i_pages.lock.release()
             xas.reset()
@@ -63,8 +76,8 @@ class Dax(Subsystem):
         self, mapping: AddressSpace, xas: XaState, entry: Entry | None, mode: WakeMode
     ) -> None:
         """Pass the wake on after get_unlocked_entry, when the entry is not to be locked."""
-        if entry is not None:
-            await self.dax_wake_entry(mapping, xas.index, mode)
+        if entry is not None and entry is not CONFLICT:
+            await self.dax_wake_entry(mapping, xas.index, entry, mode)
 
     async def dax_lock_entry(self, xas: XaState, entry: Entry) -> None:
         """Set the lock bit; xa_lock is held."""
@@ -80,32 +93,30 @@ class Dax(Subsystem):
         await mapping.i_pages.lock.release()
         if old is None or not old.locked:
             self.k.bug("dax_unlock_entry: the entry was not locked")
-        await self.dax_wake_entry(mapping, xas.index, WakeMode.WAKE_NEXT)
+        await self.dax_wake_entry(mapping, xas.index, entry, WakeMode.WAKE_NEXT)
 
     # -- association of pages with file pages --------------------------------------------------------------------
 
     async def dax_associate_entry(self, mapping: AddressSpace, index: int, entry: Entry) -> None:
         """Note in the page which file page it is; the entry is locked."""
-        if not entry.real:
-            return
-        page = self.k.pages[entry.pfn]
-        if await page.mapping.read() is not None:
-            self.k.warn("dax_associate_entry: page is associated already", page)
-        await page.mapping.write(mapping)
-        await page.index.write(index)
+        for offset, pfn in enumerate(entry.pfns(self.k.machine)):
+            page = self.k.pages[pfn]
+            if await page.mapping.read() is not None:
+                self.k.warn("dax_associate_entry: page is associated already", page)
+            await page.mapping.write(mapping)
+            await page.index.write(index + offset)
 
     async def dax_disassociate_entry(self, mapping: AddressSpace, entry: Entry, trunc: bool) -> None:
         """Forget it again. A page whose block goes away must not be in use by anybody."""
-        if not entry.real:
-            return
-        page = self.k.pages[entry.pfn]
-        if trunc and self.page_busy(await page.refcount.read()):
-            self.k.warn("dax_disassociate_entry: page is busy", page)
-        old = await page.mapping.read()
-        if old is not None and old is not mapping:
-            self.k.warn("dax_disassociate_entry: page belongs to another file", page)
-        await page.mapping.write(None)
-        await page.index.write(0)
+        for pfn in entry.pfns(self.k.machine):
+            page = self.k.pages[pfn]
+            if trunc and self.page_busy(await page.refcount.read()):
+                self.k.warn("dax_disassociate_entry: page is busy", page)
+            old = await page.mapping.read()
+            if old is not None and old is not mapping:
+                self.k.warn("dax_disassociate_entry: page belongs to another file", page)
+            await page.mapping.write(None)
+            await page.index.write(0)
 
     # -- entries on behalf of faults -----------------------------------------------------------------------------
 
@@ -145,6 +156,10 @@ class Dax(Subsystem):
 
     # -- truncation ----------------------------------------------------------------------------------------------
 
+    def idle_refcount(self) -> int:
+        """Reference count of a page that nobody uses, for observers."""
+        return 1
+
     def page_busy(self, refcount: int) -> bool:
         """Whether a count says that somebody uses the page: 1 is idle."""
         return refcount > 1
@@ -172,11 +187,12 @@ class Dax(Subsystem):
         )
 
     async def dax_busy_page(self, entry: Entry) -> Page | None:
-        """The page of an entry if it is busy."""
-        if not entry.real:
-            return None
-        page = self.k.pages[entry.pfn]
-        return page if self.page_busy(await page.refcount.read()) else None
+        """The first page of an entry that is busy."""
+        for pfn in entry.pfns(self.k.machine):
+            page = self.k.pages[pfn]
+            if self.page_busy(await page.refcount.read()):
+                return page
+        return None
 
     async def mapping_mapped(self, mapping: AddressSpace) -> bool:
         """Whether any VMA maps the file; a look without the lock."""

@@ -64,7 +64,7 @@ class DaxWriteback(Subsystem):
         await i_pages.lock.acquire()
         await xas.store(entry)
         await i_pages.clear_mark(xas.index, Mark.DIRTY)
-        await self.k.dax.dax_wake_entry(mapping, xas.index, WakeMode.WAKE_NEXT)
+        await self.k.dax.dax_wake_entry(mapping, xas.index, entry, WakeMode.WAKE_NEXT)
         return 0
 
     async def still_to_write(
@@ -93,6 +93,6 @@ class DaxWriteback(Subsystem):
             await ptl.release()
 
     async def dax_flush(self, entry: Entry) -> None:
-        """Write the block's cache lines back: from here on the data is durable."""
-        if entry.real:
-            await self.k.blocks[entry.pfn].flush()
+        """Write the blocks' cache lines back: from here on the data is durable."""
+        for pfn in entry.pfns(self.k.machine):
+            await self.k.blocks[pfn].flush()

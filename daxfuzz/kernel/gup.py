@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.memory import VmFault
+from daxfuzz.kernel.mm import TABLE
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.sim import Signal
 
@@ -45,7 +46,7 @@ class Gup(Subsystem):
             return False
         if flags & Foll.GET:
             await folio.refcount.add(1)
-        elif folio.large():
+        elif folio.large:
             await folio.refcount.add(1)
             await folio.pincount.add(1)
         else:
@@ -71,7 +72,7 @@ class Gup(Subsystem):
         folio = await self.try_get_folio(page, refs)
         if folio is None or flags & Foll.GET:
             return folio
-        if folio.large():
+        if folio.large:
             await folio.pincount.add(refs)
         else:
             await folio.refcount.add(refs * (self.k.machine.bias - 1))
@@ -82,7 +83,7 @@ class Gup(Subsystem):
     async def gup_put_folio(self, folio: Page, refs: int, flags: int) -> None:
         """Undo what a grab did."""
         if flags & Foll.PIN:
-            if folio.large():
+            if folio.large:
                 await folio.pincount.add(-refs)
             else:
                 refs *= self.k.machine.bias
@@ -102,6 +103,8 @@ class Gup(Subsystem):
         """Find and grab the page that an entry maps: (page or None, cached page map, error)."""
         page = None
         error = 0
+        if await mm.pmd(address).read() is not TABLE:
+            return None, pgmap, 0
         ptl = mm.ptl(address)
         await ptl.acquire()
         pte = await mm.slots[address].read()
@@ -153,8 +156,10 @@ class Gup(Subsystem):
 
     async def gup_pte_range(self, mm: Mm, address: int, flags: int) -> Page | None:
         """Grab the page that an entry maps, with no lock: read the entry, grab, read the entry again."""
-        slot = mm.slots[address]
-        pte = await slot.read()
+        pmd = await mm.pmd(address).read()
+        if pmd is not TABLE:
+            return None
+        pte = await mm.slots[address].read()
         if pte is None or (flags & Foll.WRITE and not pte.write):
             return None
         if pte.zero or flags & Foll.LONGTERM:
@@ -172,7 +177,7 @@ class Gup(Subsystem):
 
     async def pte_unchanged(self, mm: Mm, address: int, pte: Pte) -> bool:
         """The re-check after the grab: who clears the entry later than this will see the count."""
-        return await mm.slots[address].read() == pte
+        return await mm.pmd(address).read() is TABLE and await mm.slots[address].read() == pte
 
     async def lockless_pages_from_mm(self, mm: Mm, address: int, flags: int) -> Page | None:
         """The walk with interrupts off. A pin is given up if fork write-protected pages meanwhile."""

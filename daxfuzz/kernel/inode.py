@@ -8,6 +8,7 @@ from daxfuzz.kernel.xarray import XArray
 from daxfuzz.sim import Cell, RwSemaphore
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.machine import Machine
     from daxfuzz.kernel.mm import Vma
     from daxfuzz.sim import Interrupts, World
 
@@ -20,9 +21,9 @@ class AddressSpace:
 
     __slots__ = ("host", "i_mmap", "i_mmap_rwsem", "i_pages", "invalidate_lock")
 
-    def __init__(self, world: World, host: Inode, interrupts: Interrupts) -> None:
+    def __init__(self, world: World, host: Inode, interrupts: Interrupts, machine: Machine) -> None:
         self.host = host
-        self.i_pages = XArray(world, f"{host.name}.i_pages", interrupts)
+        self.i_pages = XArray(world, f"{host.name}.i_pages", interrupts, machine)
         self.invalidate_lock = RwSemaphore(world, f"{host.name}.invalidate_lock", "invalidate_lock")
         self.i_mmap_rwsem = RwSemaphore(world, f"{host.name}.i_mmap_rwsem", "i_mmap_rwsem")
         self.i_mmap: Cell[tuple[Vma, ...]] = Cell(world, f"{host.name}.i_mmap", ())
@@ -45,14 +46,16 @@ class Inode:
 
     __slots__ = ("extents", "i_data_sem", "i_mapping", "i_rwsem", "i_size", "name", "number")
 
-    def __init__(self, world: World, number: int, name: str, pages: int, interrupts: Interrupts) -> None:
+    def __init__(
+        self, world: World, number: int, name: str, pages: int, interrupts: Interrupts, machine: Machine
+    ) -> None:
         self.number = number
         self.name = name
         self.i_rwsem = RwSemaphore(world, f"{name}.i_rwsem", "i_rwsem")
         self.i_data_sem = RwSemaphore(world, f"{name}.i_data_sem", "i_data_sem")
         self.i_size: Cell[int] = Cell(world, f"{name}.i_size", pages)
         self.extents: list[Cell[int | None]] = [Cell(world, f"{name}.extent{i}", None) for i in range(pages)]
-        self.i_mapping = AddressSpace(world, self, interrupts)
+        self.i_mapping = AddressSpace(world, self, interrupts, machine)
 
     def __repr__(self) -> str:
         return self.name

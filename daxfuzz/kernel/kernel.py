@@ -15,7 +15,7 @@ from daxfuzz.kernel.gup import Gup
 from daxfuzz.kernel.inode import Inode
 from daxfuzz.kernel.memory import Memory
 from daxfuzz.kernel.memremap import DevPagemap, MemoryType, Memremap
-from daxfuzz.kernel.mm import VMA_PAGES, Mm, Pte, Vma
+from daxfuzz.kernel.mm import TABLE, VMA_PAGES, Mm, Pte, Vma
 from daxfuzz.kernel.mmap import Mmap
 from daxfuzz.kernel.page import Page
 from daxfuzz.kernel.tlb import Tlb, TlbFlush
@@ -126,13 +126,13 @@ class Kernel:
         blocks = sum(files.values()) + SPARE_BLOCKS
         self.pgmap = DevPagemap(world, "pgmap", MemoryType.FS_DAX, blocks)
         self.pgmap_array: Cell[DevPagemap | None] = Cell(world, "pgmap_array", self.pgmap)
-        self.pages = [Page(world, pfn, self.pgmap) for pfn in range(blocks)]
+        self.pages = [Page(world, pfn, self.pgmap, self.dax.idle_refcount()) for pfn in range(blocks)]
         self.blocks = [Block(world, pfn) for pfn in range(blocks)]
         self.zero_page = Block(world, -1)
         self.signals = Signals(world)
         self.allocator = BlockAllocator(world, blocks)
         self.inodes = {
-            name: Inode(world, number, name, pages, self.interrupts)
+            name: Inode(world, number, name, pages, self.interrupts, machine)
             for number, (name, pages) in enumerate(files.items())
         }
         self.mms: list[Mm] = []
@@ -140,7 +140,8 @@ class Kernel:
 
     def add_mm(self, name: str, tasks: list[Task]) -> Mm:
         """An address space, shared by the given tasks."""
-        mm = Mm(self.world, len(self.mms), name, [len(inode.extents) for inode in self.inodes.values()])
+        files = [len(inode.extents) for inode in self.inodes.values()]
+        mm = Mm(self.world, len(self.mms), name, files, self.machine)
         self.mms.append(mm)
         for task in tasks:
             mm.tasks.append(task)
@@ -157,8 +158,8 @@ class Kernel:
     def prefault(self, inode: Inode) -> None:
         """Allocate all blocks of a file and write-fault them into every mapping, before the world is sealed."""
         for index, extent in enumerate(inode.extents):
-            pfn = self.allocator.table.index(None)
-            self.allocator.table[pfn] = (inode.number, index)
+            pfn = self.allocator.table.index(())
+            self.allocator.table[pfn] = ((inode.number, index),)
             extent.value = pfn
             i_pages = inode.i_mapping.i_pages
             i_pages.entries[index] = Entry(pfn)
@@ -166,7 +167,10 @@ class Kernel:
             self.pages[pfn].mapping.value = inode.i_mapping
             self.pages[pfn].index.value = index
             for vma in inode.i_mapping.i_mmap.value:
+                vma.mm.pmd(vma.start + index).value = TABLE
                 vma.mm.slots[vma.start + index].value = Pte(pfn, write=True, dirty=True)
+                self.pages[pfn].refcount.value += self.memory.pte_references()
+                self.pages[pfn].mapcount.value += self.memory.pte_references()
 
     def tlb_of(self, task: Task) -> Tlb:
         """The translations of the processor that runs a task."""

@@ -26,11 +26,18 @@ class Machine:
     tlb: shoot-down mode.
     wait_buckets: queues in each hashed wait table (the kernel has 4096 for entries and 256 for variables).
     merge_vmas: MMU_GATHER_MERGE_VMAS: munmap flushes once at its end (x86, powerpc, s390), not per VMA (arm64).
+    pmd_pages: pages that a PMD entry maps, a power of two (x86: 512).
     xa_check_sched: entries a walk scans before it drops the lock for a moment (XA_CHECK_SCHED).
     """
 
     bias: int = GUP_PIN_COUNTING_BIAS
     tlb: TlbMode = TlbMode.IPI
     wait_buckets: int = 2
+    pmd_pages: int = 2
     xa_check_sched: int = 4096
     merge_vmas: bool = True
+
+    @property
+    def pud_pages(self) -> int:
+        """Pages that a PUD entry maps: two PMDs' worth."""
+        return 2 * self.pmd_pages

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from daxfuzz.kernel.mm import Mm, Pte, Vma
+from daxfuzz.kernel.mm import TABLE, Mm, Pte, Vma
 from daxfuzz.kernel.subsystem import Subsystem
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class Fault:
 class Memory(Subsystem):
     """Fault handling down to the page-table entry, and zapping up from the file."""
 
+    def pte_references(self) -> int:
+        """References that a page-table entry holds on the folio it maps, for observers."""
+        return 0
+
     async def find_vma(self, mm: Mm, address: int) -> Vma | None:
         """The VMA that covers an address; mmap_lock is held."""
         for vma in await mm.vmas.read():
@@ -53,10 +57,16 @@ class Memory(Subsystem):
         return "SIGBUS" if fault is VmFault.SIGBUS else ""
 
     async def handle_mm_fault(self, vma: Vma, address: int, write: bool) -> VmFault:
-        """handle_pte_fault: enter the file system if there is no entry, or if a write needs a writable one."""
+        """A fault on one address of a VMA; mmap_lock is held."""
+        pmd = await vma.mm.pmd(address).read()
+        return await self.handle_pte_fault(vma, address, write, pmd is TABLE)
+
+    async def handle_pte_fault(self, vma: Vma, address: int, write: bool, table: bool) -> VmFault:
+        """Enter the file system if there is no entry, or if a write needs a writable one. table: whether a table is
+        there; it stays as long as mmap_lock is held."""
         mm = vma.mm
         slot = mm.slots[address]
-        orig = await slot.read()
+        orig = await slot.read() if table else None
         if orig is None:
             return await self.k.fs.dax_fault(Fault(vma, address, write))
         ptl = mm.ptl(address)
@@ -68,9 +78,20 @@ class Memory(Subsystem):
             return await self.k.fs.dax_fault(Fault(vma, address, write))
         return VmFault.NOPAGE
 
+    async def pte_alloc(self, mm: Mm, address: int) -> None:
+        """Have a page table at an address: look without the lock, and install one under it."""
+        pmd = mm.pmd(address)
+        if await pmd.read() is not None:
+            return
+        await mm.pmd_lock.acquire()
+        if await pmd.read() is None:
+            await pmd.write(TABLE)
+        await mm.pmd_lock.release()
+
     async def vmf_insert_mixed(self, vmf: Fault, new: Pte) -> VmFault:
         """insert_pfn: set the entry if there is none; make the one that is there writable, if it is for this page."""
         mm = vmf.vma.mm
+        await self.pte_alloc(mm, vmf.address)
         slot = mm.slots[vmf.address]
         ptl = mm.ptl(vmf.address)
         await ptl.acquire()
@@ -85,10 +106,18 @@ class Memory(Subsystem):
         await ptl.release()
         return VmFault.NOPAGE
 
+    async def unmap_page_range(self, tlb: MmuGather, addresses: range) -> None:
+        """Clear what maps a range, PMD by PMD (zap_pmd_range); the flush comes when the gather finishes."""
+        size = tlb.mm.pmd_pages
+        first = addresses.start
+        while first < addresses.stop:
+            stop = min(first - first % size + size, addresses.stop)
+            if await tlb.mm.pmd(first).read() is TABLE:
+                await self.zap_pte_range(tlb, range(first, stop))
+            first = stop
+
     async def zap_pte_range(self, tlb: MmuGather, addresses: range) -> None:
-        """Clear page-table entries under their lock; the flush comes when the gather finishes."""
-        if not addresses:
-            return
+        """Clear the entries of one page table under its lock."""
         mm = tlb.mm
         ptl = mm.ptl(addresses[0])
         await ptl.acquire()
@@ -100,7 +129,7 @@ class Memory(Subsystem):
     async def unmap_mapping_range_vma(self, vma: Vma, first: int, last: int) -> None:
         """zap_page_range_single"""
         tlb = await self.k.tlb.tlb_gather_mmu(vma.mm)
-        await self.zap_pte_range(tlb, vma.addresses(first, last))
+        await self.unmap_page_range(tlb, vma.addresses(first, last))
         await self.k.tlb.tlb_finish_mmu(tlb)
 
     async def unmap_mapping_pages(self, mapping: AddressSpace, start: int, nr: int) -> None:

@@ -106,5 +106,5 @@ class Memremap(Subsystem):
     def arch_remove_memory(self) -> None:
         """Free the page structs of the device; part of the step before, since nothing else is touched."""
         for page in self.k.pages:
-            for obj in (page.refcount, page.pincount, page.mapping, page.index, page.pgmap, page.head):
+            for obj in (page.refcount, page.pincount, page.mapcount, page.mapping, page.index, page.pgmap, page.head):
                 self.k.world.free(obj)

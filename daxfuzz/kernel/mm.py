@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from daxfuzz.sim import Atomic, Cell, RwSemaphore, SpinLock
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import AddressSpace
+    from daxfuzz.kernel.machine import Machine
     from daxfuzz.kernel.tlb import Tlb
     from daxfuzz.sim import Task, World
 
 VMA_PAGES = 8
-"""Distance, in pages, between the places where a mm maps two files."""
+"""Distance, in pages, between the places where a mm maps two files; a multiple of what a PUD entry maps."""
 
 
 class Pte(NamedTuple):
-    """A present page-table entry.
+    """A present page-table entry, of a page or, in a PMD or PUD, of as many as that maps.
 
-    zero: maps the zero page (pte_special, no devmap) instead of a block.
+    pfn: the first page.
+    zero: maps the zero page (pte_special, no devmap) instead of blocks.
     """
 
     pfn: int
@@ -26,24 +28,52 @@ class Pte(NamedTuple):
     dirty: bool = False
     zero: bool = False
 
+    def sub(self, offset: int) -> Pte:
+        """What it is for the page at an offset into what it maps."""
+        return self if self.zero or not offset else self._replace(pfn=self.pfn + offset)
+
     def __repr__(self) -> str:
         what = "zero page" if self.zero else f"pfn {self.pfn}"
         return what + ("|W" if self.write else "") + ("|D" if self.dirty else "")
 
 
+class PageTable:
+    """What a PMD or PUD entry holds that points to a lower table."""
+
+    def __repr__(self) -> str:
+        return "table"
+
+
+TABLE: Final = PageTable()
+
+Pmd = Pte | PageTable | None
+"""A PMD or PUD entry: a leaf, a table below, or nothing."""
+
+
+class VmFlag:
+    """vm_flags, as plain ints."""
+
+    SHARED = 1
+    MIXEDMAP = 2
+    SYNC = 4
+    """MAP_SYNC"""
+
+
 class Vma:
-    """A MAP_SHARED mapping of a whole file. Immutable: mapping again makes a new one.
+    """A mapping of a whole file. Immutable: mapping again makes a new one.
 
     start: its first address, in pages.
+    flags: of VmFlag.
     """
 
-    __slots__ = ("mapping", "mm", "pages", "start")
+    __slots__ = ("flags", "mapping", "mm", "pages", "start")
 
-    def __init__(self, mm: Mm, mapping: AddressSpace, start: int, pages: int) -> None:
+    def __init__(self, mm: Mm, mapping: AddressSpace, start: int, pages: int, flags: int = VmFlag.SHARED) -> None:
         self.mm = mm
         self.mapping = mapping
         self.start = start
         self.pages = pages
+        self.flags = flags
 
     def addresses(self, first: int, last: int) -> range:
         """Addresses that map the file pages from `first` to `last`, both included, as far as they are mapped."""
@@ -56,8 +86,11 @@ class Vma:
 class Mm:
     """One address space, run by one or more tasks.
 
-    slots: page-table entries by address (in pages); they exist for every address that can be mapped.
-    ptl: the page-table locks, one per VMA-sized region, as split ptlocks have one per page-table page.
+    pmds: PMD entries, by address // pmd_pages; they exist for every address that can be mapped.
+    slots: page-table entries below them, by address (in pages). A table that is not there (its PMD holds no TABLE) has
+    no entries.
+    pmd_lock: of the PMD entries; one, since one page holds them all.
+    ptls: the locks of page tables, by address // pmd_pages.
     tlb_flush_pending: number of mmu_gathers at work.
     write_protect_seq: odd while fork write-protects private pages.
     tlbs: one per task, since each task has a processor of its own.
@@ -67,6 +100,9 @@ class Mm:
         "index",
         "mmap_lock",
         "name",
+        "pmd_lock",
+        "pmd_pages",
+        "pmds",
         "ptls",
         "slots",
         "tasks",
@@ -76,26 +112,42 @@ class Mm:
         "write_protect_seq",
     )
 
-    def __init__(self, world: World, index: int, name: str, files: list[int]) -> None:
+    def __init__(self, world: World, index: int, name: str, files: list[int], machine: Machine) -> None:
         self.index = index
         self.name = name
+        self.pmd_pages = machine.pmd_pages
         self.mmap_lock = RwSemaphore(world, f"{name}.mmap_lock", "mmap_lock")
         self.vmas: Cell[tuple[Vma, ...]] = Cell(world, f"{name}.vmas", ())
         self.write_protect_seq = Atomic(world, f"{name}.write_protect_seq", 0)
         self.tlb_flush_pending = Atomic(world, f"{name}.tlb_flush_pending", 0)
+        self.pmd_lock = SpinLock(world, f"{name}.pmd_lock", "pmd_lock")
+        self.pmds: dict[int, Cell[Pmd]] = {}
         self.slots: dict[int, Cell[Pte | None]] = {}
-        self.ptls: list[SpinLock] = []
+        self.ptls: dict[int, SpinLock] = {}
         for number, pages in enumerate(files):
-            self.ptls.append(SpinLock(world, f"{name}.ptl{number}", "ptl"))
             for i in range(pages):
                 address = number * VMA_PAGES + i
                 self.slots[address] = Cell(world, f"{name}.pte{number}.{i}", None)
+                if i % self.pmd_pages == 0:
+                    self.pmds[address // self.pmd_pages] = Cell(world, f"{name}.pmd{number}.{i}", None)
+                    self.ptls[address // self.pmd_pages] = SpinLock(world, f"{name}.ptl{number}.{i}", "ptl")
         self.tasks: list[Task] = []
         self.tlbs: list[Tlb] = []
 
+    def pmd(self, address: int) -> Cell[Pmd]:
+        """pmd_offset"""
+        return self.pmds[address // self.pmd_pages]
+
     def ptl(self, address: int) -> SpinLock:
         """pte_lockptr"""
-        return self.ptls[address // VMA_PAGES]
+        return self.ptls[address // self.pmd_pages]
+
+    async def walk(self, address: int) -> Pte | None:
+        """The walk of a processor, lock-free: the translation of one page, None if there is none."""
+        pmd = await self.pmd(address).read()
+        if pmd is TABLE:
+            return await self.slots[address].read()
+        return pmd.sub(address % self.pmd_pages) if isinstance(pmd, Pte) else None
 
     def __repr__(self) -> str:
         return self.name

@@ -58,13 +58,19 @@ class Mmap(Subsystem):
     async def unmap_region(self, vma: Vma) -> None:
         """Zap, unlink from the file's tree, and only then flush (x86: gathers of neighbouring VMAs are merged)."""
         tlb = await self.k.tlb.tlb_gather_mmu(vma.mm)
-        await self.k.memory.zap_pte_range(tlb, vma.addresses(0, vma.pages - 1))
+        await self.k.memory.unmap_page_range(tlb, vma.addresses(0, vma.pages - 1))
         await self.k.tlb.tlb_end_vma(tlb)
-        await self.unlink_file_vma(vma)
+        await self.free_pgtables(vma)
         await self.k.tlb.tlb_finish_mmu(tlb)
 
+    async def free_pgtables(self, vma: Vma) -> None:
+        """Unlink the VMA from the file's tree, and only then take the page tables away, which need no lock by now."""
+        await self.unlink_file_vma(vma)
+        for address in range(vma.start, vma.start + vma.pages, vma.mm.pmd_pages):
+            await vma.mm.pmd(address).write(None)
+
     async def unlink_file_vma(self, vma: Vma) -> None:
-        """Take a VMA out of the file's tree (free_pgtables)."""
+        """Take a VMA out of the file's tree."""
         mapping = vma.mapping
         await mapping.i_mmap_rwsem.down_write()
         i_mmap = await mapping.i_mmap.read()

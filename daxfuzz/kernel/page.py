@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from daxfuzz.sim import Atomic, Cell
 
@@ -14,24 +14,38 @@ if TYPE_CHECKING:
 PAGE_STRUCT_SIZE = 64
 
 
+class Cow:
+    """PAGE_MAPPING_DAX_COW: in place of a mapping, several file pages share the page."""
+
+    def __repr__(self) -> str:
+        return "COW"
+
+
+COW: Final = Cow()
+
+
 class Page:
     """One 4 KiB block of persistent memory. A folio is named by its head page; one of order 0 is its own head.
 
     pfn: page frame number, which is the number of the block, too.
-    refcount: 1 when idle.
+    refcount: for what it counts, and its value when idle, see the protocol.
     pincount: exact pins of a large folio; unused at order 0.
+    mapcount: page-table entries that map it, where the protocol counts them.
     pgmap: the device page map it belongs to.
-    mapping, index: the file page it is associated with.
+    mapping, index: the file page it is associated with; while `mapping` is COW, `index` counts the file pages.
+    large: folio_test_large, where it never changes: no page of a v6.0 fsdax device is compound.
     """
 
-    __slots__ = ("head", "index", "mapping", "pfn", "pgmap", "pincount", "refcount")
+    __slots__ = ("head", "index", "large", "mapcount", "mapping", "pfn", "pgmap", "pincount", "refcount")
 
-    def __init__(self, world: World, pfn: int, pgmap: DevPagemap) -> None:
+    def __init__(self, world: World, pfn: int, pgmap: DevPagemap, idle: int) -> None:
         name = f"page{pfn}"
         self.pfn = pfn
-        self.refcount = Atomic(world, f"{name}.refcount", 1)
+        self.refcount = Atomic(world, f"{name}.refcount", idle)
         self.pincount = Atomic(world, f"{name}.pincount", 0)
-        self.mapping: Cell[AddressSpace | None] = Cell(world, f"{name}.mapping", None)
+        self.mapcount = Atomic(world, f"{name}.mapcount", 0)
+        self.large = False
+        self.mapping: Cell[AddressSpace | Cow | None] = Cell(world, f"{name}.mapping", None)
         self.index: Cell[int] = Cell(world, f"{name}.index", 0)
         self.pgmap: Cell[DevPagemap] = Cell(world, f"{name}.pgmap", pgmap)
         self.head: Cell[Page] = Cell(world, f"{name}.compound_head", self)
@@ -45,10 +59,6 @@ class Page:
     def refcount_address(self) -> int:
         """&page->_refcount"""
         return self.address + 52
-
-    def large(self) -> bool:
-        """folio_test_large: no page of a v6.0 fsdax device is compound."""
-        return False
 
     def __repr__(self) -> str:
         return f"page{self.pfn}"

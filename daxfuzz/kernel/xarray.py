@@ -1,16 +1,17 @@
-"""The i_pages xarray and its operation state (lib/xarray.c, v6.0), for entries of order 0."""
+"""The i_pages xarray and its operation state (lib/xarray.c, v6.0), multi-index entries included."""
 
 from __future__ import annotations
 
 import types
 from collections.abc import Awaitable, Callable, Generator, Hashable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.sim import Access, Point, Shared, SpinLock
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.machine import Machine
     from daxfuzz.sim import Interrupts, World
 
 
@@ -21,83 +22,125 @@ class Mark(StrEnum):
     TOWRITE = "towrite"
 
 
+class Found(NamedTuple):
+    """What a walk stands on. at: where in its slot it met the entry; end: the first index behind the slot."""
+
+    at: int
+    entry: Entry
+    end: int
+
+
 class XArray(Shared):
     """Index to entry, with marks, under an irq-safe spinlock that callers take themselves.
 
-    watch: called with (index, old, new) after each store.
+    A slot covers one index or, for a multi-index entry, an aligned range; it is named by its first index.
+
+    entries: by the first index of their slot.
+    spans: number of indices of each slot that covers more than one.
+    marks: per mark the first indices of the slots that have it.
+    watch: called with (first index, old, new) after each store.
     """
 
-    __slots__ = ("_find", "_load", "_mark", "_store", "entries", "lock", "marks", "watch")
-    GUARDED = ("entries", "marks")
+    __slots__ = ("_find", "_load", "_mark", "_sizes", "_store", "entries", "lock", "marks", "spans", "watch")
+    GUARDED = ("entries", "marks", "spans")
 
-    def __init__(self, world: World, name: str, interrupts: Interrupts) -> None:
+    def __init__(self, world: World, name: str, interrupts: Interrupts, machine: Machine) -> None:
         super().__init__(world, name)
         self.entries: dict[int, Entry] = {}
+        self.spans: dict[int, int] = {}
         self.marks: dict[Mark, list[int]] = {mark: [] for mark in Mark}
         self.lock = SpinLock(world, f"{name}.xa_lock", "xa_lock", interrupts)
         self.watch: Callable[[int, Entry | None, Entry | None], None] | None = None
+        self._sizes = (machine.pmd_pages, machine.pud_pages)
         self._load = self.point(Access.READ, "load")
         self._find = self.point(Access.READ, "find")
         self._store = self.point(Access.WRITE, "store")
         self._mark = self.point(Access.WRITE, "mark")
 
+    def head(self, index: int) -> int | None:
+        """First index of the slot that covers an index, None if nothing is there."""
+        if index in self.entries:
+            return index
+        if self.spans:
+            for size in self._sizes:
+                first = index - index % size
+                if self.spans.get(first, 0) > index - first:
+                    return first
+        return None
+
+    def _first(self, first: int, last: int, mark: Mark | None) -> Found | None:
+        for index in range(first, last + 1):
+            head = self.head(index)
+            if head is not None and (mark is None or head in self.marks[mark]):
+                return Found(index, self.entries[head], head + self.spans.get(head, 1))
+        return None
+
     @types.coroutine
     def load(self, index: int) -> Generator[Point, None, Entry | None]:
         """The entry at an index."""
         yield self._load
-        entry = self.entries.get(index)
+        head = self.head(index)
+        entry = None if head is None else self.entries[head]
         self.log.append(entry)
         return entry
 
     @types.coroutine
-    def find(self, first: int, last: int, mark: Mark | None = None) -> Generator[Point, None, tuple[int, Entry] | None]:
-        """The first present (with `mark`: marked) entry from `first` to `last`, both included, and its index."""
+    def find(self, first: int, last: int, mark: Mark | None = None) -> Generator[Point, None, Found | None]:
+        """The first present (with `mark`: marked) entry from `first` to `last`, both included."""
         yield self._find
-        found = None
-        for index in range(first, last + 1):
-            if index in self.entries and (mark is None or index in self.marks[mark]):
-                found = (index, self.entries[index])
-                break
+        found = self._first(first, last, mark)
         self.log.append(found)
         return found
 
     @types.coroutine
-    def store(self, index: int, entry: Entry | None) -> Generator[Point, None, Entry | None]:
-        """Store an entry, or erase it and its marks with None; returns the old one."""
+    def store(self, index: int, entry: Entry | None, span: int = 1) -> Generator[Point, None, Entry | None]:
+        """Store an entry, or erase it and its marks with None; returns the old one.
+
+        A slot that covers the index keeps its size, and is erased as a whole; else the new one gets `span` indices.
+        """
         yield self._store
-        old = self.entries.get(index)
+        head = self.head(index)
+        old = None if head is None else self.entries[head]
         self.log.append(old)
+        if head is None:
+            head = index
         if entry is None:
-            self.entries.pop(index, None)
+            self.entries.pop(head, None)
+            self.spans.pop(head, None)
             for indices in self.marks.values():
-                if index in indices:
-                    indices.remove(index)
+                if head in indices:
+                    indices.remove(head)
         else:
-            self.entries[index] = entry
+            self.entries[head] = entry
+            if span > 1:
+                self.spans[head] = max(span, self.spans.get(head, 1))
         if self.watch is not None:
-            self.watch(index, old, entry)
+            self.watch(head, old, entry)
         return old
 
     @types.coroutine
     def set_mark(self, index: int, mark: Mark) -> Generator[Point, None, None]:
         """Set a mark on a present entry."""
         yield self._mark
-        if index in self.entries and index not in self.marks[mark]:
-            self.marks[mark].append(index)
+        head = self.head(index)
+        if head is not None and head not in self.marks[mark]:
+            self.marks[mark].append(head)
             self.marks[mark].sort()
 
     @types.coroutine
     def clear_mark(self, index: int, mark: Mark) -> Generator[Point, None, None]:
         """Clear a mark."""
         yield self._mark
-        if index in self.marks[mark]:
-            self.marks[mark].remove(index)
+        head = self.head(index)
+        if head in self.marks[mark]:
+            self.marks[mark].remove(head)
 
     @types.coroutine
     def get_mark(self, index: int, *marks: Mark) -> Generator[Point, None, bool]:
         """Whether the entry at an index has any of the marks."""
         yield self._load
-        marked = any(index in self.marks[mark] for mark in marks)
+        head = self.head(index)
+        marked = any(head in self.marks[mark] for mark in marks)
         self.log.append(marked)
         return marked
 
@@ -105,7 +148,8 @@ class XArray(Shared):
     def tag_for_writeback(self, first: int, last: int) -> Generator[Point, None, None]:
         """tag_pages_for_writeback, below its lock: every dirty entry of the range gets TOWRITE."""
         yield self._mark
-        both = {*self.marks[Mark.TOWRITE], *(i for i in self.marks[Mark.DIRTY] if first <= i <= last)}
+        heads = [self.head(index) for index in range(first, last + 1)]
+        both = {*self.marks[Mark.TOWRITE], *(head for head in self.marks[Mark.DIRTY] if head in heads)}
         self.marks[Mark.TOWRITE] = sorted(both)
 
     @types.coroutine
@@ -125,64 +169,83 @@ class XArray(Shared):
         return empty
 
     def state(self) -> Hashable:
-        return tuple(sorted(self.entries.items())), tuple(tuple(self.marks[mark]) for mark in Mark)
+        marks = tuple(tuple(self.marks[mark]) for mark in Mark)
+        return tuple(sorted(self.entries.items())), tuple(sorted(self.spans.items())), marks
 
     def restore(self, state: Hashable) -> None:
-        entries, marks = cast(Any, state)
+        entries, spans, marks = cast(Any, state)
         self.entries = dict(entries)
+        self.spans = dict(spans)
         self.marks = {mark: list(indices) for mark, indices in zip(Mark, marks, strict=True)}
 
 
 class XaState:
-    """XA_STATE: one task's position in an xarray.
+    """XA_STATE and XA_STATE_ORDER: one task's position in an xarray.
 
+    span: number of indices that a store at a free place covers; `index` is aligned to it.
     walked: whether it stands on a slot; else the next operation walks afresh to `index` (XAS_RESTART).
+    end: the first index behind the slot it stands on, while it walks over a range.
     """
 
-    __slots__ = ("index", "walked", "xarray")
+    __slots__ = ("end", "index", "span", "walked", "xarray")
 
-    def __init__(self, xarray: XArray, index: int) -> None:
+    def __init__(self, xarray: XArray, index: int, span: int = 1) -> None:
         self.xarray = xarray
-        self.index = index
+        self.index = index - index % span
+        self.span = span
         self.walked = False
+        self.end = 0
 
     def load(self) -> Awaitable[Entry | None]:
         """xas_load"""
         self.walked = True
+        self.end = self.index + 1
         return self.xarray.load(self.index)
 
     async def find(self, last: int, mark: Mark | None = None) -> Entry | None:
         """The step of xas_for_each and xas_for_each_marked: the entry at or after the position, up to `last`.
 
-        On a slot it first moves on by one, as xas_next_entry does.
+        On a slot it first moves on behind it, as xas_find does.
         """
-        found = await self.xarray.find(self.index + 1 if self.walked else self.index, last, mark)
+        found = await self.xarray.find(self.end if self.walked else self.index, last, mark)
         if found is None:
             return None
-        self.index, entry = found
+        self.index, entry, self.end = found
         self.walked = True
         return entry
 
     async def find_conflict(self) -> Entry | None:
-        """xas_find_conflict: the entry that a store here would replace.
+        """xas_find_conflict: the first entry that a store here would replace.
 
-        A state that has already walked to an order-0 slot returns the next conflicting entry of its range, of which
-        an order-0 range has none. So inside a walk this is None, whatever the slot holds.
+        A state that has already walked to a slot goes on from there: after an order-0 slot its range has no further
+        one. So inside a walk this is None, whatever the slot holds.
         """
         if self.walked:
             return None
-        return await self.load()
+        if self.span == 1:
+            return await self.load()
+        self.walked = True
+        found = await self.xarray.find(self.index, self.index + self.span - 1)
+        return None if found is None else found.entry
 
     def store(self, entry: Entry | None) -> Awaitable[Entry | None]:
         """xas_store"""
         self.walked = True
-        return self.xarray.store(self.index, entry)
+        self.end = self.index + 1
+        return self.xarray.store(self.index, entry, self.span)
+
+    def set(self, index: int) -> None:
+        """xas_set: an order-0 position at an index."""
+        self.index = index
+        self.span = 1
+        self.walked = False
 
     def reset(self) -> None:
         """xas_reset: walk afresh to the same index."""
         self.walked = False
 
     def pause(self) -> None:
-        """xas_pause: walk afresh, from the index after this one."""
-        self.walked = False
-        self.index += 1
+        """xas_pause: walk afresh, from the index behind this slot."""
+        if self.walked:
+            self.walked = False
+            self.index = self.end

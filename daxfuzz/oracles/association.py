@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from daxfuzz.oracles.lookup import entry_at
 from daxfuzz.oracles.oracle import Oracle, listen
 
 if TYPE_CHECKING:
@@ -42,16 +43,14 @@ class Association(Oracle):
     def check(self, mapping: AddressSpace) -> None:
         entries = mapping.i_pages.entries
         for index, entry in entries.items():
-            if not entry.real:
-                continue
-            page = self.kernel.pages[entry.pfn]
-            if page.mapping.value is not mapping or page.index.value != index:
-                self.fail(
-                    "association",
-                    f"{mapping}[{index}] is page {page.pfn}, which names {page.mapping.value}[{page.index.value}]",
-                )
+            for offset, pfn in enumerate(entry.pfns(self.kernel.machine)):
+                page = self.kernel.pages[pfn]
+                if page.mapping.value is not mapping or page.index.value != index + offset:
+                    names = f"{page.mapping.value}[{page.index.value}]"
+                    self.fail("association", f"{mapping}[{index + offset}] is page {pfn}, which names {names}")
         for page in self.kernel.pages:
             if page.mapping.value is mapping:
-                found = entries.get(page.index.value)
-                if found is None or not found.real or found.pfn != page.pfn:
-                    self.fail("association", f"page {page.pfn} names {mapping}[{page.index.value}], which is {found}")
+                index = page.index.value
+                head, found = entry_at(mapping.i_pages, index) or (index, None)
+                if found is None or not found.real or found.pfn + index - head != page.pfn:
+                    self.fail("association", f"page {page.pfn} names {mapping}[{index}], which is {found}")

@@ -21,7 +21,7 @@ class DmaCorruption(Oracle):
 
     def written(self, task: Task, reference: Reference) -> None:
         pfn = reference.page.pfn
-        owner = self.kernel.allocator.table[pfn]
-        if owner != (reference.inode, reference.file_page):
-            whose = "nobody's" if owner is None else f"page {owner[1]} of inode {owner[0]}"
+        owners = self.kernel.allocator.table[pfn]
+        if (reference.inode, reference.file_page) not in owners:
+            whose = " and ".join(f"page {page} of inode {inode}" for inode, page in owners) or "nobody's"
             self.fail("dma-corruption", f"{task.name}'s device writes to block {pfn}, which is {whose} by now")

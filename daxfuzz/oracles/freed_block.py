@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.mm import VMA_PAGES
+from daxfuzz.oracles.lookup import mapped
 from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.program.simulation import USER
 
@@ -33,15 +34,16 @@ class FreedBlock(Oracle):
         self.sim.on_hold.append(self.held)
         self.sim.on_end.append(self.returned)
 
-    def freed(self, pfn: int, owner: Owner | None) -> None:
+    def freed(self, pfn: int, owner: Owner) -> None:
         for index, registers in enumerate(self.sim.registers):
             for reference in registers.values():
                 if reference.page.pfn == pfn:
                     self.report(reference, self.world.tasks[index], pfn)
         for mm in self.kernel.mms:
-            for slot in mm.slots.values():
-                if slot.value is not None and slot.value.pfn == pfn and not slot.value.zero:
-                    self.fail("freed-while-mapped", f"block {pfn} is freed while {slot.name} maps it")
+            for address in mm.slots:
+                pte = mapped(mm, address)
+                if pte is not None and pte.pfn == pfn and not pte.zero:
+                    self.fail("freed-while-mapped", f"block {pfn} is freed while {mm.name} maps it")
             for tlb in mm.tlbs:
                 if tlb.maps(pfn) and self.in_user_space(tlb.task):
                     self.fail("stale-tlb", f"block {pfn} is freed while {tlb.name} translates to it")
@@ -58,12 +60,12 @@ class FreedBlock(Oracle):
             return
         for address, pte in tlb.entries.items():
             owner = (address // VMA_PAGES, address % VMA_PAGES)
-            if not pte.zero and self.kernel.allocator.table[pte.pfn] != owner:
+            if not pte.zero and owner not in self.kernel.allocator.table[pte.pfn]:
                 self.fail("stale-tlb", f"{call} returns while {task.name} still translates to block {pte.pfn}")
 
     def held(self, task: Task, reference: Reference) -> None:
         pfn = reference.page.pfn
-        if self.kernel.allocator.table[pfn] != (reference.inode, reference.file_page):
+        if (reference.inode, reference.file_page) not in self.kernel.allocator.table[pfn]:
             self.report(reference, task, pfn)
 
     def report(self, reference: Reference, task: Task, pfn: int) -> None:

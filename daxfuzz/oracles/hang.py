@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from daxfuzz.kernel.page import PAGE_STRUCT_SIZE
 from daxfuzz.oracles.entry_owners import EntryOwners
+from daxfuzz.oracles.lookup import entry_at
 from daxfuzz.sim import Task, WaitEntry, WaitQueueHead
 
 if TYPE_CHECKING:
@@ -61,10 +62,10 @@ def entry_wait(sim: Simulation, task: Task, mapping: int, index: int) -> Wait:
     owner: int | None = None
     for inode in sim.kernel.inodes.values():
         if inode.i_mapping.address == mapping:
-            entry = inode.i_mapping.i_pages.entries.get(index)
-            if entry is None or not entry.locked:
+            found = entry_at(inode.i_mapping.i_pages, index)
+            if found is None or not found[1].locked:
                 return Wait(task, "dax_entry", satisfied=True)
-            owner = EntryOwners.of(sim).owners.get((inode.number, index))
+            owner = EntryOwners.of(sim).owners.get((inode.number, found[0]))
     return Wait(task, "dax_entry", () if owner is None else (owner,))
 
 

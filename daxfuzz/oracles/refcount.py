@@ -6,22 +6,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
+from daxfuzz.kernel.mm import Pte
+from daxfuzz.oracles.lookup import leaves
 from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.mm import Pmd
     from daxfuzz.kernel.page import Page
     from daxfuzz.program.case import Call
     from daxfuzz.program.operations import Result
     from daxfuzz.program.simulation import Reference
     from daxfuzz.sim import Task
 
-IDLE = 1
-"""Reference count of an idle page."""
-
 
 class Refcount(Oracle):
-    """A page's count is idle + references held + what calls under way have added.
+    """A page's count is idle + references held (where the protocol says so, by page tables) + what calls have added.
 
     Each step: never below idle. At the end of each call: it has added what it gave its task to hold, and dropped what
     its task gave up. At rest: nothing is left that no register accounts for.
@@ -30,8 +30,16 @@ class Refcount(Oracle):
     kinds = ("refcount-underflow", "refcount-mismatch", "leak")
 
     def attach(self) -> None:
+        self.idle = self.kernel.dax.idle_refcount()
+        self.per_pte = self.kernel.memory.pte_references()
         for page in self.kernel.pages:
             listen(page.refcount, "watch", self.watcher(page.pfn))
+        if self.per_pte:
+            for mm in self.kernel.mms:
+                for slot in mm.slots.values():
+                    listen(slot, "watch", self.remapped)
+                for pmd in mm.pmds.values():
+                    listen(pmd, "watch", self.remapped)
         self.sim.on_hold.append(self.held)
         self.sim.on_drop.append(self.dropped)
         self.sim.on_end.append(self.ended)
@@ -42,12 +50,20 @@ class Refcount(Oracle):
 
     def watcher(self, pfn: int) -> Callable[[int, int], None]:
         def changed(old: int, new: int) -> None:
-            if new < IDLE:
+            if new < self.idle:
                 self.fail("refcount-underflow", f"the reference count of page {pfn} falls from {old} to {new}")
             mine = self.in_flight[self.world.current.index]
             mine[pfn] = mine.get(pfn, 0) + new - old
 
         return changed
+
+    def remapped(self, old: Pmd, new: Pmd) -> None:
+        """A page-table entry takes over the references of the call that sets it, and leaves them to who clears it."""
+        task = self.world.current
+        if isinstance(old, Pte) and not old.zero:
+            self.account(task, self.kernel.pages[old.pfn].head.value, self.per_pte)
+        if isinstance(new, Pte) and not new.zero:
+            self.account(task, self.kernel.pages[new.pfn].head.value, -self.per_pte)
 
     def weight(self, reference: Reference) -> int:
         """How much a reference adds to the count."""
@@ -78,8 +94,12 @@ class Refcount(Oracle):
         for registers in self.sim.registers:
             for reference in registers.values():
                 held[reference.page.pfn] += self.weight(reference)
+        for mm in self.kernel.mms:
+            for pte in leaves(mm):
+                if not pte.zero:
+                    held[self.kernel.pages[pte.pfn].head.value.pfn] += self.per_pte
         for page in self.kernel.pages:
-            left = page.refcount.value - IDLE - held[page.pfn]
+            left = page.refcount.value - self.idle - held[page.pfn]
             if left:
                 raise Violation("leak", f"{left} references of page {page.pfn} are left that nobody holds")
         pgmap = self.kernel.pgmap

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from daxfuzz.kernel.mm import VMA_PAGES, Mm, Pte
+from daxfuzz.kernel.mm import VMA_PAGES, Mm, Pmd, Pte
+from daxfuzz.oracles.lookup import entry_at, mapped
 from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
 
@@ -23,31 +24,49 @@ class StalePte(Oracle):
         self.inodes = list(self.kernel.inodes.values())
         for mm in self.kernel.mms:
             for address, slot in mm.slots.items():
-                listen(slot, "watch", self.slot_watcher(self.inodes[address // VMA_PAGES], address))
+                listen(slot, "watch", self.slot_watcher(address))
+            for number, pmd in mm.pmds.items():
+                listen(pmd, "watch", self.pmd_watcher(number * mm.pmd_pages, mm.pmd_pages))
         for inode in self.inodes:
             listen(inode.i_mapping.i_pages, "watch", self.entry_watcher(inode))
         self.world.on_end.append(self.at_rest)
 
-    def slot_watcher(self, inode: Inode, address: int) -> Callable[[Pte | None, Pte | None], None]:
+    def slot_watcher(self, address: int) -> Callable[[Pte | None, Pte | None], None]:
+        inode = self.inodes[address // VMA_PAGES]
         index = address % VMA_PAGES
 
         def stored(old: Pte | None, new: Pte | None) -> None:
-            if new is None or new.zero:
-                return
-            entry = inode.i_mapping.i_pages.entries.get(index)
-            if entry is None or not entry.real or entry.pfn != new.pfn:
-                self.fail("stale-pte", f"page {new.pfn} is mapped at {inode.name}[{index}], whose entry is {entry}")
+            if new is not None and not new.zero:
+                self.compare_entry(inode, index, new)
 
         return stored
+
+    def pmd_watcher(self, address: int, pages: int) -> Callable[[Pmd, Pmd], None]:
+        inode = self.inodes[address // VMA_PAGES]
+        index = address % VMA_PAGES
+
+        def stored(old: Pmd, new: Pmd) -> None:
+            if isinstance(new, Pte) and not new.zero:
+                for offset in range(pages):
+                    self.compare_entry(inode, index + offset, new.sub(offset))
+
+        return stored
+
+    def compare_entry(self, inode: Inode, index: int, pte: Pte) -> None:
+        """What is mapped from now on against i_pages."""
+        head, entry = entry_at(inode.i_mapping.i_pages, index) or (index, None)
+        if entry is None or not entry.real or entry.pfn + index - head != pte.pfn:
+            self.fail("stale-pte", f"page {pte.pfn} is mapped at {inode.name}[{index}], whose entry is {entry}")
 
     def entry_watcher(self, inode: Inode) -> Callable[[int, Entry | None, Entry | None], None]:
         def stored(index: int, old: Entry | None, new: Entry | None) -> None:
             if new is not None or old is None or not old.real:
                 return
             for mm in self.kernel.mms:
-                pte = mm.slots[inode.number * VMA_PAGES + index].value
-                if pte is not None and not pte.zero:
-                    self.fail("stale-pte", f"{inode.name}[{index}] is deleted while {mm.name} maps page {pte.pfn}")
+                for each in range(index, index + old.size(self.kernel.machine)):
+                    pte = mapped(mm, inode.number * VMA_PAGES + each)
+                    if pte is not None and not pte.zero:
+                        self.fail("stale-pte", f"{inode.name}[{each}] is deleted while {mm.name} maps page {pte.pfn}")
 
         return stored
 
@@ -55,8 +74,8 @@ class StalePte(Oracle):
         if any(task.point is not None for task in self.world.tasks):
             return
         for mm in self.kernel.mms:
-            for address, slot in mm.slots.items():
-                self.compare(mm, self.inodes[address // VMA_PAGES], address % VMA_PAGES, slot.value)
+            for address in mm.slots:
+                self.compare(mm, self.inodes[address // VMA_PAGES], address % VMA_PAGES, mapped(mm, address))
 
     def compare(self, mm: Mm, inode: Inode, index: int, pte: Pte | None) -> None:
         """One entry against the extent map, with nothing under way."""

@@ -22,8 +22,8 @@ class WaitsForStranger(Oracle):
                 continue
             file = str(self.sim.program.tasks[wait.task.name][wait.task.operation].arguments[0])
             number = self.kernel.inodes[file].number
-            owner = self.kernel.allocator.table[wait.page.pfn]
-            if owner is None or owner[0] != number:
+            owners = self.kernel.allocator.table[wait.page.pfn]
+            if number not in [inode for inode, _ in owners]:
                 self.fail(
                     "waits-for-stranger",
                     f"{wait.task.name} works on {file} but waits for page {wait.page.pfn}, which {file} has lost",

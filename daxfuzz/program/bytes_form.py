@@ -29,6 +29,7 @@ from daxfuzz.program.dax_file.limits import (
     MAX_FILES,
     MAX_WAIT_BUCKETS,
     MAX_XA_CHECK_SCHED,
+    PMD_SIZES,
 )
 from daxfuzz.program.dax_file.reader import default_mms
 from daxfuzz.program.operations import SIGNATURES
@@ -128,6 +129,7 @@ _WAIT_BUCKETS = _Range(1, MAX_WAIT_BUCKETS, Machine().wait_buckets)
 _XA_CHECK_SCHED = _Range(1, MAX_XA_CHECK_SCHED, Machine().xa_check_sched)
 _TLB_MODES = tuple(TlbMode)
 assert Machine().tlb is _TLB_MODES[0]
+assert Machine().pmd_pages == PMD_SIZES[0]
 
 
 def decode(data: bytes) -> tuple[Program, SparseSchedule]:
@@ -176,6 +178,7 @@ def _read_machine(reader: _Reader) -> Machine:
         bias=_BIAS.value(reader.number(_BIAS.choices)),
         tlb=_TLB_MODES[reader.number(len(_TLB_MODES))],
         wait_buckets=_WAIT_BUCKETS.value(reader.number(_WAIT_BUCKETS.choices)),
+        pmd_pages=PMD_SIZES[reader.number(len(PMD_SIZES))],
         xa_check_sched=_XA_CHECK_SCHED.value(reader.number(_XA_CHECK_SCHED.choices)),
         merge_vmas=reader.number(2) == 0,
     )
@@ -185,6 +188,7 @@ def _write_machine(writer: _Writer, machine: Machine) -> None:
     writer.number(_BIAS.number(machine.bias), _BIAS.choices)
     writer.number(_TLB_MODES.index(machine.tlb), len(_TLB_MODES))
     writer.number(_WAIT_BUCKETS.number(machine.wait_buckets), _WAIT_BUCKETS.choices)
+    writer.number(_position(machine.pmd_pages, PMD_SIZES, "pmd_pages"), len(PMD_SIZES))
     writer.number(_XA_CHECK_SCHED.number(machine.xa_check_sched), _XA_CHECK_SCHED.choices)
     writer.number(int(not machine.merge_vmas), 2)
 

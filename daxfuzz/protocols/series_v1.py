@@ -44,7 +44,7 @@ class UsePageMaybeDmaPinned(Patch):
     class gup(Gup):
         async def gup_put_folio(self, folio: Page, refs: int, flags: int) -> None:
             if flags & Foll.PIN:
-                if folio.large():
+                if folio.large:
                     await folio.pincount.add(-refs)
                 else:
                     refs *= self.k.machine.bias

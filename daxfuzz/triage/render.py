@@ -156,7 +156,9 @@ class _Names:
 
     def of(self, obj: Shared) -> str:
         name = re.sub(r"\.pte(\d+)\.(\d+)$", lambda found: f".pte[{self.page(int(found[1]), found[2])}]", obj.name)
-        name = re.sub(r"\.ptl(\d+)$", lambda found: f".ptl[{self._files[int(found[1])]}]", name)
+        name = re.sub(
+            r"\.(ptl|pmd)(\d+)\.(\d+)$", lambda found: f".{found[1]}[{self.page(int(found[2]), found[3])}]", name
+        )
         return re.sub(r"\.extent(\d+)$", r".extent[\1]", name)
 
     def page(self, inode: int, index: object) -> str:
@@ -259,16 +261,18 @@ def _xarray(name: str, old: Any, new: Any) -> Iterator[str]:
     for index in sorted({*was, *now}):
         if was.get(index) != now.get(index):
             yield f"{name} entry {index}: {shown_value(was.get(index))} -> {shown_value(now.get(index))}"
-    for mark, before, after in zip(Mark, old[1], new[1], strict=True):
+    for mark, before, after in zip(Mark, old[2], new[2], strict=True):
         yield from (f"{name} entry {index}: {mark}" for index in after if index not in before)
         yield from (f"{name} entry {index}: not {mark}" for index in before if index not in after and index in now)
 
 
 def _blocks(old: Any, new: Any, names: _Names) -> Iterator[str]:
-    """State: per block (inode, page) or None."""
+    """State: per block its owners, (inode, page) each."""
     for pfn, (was, now) in enumerate(zip(old, new, strict=True)):
         if was != now:
-            yield f"block {pfn} freed" if now is None else f"block {pfn} allocated to {names.page(*now)}"
+            owners = " and ".join(names.page(*owner) for owner in now)
+            verb = "freed" if not now else "allocated to" if not was else "shared by" if len(now) > 1 else "left to"
+            yield f"block {pfn} {verb} {owners}".rstrip()
 
 
 def _tlb(name: str, old: Any, new: Any) -> Iterator[str]:

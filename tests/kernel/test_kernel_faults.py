@@ -22,7 +22,7 @@ def test_a_read_of_a_hole_maps_the_zero_page() -> None:
     assert i_pages.entries == {0: ZERO}
     # In v6.0 also a read makes the entry dirty.
     assert i_pages.marks[Mark.DIRTY] == [0]
-    assert kernel.allocator.table == [None, None]
+    assert kernel.allocator.table == [(), ()]
     assert kernel.pages[0].mapping.value is None
 
 
@@ -35,7 +35,7 @@ def test_a_write_to_a_hole_allocates_a_zeroed_block() -> None:
     assert kernel.mms[0].slots[1].value == WRITABLE
     assert kernel.mms[0].slots[0].value is None
     assert mapping.i_pages.entries == {1: Entry(0)}
-    assert kernel.allocator.table == [(0, 1), None, None]
+    assert kernel.allocator.table == [((0, 1),), (), ()]
     assert (kernel.pages[0].mapping.value, kernel.pages[0].index.value) == (mapping, 1)
     assert kernel.inodes["file0"].extents[1].value == 0
 
@@ -70,7 +70,7 @@ def test_a_flush_write_protects_and_the_next_write_makes_it_writable_again() -> 
 def test_a_write_fault_on_a_read_only_entry_keeps_the_block() -> None:
     sim = simulate({"a": ["fsync(file0)", "store(file0, 0)"]})
     run(sim)
-    assert sim.kernel.allocator.table == [(0, 0), None]
+    assert sim.kernel.allocator.table == [((0, 0),), ()]
     assert sim.kernel.inodes["file0"].i_mapping.i_pages.entries == {0: Entry(0)}
 
 
@@ -91,7 +91,7 @@ def test_an_access_without_a_mapping_draws_sigsegv() -> None:
 @pytest.mark.parametrize(("access", "result"), [("load", 0), ("store", "SIGBUS")])
 def test_a_full_device_refuses_writes_to_holes_only(access, result) -> None:
     sim = simulate({"a": [f"{access}(file0, 0)"]}, prefault=False)
-    sim.kernel.allocator.table[:] = [(9, 0), (9, 1)]
+    sim.kernel.allocator.table[:] = [((9, 0),), ((9, 1),)]
     sim.world.seal()
     run(sim)
     assert sim.results == [[result]]
@@ -112,7 +112,7 @@ def test_a_dead_device_draws_sigbus() -> None:
 def test_two_faults_on_one_hole_share_the_block() -> None:
     sim = simulate({"a": ["store(file0, 0)"], "b": ["store(file0, 0)"]}, prefault=False)
     run(sim, ("a", "ext4_map_blocks_create.allocate"), ("b", ""), ("a", ""))
-    assert sim.kernel.allocator.table == [(0, 0), None]
+    assert sim.kernel.allocator.table == [((0, 0),), ()]
     assert [mm.slots[0].value for mm in sim.kernel.mms] == [WRITABLE, WRITABLE]
 
 

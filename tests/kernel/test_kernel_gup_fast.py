@@ -193,6 +193,7 @@ def test_a_reference_that_is_about_to_be_given_back_makes_truncation_warn() -> N
         sim,
         ("p", "gup_pte_range.read"),
         ("p", "+"),
+        ("p", "+"),
         ("t", "dax_disassociate_entry.read"),
         ("p", "pte_unchanged.read"),
         ("t", ""),

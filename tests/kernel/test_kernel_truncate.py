@@ -18,7 +18,7 @@ def test_truncate_leaves_nothing_behind() -> None:
     assert sim.results == [[1000, 0]]
     assert inode.i_size.value == 0
     assert inode.extents[0].value is None
-    assert kernel.allocator.table == [None, None]
+    assert kernel.allocator.table == [(), ()]
     assert inode.i_mapping.i_pages.entries == {}
     assert kernel.mms[0].slots[0].value is None
     assert kernel.tlb_of(sim.task("a")).entries == {}
@@ -29,7 +29,7 @@ def test_truncate_keeps_what_is_below_the_size_but_unmaps_all_of_the_file() -> N
     sim = simulate({"a": ["truncate(file0, 1)"]}, files=TWO)
     run(sim)
     kernel = sim.kernel
-    assert kernel.allocator.table == [(0, 0), None, None]
+    assert kernel.allocator.table == [((0, 0),), (), ()]
     assert kernel.inodes["file0"].i_mapping.i_pages.entries == {0: Entry(0)}
     # The task does not map the file: nothing was mapped in the first place.
     assert kernel.mms[0].vmas.value == ()
@@ -40,14 +40,14 @@ def test_the_layout_is_broken_for_the_whole_file(size) -> None:
     sim = simulate({"a": ["store(file0, 0)", f"truncate(file0, {size})"]}, files=TWO)
     run(sim)
     assert sim.kernel.mms[0].slots[0].value is None
-    assert sim.kernel.allocator.table[0] == (0, 0)
+    assert sim.kernel.allocator.table[0] == ((0, 0),)
 
 
 def test_a_file_that_grows_again_reads_zeroes() -> None:
     sim = simulate({"a": ["store(file0, 0)", "truncate(file0, 0)", "truncate(file0, 1)", "load(file0, 0)"]})
     run(sim)
     assert sim.results == [[1000, 0, 0, 0]]
-    assert sim.kernel.allocator.table == [None, None]
+    assert sim.kernel.allocator.table == [(), ()]
 
 
 def test_a_hole_is_punched_where_it_was_asked_for() -> None:
@@ -63,7 +63,7 @@ def test_a_hole_is_punched_where_it_was_asked_for() -> None:
     sim = simulate(tasks, files={"file0": 3})
     run(sim)
     assert sim.results == [[1000, 1001, 0, 1000, 0]]
-    assert sim.kernel.allocator.table == [(0, 0), None, (0, 2), None]
+    assert sim.kernel.allocator.table == [((0, 0),), (), ((0, 2),), ()]
     assert sim.kernel.inodes["file0"].i_size.value == 3
 
 
@@ -98,7 +98,7 @@ def test_a_pin_holds_up_who_frees_blocks_until_it_ends(call, protocol) -> None:
     # Asleep it keeps i_rwsem, but not the lock that faults need.
     assert held == [(True, sim.task("t"), None)]
     assert sim.results == [[0, 0], [0]]
-    assert sim.kernel.allocator.table == [None, None]
+    assert sim.kernel.allocator.table == [(), ()]
 
 
 @pytest.mark.parametrize("signal", ["signal(t)", "signal(t, SIGKILL)"])
@@ -110,7 +110,7 @@ def test_a_signal_ends_the_wait_and_nothing_has_changed(call, signal) -> None:
     assert sim.results == [[0], [-512], [0]]
     assert execution.stuck == ()
     assert inode.i_size.value == 1
-    assert sim.kernel.allocator.table == [(0, 0), None]
+    assert sim.kernel.allocator.table == [((0, 0),), ()]
     assert inode.i_mapping.i_pages.entries == {0: Entry(0)}
     assert inode.i_mapping.invalidate_lock.writer is None
     assert inode.i_rwsem.writer is None

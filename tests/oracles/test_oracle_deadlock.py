@@ -5,7 +5,7 @@ from __future__ import annotations
 from oracle_kit import assert_silent, found, program, simulate, trip
 
 from daxfuzz.kernel.dax import Dax
-from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.entry import EMPTY, Entry
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.inode import AddressSpace, Inode
 from daxfuzz.kernel.xarray import XaState
@@ -67,7 +67,7 @@ class SleepInSync(Patch):
     class ext4(Ext4):
         async def fsync(self, inode: Inode) -> int:
             await inode.i_rwsem.down_write()
-            queue, _ = self.k.dax.dax_entry_waitqueue(inode.i_mapping, 0)
+            queue, _ = self.k.dax.dax_entry_waitqueue(inode.i_mapping, 0, EMPTY)
             await self.k.pgmap.done.wait()
             await inode.i_rwsem.up_write()
             return int(queue.name == "")

@@ -91,7 +91,7 @@ def test_a_reference_in_flight_that_is_given_back_is_no_finding() -> None:
 def test_a_block_freed_under_a_pte_is_freed_while_mapped() -> None:
     truncate = program({"mapper": ["load(file0, 0)"], "truncator": ["truncate(file0, 0)"]})
     violation = trip(simulate(truncate, FreeBeforeUnmap), "freed-while-mapped", random=0)
-    assert "mm0.pte0.0" in violation.message
+    assert "mm0 maps it" in violation.message
     assert_silent(simulate(truncate))
 
 

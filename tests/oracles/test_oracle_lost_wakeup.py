@@ -6,6 +6,7 @@ import pytest
 from oracle_kit import assert_silent, program, simulate, trip
 
 from daxfuzz.kernel.dax import Dax, WakeMode
+from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.inode import AddressSpace
 from daxfuzz.protocols.patch import Patch
 
@@ -25,7 +26,7 @@ class NeverWakeEntries(Patch):
     """dax: Do not wake waiters for an entry."""
 
     class dax(Dax):
-        async def dax_wake_entry(self, mapping: AddressSpace, index: int, mode: WakeMode) -> None:
+        async def dax_wake_entry(self, mapping: AddressSpace, index: int, entry: Entry, mode: WakeMode) -> None:
             return
 
 

@@ -76,7 +76,14 @@ def test_every_program_and_schedule_survive(data: st.DataObject) -> None:
     assert in_order(decode(encoded)[0]) == in_order(plain)
 
 
-OTHER_SETTINGS = {"bias": 4, "tlb": TlbMode.BROADCAST, "wait_buckets": 1, "xa_check_sched": 2, "merge_vmas": False}
+OTHER_SETTINGS = {
+    "bias": 4,
+    "tlb": TlbMode.BROADCAST,
+    "wait_buckets": 1,
+    "pmd_pages": 4,
+    "xa_check_sched": 2,
+    "merge_vmas": False,
+}
 
 
 @pytest.mark.parametrize("setting", [field.name for field in fields(Machine)])

@@ -73,7 +73,7 @@ class Ext4(Filesystem):
         for index in range(first, last + 1):
             pfn = await inode.extents[index].exchange(None)
             if pfn is not None:
-                await self.k.allocator.free(pfn)
+                await self.k.allocator.free(pfn, inode.number, index)
         await inode.i_data_sem.up_write()
 
     # -- truncation ----------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ MAX_CALLS = 64
 """Per task."""
 MAX_BIAS = 2**20
 MAX_WAIT_BUCKETS = 4096
+PMD_SIZES = (2, 4)
+"""Pages."""
 MAX_XA_CHECK_SCHED = 2**20
 MAX_RUNS = 20_000
 """Entries of `steps`."""

@@ -27,6 +27,7 @@ from daxfuzz.program.dax_file.limits import (
     MAX_WAIT_BUCKETS,
     MAX_XA_CHECK_SCHED,
     NAME_RULE,
+    PMD_SIZES,
     Key,
 )
 from daxfuzz.program.dax_file.source import Source, check_nesting
@@ -87,6 +88,12 @@ def _tlb(source: Source, key: Key, value: object) -> TlbMode:
     near = did_you_mean(value, names) if isinstance(value, str) else ""
     error = _expected(source, key, "one of " + ", ".join(map(shown, names)), value)
     raise InputError(error.path, error.line, error.key, error.message + near)
+
+
+def _pmd_pages(source: Source, key: Key, value: object) -> int:
+    if type(value) is int and value in PMD_SIZES:
+        return value
+    raise _expected(source, key, "one of " + ", ".join(map(str, PMD_SIZES)), value)
 
 
 def _array(item: Parser, high: int, what: str) -> Parser:
@@ -196,6 +203,7 @@ _DOCUMENT = _table(
                 "bias": _integer(2, MAX_BIAS),
                 "tlb": _tlb,
                 "wait_buckets": _integer(1, MAX_WAIT_BUCKETS),
+                "pmd_pages": _pmd_pages,
                 "xa_check_sched": _integer(1, MAX_XA_CHECK_SCHED),
                 "merge_vmas": _boolean,
             }
