@@ -21,15 +21,20 @@ class VmFault(StrEnum):
 
 
 class Fault:
-    """struct vm_fault: one fault on one address. index: the file page."""
+    """struct vm_fault: one fault on one address, to be served with an entry of a page, a PMD or a PUD.
 
-    __slots__ = ("address", "index", "vma", "write")
+    index: the file page (pgoff).
+    pages: how many pages the entry is to map (the order that huge_fault is asked for).
+    """
 
-    def __init__(self, vma: Vma, address: int, write: bool) -> None:
+    __slots__ = ("address", "index", "pages", "vma", "write")
+
+    def __init__(self, vma: Vma, address: int, write: bool, pages: int = 1) -> None:
         self.vma = vma
         self.address = address
         self.index = address - vma.start
         self.write = write
+        self.pages = pages
 
 
 class Memory(Subsystem):

@@ -13,10 +13,21 @@ if TYPE_CHECKING:
 
 
 class Iomap(NamedTuple):
-    """struct iomap: the extent at a file page. pfn: its block, None for a hole. new: just allocated."""
+    """struct iomap and its source: the extent at a file page.
+
+    pfn: its block, None for a hole or an unwritten extent that is read.
+    new: IOMAP_F_NEW, just allocated.
+    shared: IOMAP_F_SHARED, other file pages have the block, too; a write gets `pfn` for its copy of `source`.
+    dirty: IOMAP_F_DIRTY, metadata is not durable yet.
+    pages: length from the file page on; the blocks are contiguous.
+    """
 
     pfn: int | None
     new: bool = False
+    shared: bool = False
+    source: int | None = None
+    dirty: bool = False
+    pages: int = 1
 
 
 class Filesystem(Subsystem):
