@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import click
+from rich import box
+from rich.table import Table
 
+from daxfuzz.bench.flaws import Outcome, Target, reachability
 from daxfuzz.bench.gup_fast import race
+from daxfuzz.bench.reachability import FLAWS, GENERATIONS, NEVER, Cell, cells
 from daxfuzz.bench.speed import Speed, measure
+from daxfuzz.cli.errors import INTERNAL, INTERRUPTED, say
 from daxfuzz.cli.options import json_option, print_json
+from daxfuzz.cli.output import stdout_console
+from daxfuzz.engines.fuzz import Status, workers
+from daxfuzz.program.dax_file import dumps_case, save_case
+from daxfuzz.protocols.registry import unknown
 
 EXAMPLES = """
 \b
 Example:
   daxfuzz bench speed --json
   daxfuzz bench gup-fast --executions 1000000
+  daxfuzz bench flaws --flaw F-07 --cases cases
 """
+
+PROGRESS_EVERY = 5.0
+"""Seconds between two lines of progress on one kernel."""
+
+seed_option = click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+workers_option = click.option(
+    "--workers", "processes", type=click.IntRange(0, 4096), default=0, help="Processes; 0 for one per core."
+)
 
 
 @click.group(epilog=EXAMPLES)
@@ -72,3 +95,182 @@ def show(measured: Speed) -> None:
         f"{'model, one process':36} {measured.executions_per_second:8,.0f} executions/s "
         f"of {measured.steps_per_execution:.0f} steps"
     )
+
+
+# -- flaws -------------------------------------------------------------------------------------------------------
+
+
+@bench.command(epilog=EXAMPLES)
+@click.option("--flaw", "flaws", multiple=True, metavar="F-NN", help="Only this row. Repeatable.")
+@click.option("--protocol", "protocols", multiple=True, help="Only this column, by name or as G1a. Repeatable.")
+@click.option("--executions", type=click.IntRange(1), default=200_000, show_default=True, help="At most, per cell.")
+@seed_option
+@workers_option
+@click.option(
+    "--cases",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write the minimized case of each flaw that is found.",
+)
+@json_option
+def flaws(
+    flaws: tuple[str, ...],
+    protocols: tuple[str, ...],
+    executions: int,
+    seed: int,
+    processes: int,
+    directory: Path | None,
+    as_json: bool,
+) -> int:
+    """Which known flaw is found on which protocol, beside what analysis expects.
+
+    Each flaw is looked for where all others that the protocol has are repaired. Exit code: 0, or 70 if a search
+    failed.
+    """
+    wanted = chosen(flaws, protocols)
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+    progress = Progress()
+    outcomes: list[Outcome] = []
+    paths: list[str | None] = []
+    with interruptible() as interrupted, workers(processes) as pool:
+        for outcome in reachability(pool, wanted, executions, seed, progress.update):
+            outcomes.append(outcome)
+            paths.append(written_case(outcome, directory))
+            progress.outcome(outcome)
+    if as_json:
+        print_json({"flaws": [flaw_entry(*pair) for pair in zip(outcomes, paths, strict=True)]})
+    else:
+        stdout_console().print(flaw_table(outcomes))
+        click.echo(LEGEND)
+    if interrupted:
+        return INTERRUPTED
+    return INTERNAL if any(outcome.failed for outcome in outcomes) else 0
+
+
+LEGEND = """\
+x plain run, r race, u unbind, m masked or mutation, - not reachable, ? unknown: what is expected
+@N found in execution N, no: not found, n/a: cannot be run yet, err: the search failed"""
+
+
+def chosen(flaws: Sequence[str], protocols: Sequence[str]) -> list[Cell]:
+    """The cells of some rows and columns, of all if none is named. Raises UnknownName."""
+    for flaw in flaws:
+        if flaw not in FLAWS:
+            raise unknown("flaw", flaw, list(FLAWS))
+    names = [name for each in GENERATIONS for name in (each.column, each.name)]
+    for protocol in protocols:
+        if protocol not in names:
+            raise unknown("protocol", protocol, names)
+    return [
+        cell
+        for cell in cells()
+        if (not flaws or cell.row in flaws)
+        and (not protocols or cell.generation.name in protocols or cell.generation.column in protocols)
+    ]
+
+
+class Progress:
+    """Lines on stderr: how far the search for a flaw is, and what came of it."""
+
+    def __init__(self) -> None:
+        self.target: Target | None = None
+        self.last = 0.0
+
+    def update(self, target: Target, status: Status) -> None:
+        """Called whenever anything has changed."""
+        if target is not self.target:
+            self.target, self.last = target, 0.0
+        if status.seconds - self.last >= PROGRESS_EVERY:
+            self.last = status.seconds
+            cell = target.cell
+            where = f"{cell.flaw} on {cell.generation.name}, {target.kernel.spec.filesystem}"
+            click.echo(f"{where}: {status.executions:,} of {target.executions:,} executions", err=True)
+
+    def outcome(self, outcome: Outcome) -> None:
+        """One line for each cell that was run, or could not be."""
+        cell = outcome.cell
+        if cell.expected == NEVER:
+            return
+        if outcome.found:
+            result = f"found in {outcome.executions:,} executions"
+        elif outcome.found is None:
+            result = outcome.reason
+        else:
+            result = f"not found in {outcome.executions:,} executions"
+        click.echo(f"{cell.flaw} on {cell.generation.name}: {result}", err=True)
+
+
+def written_case(outcome: Outcome, directory: Path | None) -> str | None:
+    """Where the case of an outcome was written, None if there is none or nobody wants it."""
+    if directory is None or outcome.case is None:
+        return None
+    parts = f"{outcome.cell.generation.name} {outcome.cell.flaw} {outcome.case.finding}".lower()
+    path = directory / (re.sub(r"[^a-z0-9]+", "-", parts) + ".dax")
+    save_case(path, dumps_case(outcome.case))
+    return str(path)
+
+
+def flaw_entry(outcome: Outcome, path: str | None) -> dict[str, Any]:
+    """One cell as JSON."""
+    cell = outcome.cell
+    return {
+        "flaw": cell.flaw,
+        "title": cell.title,
+        "generation": cell.generation.column,
+        "protocol": cell.generation.name,
+        "expected": cell.expected,
+        "condition": str(cell.condition),
+        "found": outcome.found,
+        "executions": outcome.executions,
+        "filesystem": outcome.filesystem,
+        "case": path,
+        "tasks": outcome.tasks,
+        "preemptions": outcome.preemptions,
+        "others": list(outcome.others),
+        "reason": outcome.reason,
+    }
+
+
+def flaw_table(outcomes: Iterable[Outcome]) -> Table:
+    """Flaws by generations, as far as there are outcomes."""
+    rows: dict[str, dict[str, str]] = {}
+    titles: dict[str, str] = {}
+    columns: dict[str, None] = {}
+    for outcome in outcomes:
+        cell = outcome.cell
+        titles[cell.row] = cell.title
+        columns[cell.generation.column] = None
+        rows.setdefault(cell.row, {})[cell.generation.column] = f"{cell.expected} {in_short(outcome)}".strip()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("flaw", no_wrap=True)
+    table.add_column("")
+    shown = [generation.column for generation in GENERATIONS if generation.column in columns]
+    for column in shown:
+        table.add_column(column, no_wrap=True)
+    for row, found in rows.items():
+        table.add_row(row, titles[row], *(found.get(column, "") for column in shown))
+    return table
+
+
+def in_short(outcome: Outcome) -> str:
+    """What came of a cell, in a few characters."""
+    if outcome.found:
+        return f"@{outcome.executions}"
+    if outcome.found is False:
+        return "no"
+    if outcome.failed:
+        return "err"
+    return "" if outcome.cell.expected == NEVER else "n/a"
+
+
+@contextmanager
+def interruptible() -> Iterator[list[bool]]:
+    """Ctrl-C ends the block early; the list is empty unless it did."""
+    interrupted: list[bool] = []
+    try:
+        yield interrupted
+    except KeyboardInterrupt:
+        interrupted.append(True)
+        say("interrupted; this is what there was")
