@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from daxfuzz.kernel.kernel import FILESYSTEMS
 from daxfuzz.oracles.registry import attach
 from daxfuzz.program.simulation import Simulation
-from daxfuzz.protocols.registry import build, protocol, unknown
+from daxfuzz.protocols.registry import ComposeError, build, protocol, unknown
 from daxfuzz.protocols.user_patches import blamed, load_patches
 from daxfuzz.search import RoundRobin
 from daxfuzz.sim import Execution, Host, Scheduler, Stepper, TrioHost, Violation
@@ -51,9 +51,18 @@ class KernelChoice:
         return tuple(patch.slug() for patch in self.composed().patches)
 
     def repairs(self) -> dict[str, type[Repair]]:
-        """The repairs of known flaws that are not applied, by name."""
+        """The repairs of known flaws that are not applied, by name; without those that a user's patch rules out."""
         applied = self.applied()
-        return {each.slug(): each for each in protocol(self.spec.protocol).repairs if each.slug() not in applied}
+        known = {each.slug(): each for each in protocol(self.spec.protocol).repairs}
+        return {name: repair for name, repair in known.items() if name not in applied and self.fits(name)}
+
+    def fits(self, name: str) -> bool:
+        """Whether a repair can be applied on top: a user's patch may have overridden what it repairs."""
+        try:
+            self.plus((name,)).composed()
+        except ComposeError:
+            return False
+        return True
 
 
 class Bench:
