@@ -7,20 +7,29 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from daxfuzz.cli.against_display import against_look, comparison_report
 from daxfuzz.cli.errors import INTERRUPTED, OneLineError
-from daxfuzz.cli.fuzz_display import Display, display, final_report
+from daxfuzz.cli.fuzz_display import display, final_report, fuzz_look
 from daxfuzz.cli.options import Duration, json_option, patch_option, print_json, with_patches
+from daxfuzz.engines.against import Comparer, Comparison, Group, fixed_form
 from daxfuzz.engines.fuzz import Found, Fuzzer, FuzzSettings, Status
 from daxfuzz.program.case import KernelSpec
+from daxfuzz.program.errors import shown
 from daxfuzz.search import STRATEGIES
+from daxfuzz.triage.bench import KernelChoice
 
 DEFAULT_SECONDS = 60.0
+
+FIXED = "-fixed"
+"""Stands for --against without a value."""
 
 EXAMPLES = """
 \b
@@ -28,6 +37,7 @@ Examples:
   daxfuzz fuzz
   daxfuzz fuzz --protocol refcount-1 --time 5m --workers 4
   daxfuzz fuzz --protocol pin-wait --patch my_patch.py
+  daxfuzz fuzz --patch my_patch.py --against pin-wait-fixed
   daxfuzz fuzz --executions 100000 --seed 7 --json > run.json
 """
 
@@ -53,8 +63,17 @@ Examples:
     help="Where cases are written.",
 )
 @click.option("--engine", type=click.Choice(["portfolio", "atheris"]), default="portfolio", show_default=True)
+@click.option(
+    "--against",
+    is_flag=False,
+    flag_value=FIXED,
+    metavar="[PROTOCOL]",
+    help="Compare this protocol without and with the patches. Without a value: the -fixed form of --protocol.",
+)
 @json_option
+@click.pass_context
 def fuzz(
+    ctx: click.Context,
     protocol: str,
     patches: tuple[str, ...],
     filesystem: str,
@@ -65,22 +84,33 @@ def fuzz(
     workers: int | None,
     directory: Path,
     engine: str,
+    against: str | None,
     as_json: bool,
 ) -> int:
     """Search for findings and write each as a minimized case.
 
-    Exit code: 0 if there is no finding, 1 if there are, 130 after Ctrl-C.
+    With --against: fuzz two kernels with the same programs, one without and one with the patches, and half of the
+    limit for each. Findings are new (with the patches only), gone (without them only) or in both.
+
+    Exit code: 0 if there is no finding, 1 if there are, with --against if there are new ones; 130 after Ctrl-C.
     """
     if engine == "atheris":
         raise OneLineError(why_no_atheris())
-    kernel = with_patches(KernelSpec(protocol=protocol, filesystem=filesystem), patches)
+    spec = KernelSpec(protocol=protocol, filesystem=filesystem)
+    if against is not None:
+        spec = base_of(ctx, spec, against)
+    kernel = with_patches(spec, patches)
+    if against is not None and kernel.spec == spec:
+        raise click.UsageError("--against compares a kernel without and with patches: give it a --patch")
     if seconds is None and executions is None:
         seconds = DEFAULT_SECONDS
     # Now rather than at the first finding of a long run.
     directory.mkdir(parents=True, exist_ok=True)
     settings = FuzzSettings(kernel, seed, seconds, executions, strategies, workers or 0, directory)
-    with display(settings) as live:
-        status, interrupted = run(settings, live)
+    if against is not None:
+        return compare(settings, KernelChoice(spec), as_json)
+    with display(fuzz_look(settings)) as live:
+        status, interrupted = run(Fuzzer(settings, live.update))
     if as_json:
         print_json(document(status, seed))
     else:
@@ -88,16 +118,51 @@ def fuzz(
     return interrupted or (1 if status.found else 0)
 
 
-def run(settings: FuzzSettings, live: Display) -> tuple[Status, int]:
-    """Fuzz until a limit or a signal ends it: how far it came, and the exit code if it was a signal."""
-    fuzzer = Fuzzer(settings, live.update)
+def base_of(ctx: click.Context, spec: KernelSpec, against: str) -> KernelSpec:
+    """The kernel without patches that --against names."""
+    if against == FIXED:
+        protocol, repairs = fixed_form(spec.protocol)
+        return replace(spec, protocol=protocol, patches=repairs)
+    given = ctx.get_parameter_source("protocol") is ParameterSource.COMMANDLINE
+    if given and against != spec.protocol:
+        raise click.UsageError(
+            f"--against {shown(against)} fuzzes that protocol without and with the patches: leave --protocol out"
+        )
+    return replace(spec, protocol=against)
+
+
+def compare(settings: FuzzSettings, without: KernelChoice, as_json: bool) -> int:
+    """Fuzz two kernels and print how they differ."""
+    with display(against_look(settings, without)) as live:
+        status, interrupted = run(Comparer(settings, without, live.update))
+    if as_json:
+        print_json(comparison_document(status, settings, without))
+    else:
+        comparison_report(status, settings, without)
+    return interrupted or (1 if status.of(Group.NEW) else 0)
+
+
+S_co = TypeVar("S_co", covariant=True)
+
+
+class Runner(Protocol[S_co]):
+    """What a run is made of."""
+
+    @property
+    def status(self) -> S_co: ...
+
+    def run(self) -> S_co: ...
+
+
+def run(runner: Runner[S_co]) -> tuple[S_co, int]:
+    """Run until a limit or a signal ends it: how far it came, and the exit code if it was a signal."""
     try:
         with termination():
-            return fuzzer.run(), 0
+            return runner.run(), 0
     except KeyboardInterrupt:
-        return fuzzer.status, INTERRUPTED
+        return runner.status, INTERRUPTED
     except Terminated:
-        return fuzzer.status, 128 + signal.SIGTERM
+        return runner.status, 128 + signal.SIGTERM
 
 
 class Terminated(BaseException):
@@ -141,6 +206,27 @@ def document(status: Status, seed: int) -> dict[str, Any]:
         "seed": seed,
         "user_held": status.stuck,
         "bound_95": None if status.found or not status.executions else 3 / status.executions,
+    }
+
+
+def comparison_document(status: Comparison, settings: FuzzSettings, without: KernelChoice) -> dict[str, Any]:
+    """The comparison of two kernels as JSON."""
+    patched = status.patched
+    none = not status.of(Group.NEW) and patched.executions
+    return {
+        **{str(group): [entry(found) for found in status.of(group)] for group in Group},
+        "against": {"protocol": without.spec.protocol, "patches": list(without.spec.patches)},
+        "patches": list(settings.kernel.spec.patches[len(without.spec.patches) :]),
+        "executions": status.executions,
+        "executions_without": status.without.executions,
+        "executions_patched": patched.executions,
+        "steps": status.steps,
+        "seconds": round(status.seconds, 3),
+        "executions_per_second": round(status.executions_per_second, 1),
+        "points_reached": len(patched.places),
+        "points_total": patched.places_total,
+        "seed": settings.seed,
+        "bound_95": 3 / patched.executions if none else None,
     }
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import click
 from rich import box
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from daxfuzz.cli.output import clock, plural, program_name, stdout_console
 from daxfuzz.engines.fuzz import Found, FuzzSettings, Status
+from daxfuzz.triage.bench import KernelChoice
 
 STATUS_EVERY = 5.0
 """Seconds between two plain status lines."""
@@ -30,55 +32,91 @@ WIDE = 100
 """Columns from which the final table has kind and explanation side by side."""
 
 
-class Display(Protocol):
+class Run(Protocol):
+    """How far any kind of run is."""
+
+    seconds: float
+
+
+R = TypeVar("R", bound=Run)
+R_contra = TypeVar("R_contra", bound=Run, contravariant=True)
+
+
+class Display(Protocol[R_contra]):
     """Shows how a run goes."""
 
-    def update(self, status: Status) -> None:
+    def update(self, status: R_contra, /) -> None:
         """Called whenever something has changed; returns quickly."""
 
 
-class Plain:
-    """Lines on a stderr that is no terminal: each new finding at once, and a status line now and then."""
+@dataclass(frozen=True, slots=True)
+class Look(Generic[R]):
+    """How one kind of run is shown.
 
-    def __init__(self) -> None:
+    news: a line for everything that it has found so far.
+    line: how far it is, in one line.
+    dashboard: the live display, at most so many lines.
+    """
+
+    news: Callable[[R], list[str]]
+    line: Callable[[R], str]
+    dashboard: Callable[[R, int], Group]
+
+
+class Plain(Generic[R]):
+    """Lines on a stderr that is no terminal: each piece of news at once, and a status line now and then."""
+
+    def __init__(self, look: Look[R]) -> None:
+        self.look = look
         self.shown = 0
         self.last = 0.0
 
-    def update(self, status: Status) -> None:
-        for found in status.found[self.shown :]:
-            click.echo(f"[{clock(status.seconds)}] new: {found.finding.signature} -> {found.path}", err=True)
-        self.shown = len(status.found)
+    def update(self, status: R, /) -> None:
+        news = self.look.news(status)
+        for line in news[self.shown :]:
+            click.echo(f"[{clock(status.seconds)}] {line}", err=True)
+        self.shown = len(news)
         if status.seconds - self.last >= STATUS_EVERY:
             self.last = status.seconds
-            click.echo(f"[{clock(status.seconds)}] {progress(status)}", err=True)
+            click.echo(f"[{clock(status.seconds)}] {self.look.line(status)}", err=True)
 
 
-class Terminal:
+class Terminal(Generic[R]):
     """A display on a terminal, redrawn in place."""
 
-    def __init__(self, live: Live, settings: FuzzSettings) -> None:
+    def __init__(self, live: Live, look: Look[R]) -> None:
         self.live = live
-        self.settings = settings
+        self.look = look
         self.last = -REFRESH
         self.shown = 0
 
-    def update(self, status: Status) -> None:
-        if status.seconds - self.last < REFRESH and len(status.found) == self.shown:
+    def update(self, status: R, /) -> None:
+        news = len(self.look.news(status))
+        if status.seconds - self.last < REFRESH and news == self.shown:
             return
         self.last = status.seconds
-        self.shown = len(status.found)
-        self.live.update(dashboard(status, self.settings, self.live.console.height), refresh=True)
+        self.shown = news
+        self.live.update(self.look.dashboard(status, self.live.console.height), refresh=True)
 
 
 @contextmanager
-def display(settings: FuzzSettings) -> Iterator[Display]:
+def display(look: Look[R]) -> Iterator[Display[R]]:
     """The display that suits stderr."""
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield Plain()
+        yield Plain(look)
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        yield Terminal(live, settings)
+        yield Terminal(live, look)
+
+
+def fuzz_look(settings: FuzzSettings) -> Look[Status]:
+    """How fuzzing one kernel is shown."""
+    return Look(news, progress, lambda status, height: dashboard(status, settings, height))
+
+
+def news(status: Status) -> list[str]:
+    return [f"new: {found.finding.signature} -> {found.path}" for found in status.found]
 
 
 def progress(status: Status) -> str:
@@ -98,48 +136,67 @@ def progress(status: Status) -> str:
 
 def dashboard(status: Status, settings: FuzzSettings, height: int) -> Group:
     """The live display, at most `height` lines."""
-    spec = settings.kernel.spec
-    kernel = " + ".join([spec.protocol, *spec.patches])
+    limit, goal = limits(settings)
+    latest = f"last new one {clock(status.seconds - status.last_new)} ago" if status.found else "none yet"
+    rows = [
+        ("executions", f"{status.executions:,}{goal}", "time", f"{clock(status.seconds)}{limit}"),
+        ("per second", f"{status.executions_per_second:,.0f}", "points reached", points(status)),
+        ("in triage", str(status.triaging), "user-held waits", f"{status.stuck:,}"),
+        ("findings", str(len(status.found)), "", latest),
+    ]
+    lines = [signature_line(found) for found in status.found]
+    return layout(title(settings.kernel, settings.seed), rows, lines, height)
+
+
+def limits(settings: FuzzSettings) -> tuple[str, str]:
+    """What the time and the executions of a run are shown out of."""
     limit = f" of {clock(settings.seconds)}" if settings.seconds is not None else ""
     goal = f" of {settings.executions:,}" if settings.executions is not None else ""
-    news = f"last new one {clock(status.seconds - status.last_new)} ago" if status.found else "none yet"
+    return limit, goal
+
+
+def title(kernel: KernelChoice, seed: int, more: str = "") -> str:
+    """The kernel under test, for the first line of a live display."""
+    return f"{kernel_name(kernel)} on {kernel.spec.filesystem}{more}, seed {seed}"
+
+
+def kernel_name(kernel: KernelChoice) -> str:
+    """A protocol and the patches on top."""
+    return " + ".join([kernel.spec.protocol, *kernel.spec.patches])
+
+
+def layout(title: str, rows: list[tuple[str, str, str, str]], findings: list[Text], height: int) -> Group:
+    """Title, figures as two columns of name and value, and the newest findings, in so many lines."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column(min_width=22)
     grid.add_column(style="dim")
     grid.add_column()
-    rows = [
-        ("executions", f"{status.executions:,}{goal}", "time", f"{clock(status.seconds)}{limit}"),
-        ("per second", f"{status.executions_per_second:,.0f}", "points reached", points(status)),
-        ("in triage", str(status.triaging), "user-held waits", f"{status.stuck:,}"),
-        ("findings", str(len(status.found)), "", news),
-    ]
     for row in rows:
         grid.add_row(*row)
-    title = Text.assemble(("daxfuzz", "bold"), f"  {kernel} on {spec.filesystem}, seed {settings.seed}")
-    title.truncate(200, overflow="ellipsis")
-    room = max(height - HEADER_LINES, 1)
-    return Group(title, "", grid, "", *newest(status.found, room))
+    first = Text.assemble(("daxfuzz", "bold"), f"  {title}")
+    first.truncate(200, overflow="ellipsis")
+    return Group(first, "", grid, "", *newest(findings, max(height - HEADER_LINES, 1)))
 
 
 def points(status: Status) -> str:
     return f"{len(status.places)} of {status.places_total}"
 
 
-def newest(findings: list[Found], room: int) -> list[Text]:
-    """A line for each of the latest findings, as many as there is room for."""
+def newest(findings: list[Text], room: int) -> list[Text]:
+    """The lines of the latest findings, as many as there is room for."""
     hidden = max(len(findings) - room, 0)
     if hidden:
         hidden += 1
     lines = [Text(f"  ... and {hidden} earlier", style="dim")] if hidden else []
-    return lines + [signature_line(found) for found in findings[hidden:]]
+    return lines + findings[hidden:]
 
 
-def signature_line(found: Found) -> Text:
+def signature_line(found: Found, group: str = "") -> Text:
     """Signature, with the kind in bold, in one line."""
     finding = found.finding
     rest = finding.signature.removeprefix(finding.kind)
-    line = Text.assemble("  ", (finding.kind, "bold red"), rest)
+    line = Text.assemble("  ", group, (finding.kind, "bold red"), rest)
     line.no_wrap = True
     line.overflow = "ellipsis"
     return line
@@ -157,7 +214,7 @@ def final_report(status: Status, settings: FuzzSettings) -> None:
     if status.found:
         click.echo("\nTo replay them:")
         for found in status.found:
-            click.echo(f"  {replay_command(found, settings)}")
+            click.echo(f"  {replay_command(found, settings.kernel)}")
 
 
 def power(status: Status) -> str:
@@ -179,7 +236,7 @@ def summary(status: Status) -> str:
     ).rstrip()
 
 
-def findings_table(findings: list[Found], width: int) -> Table:
+def findings_table(findings: list[Found], width: int, unexplained: str = "nothing known: new") -> Table:
     """All findings; kind and explanation share a column where the terminal is narrow."""
     wide = width >= WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True, show_edge=False)
@@ -190,7 +247,7 @@ def findings_table(findings: list[Found], width: int) -> Table:
     for found in findings:
         finding = found.finding
         kind = Text(finding.kind, style="bold")
-        cause = Text(" + ".join(finding.explained_by) or "nothing known: new", style="" if wide else "dim")
+        cause = Text(" + ".join(finding.explained_by) or unexplained, style="" if wide else "dim")
         numbers = (finding.tasks, finding.operations, finding.preemptions, finding.choices, finding.steps)
         table.add_row(
             *([kind, cause] if wide else [Text.assemble(kind, "\n  ", cause)]),
@@ -200,7 +257,7 @@ def findings_table(findings: list[Found], width: int) -> Table:
     return table
 
 
-def replay_command(found: Found, settings: FuzzSettings) -> str:
-    """The command that replays a finding."""
-    files = [part for file in settings.kernel.files for part in ("--patch", file)]
+def replay_command(found: Found, kernel: KernelChoice) -> str:
+    """The command that replays a finding on the kernel on which it was found."""
+    files = [part for file in kernel.files for part in ("--patch", file)]
     return shlex.join([program_name(), "repro", str(found.path), *files])

@@ -41,6 +41,9 @@ TRIAGES_PER_ROUND = 8
 
 T = TypeVar("T")
 
+Triage = tuple[RawFailure, "Future[Finding | None]"]
+"""A failure and what its triage will say."""
+
 
 @dataclass(frozen=True, slots=True)
 class FuzzSettings:
@@ -134,26 +137,41 @@ class Fuzzer:
 
     def run_round(self, pool: Executor, start: int, count: int) -> None:
         """One round: its chunks, then the triage of what they found, both merged in index order."""
-        weights = self.portfolio.weights
+        failures: list[RawFailure] = []
+        for result in self.in_order([pool.submit(run_chunk, job) for job in self.jobs(start, count)]):
+            failures += self.merge(result)
+        self.finish_triage(self.start_triage(pool, failures))
+
+    def jobs(self, start: int, count: int) -> list[ChunkJob]:
+        """The chunks of a round."""
         end = start + count
-        jobs = [
-            ChunkJob(self.settings.kernel, self.settings.seed, at, min(CHUNK, end - at), self.repairs, weights)
+        return [
+            ChunkJob(
+                self.settings.kernel,
+                self.settings.seed,
+                at,
+                min(CHUNK, end - at),
+                self.repairs,
+                self.portfolio.weights,
+            )
             for at in range(start, end, CHUNK)
         ]
-        failures: list[RawFailure] = []
-        for result in self.in_order([pool.submit(run_chunk, job) for job in jobs]):
-            self.merge(result)
-            failures += result.failures
-            self.update()
+
+    def start_triage(self, pool: Executor, failures: list[RawFailure]) -> list[Triage]:
+        """Hand to the workers those failures of a round that are worth it."""
         fresh = self.worth_triage(failures)
         self.status.triaging = len(fresh)
-        rewards: dict[str, int] = {}
         earlier = tuple((found.finding.kind, found.finding.explained_by) for found in self.status.found)
-        futures = [pool.submit(run_triage, raw, self.settings.kernel, earlier) for raw in fresh]
-        for raw, finding in zip(fresh, self.in_order(futures), strict=False):
+        return [(raw, pool.submit(run_triage, raw, self.settings.kernel, earlier)) for raw in fresh]
+
+    def finish_triage(self, started: list[Triage]) -> None:
+        """Keep what came of it, and learn which strategies it came from."""
+        rewards: dict[str, int] = {}
+        for raw, future in started:
+            for finding in self.in_order([future]):
+                if finding is not None and self.keep(raw, finding):
+                    rewards[raw.strategy] = rewards.get(raw.strategy, 0) + 1
             self.status.triaging -= 1
-            if finding is not None and self.keep(raw, finding):
-                rewards[raw.strategy] = rewards.get(raw.strategy, 0) + 1
             self.update()
         self.portfolio.reward(rewards)
 
@@ -170,13 +188,16 @@ class Fuzzer:
                 except TimeoutError:
                     self.update()
 
-    def merge(self, result: ChunkResult) -> None:
+    def merge(self, result: ChunkResult) -> list[RawFailure]:
+        """Count what a chunk did; its failures."""
         status = self.status
         status.executions += result.executions
         status.steps += result.steps
         status.stuck += result.stuck
         status.repeats += sum(result.repeats.values())
         status.places |= result.places & self.total
+        self.update()
+        return result.failures
 
     def worth_triage(self, failures: list[RawFailure]) -> list[RawFailure]:
         """The failures whose symptom is new for the repairs under which it was seen."""
