@@ -17,6 +17,7 @@ from daxfuzz.cli.errors import guarded, settled
 from daxfuzz.cli.fuzz import fuzz
 from daxfuzz.cli.list import list_group
 from daxfuzz.cli.minimize import minimize
+from daxfuzz.cli.patch import patch_group
 from daxfuzz.cli.repro import repro
 
 
@@ -49,7 +50,7 @@ def main() -> None:
     """
 
 
-for _command in (fuzz, repro, minimize, corpus, list_group, bench):
+for _command in (fuzz, repro, minimize, patch_group, corpus, list_group, bench):
     main.add_command(_command)
 
 __all__ = ["main"]

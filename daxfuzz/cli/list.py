@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 from collections.abc import Callable, Iterator
 
@@ -13,13 +12,14 @@ from daxfuzz.cli.options import json_option, print_json
 from daxfuzz.kernel.kernel import FILESYSTEMS, SUBSYSTEMS
 from daxfuzz.oracles.registry import ORACLES
 from daxfuzz.program.operations import SIGNATURES
+from daxfuzz.protocols.catalogue import model_functions
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.registry import PATCHES, PROTOCOLS, SERIES
 from daxfuzz.search import STRATEGIES
 from daxfuzz.triage.render import shown_function
 
-Entry = dict[str, str]
-"""The first value is the name, the others are columns."""
+Entry = dict[str, str | list[str]]
+"""The first value is the name, the others are columns. Of a list, a line refers to its items by number."""
 
 
 def protocols() -> Iterator[Entry]:
@@ -55,20 +55,17 @@ def operations() -> Iterator[Entry]:
 
 
 def functions() -> Iterator[Entry]:
-    """Kernel functions of the base that take steps, which patches can change."""
-    for name, cls in SUBSYSTEMS.items():
-        files = re.search(r"\(([^)]*)\)", summary_of(sys.modules[cls.__module__]))
-        # The first of the files that the subsystem's module names is the one that it models.
-        file = files[1].split(",")[0].split(" and ")[0] if files else ""
-        for base in reversed(cls.__mro__):
-            for function, member in vars(base).items():
-                if inspect.iscoroutinefunction(member) and getattr(cls, function) is member:
-                    yield {
-                        "name": shown_function(function, {}),
-                        "subsystem": name,
-                        "file": file,
-                        "summary": summary_of(member),
-                    }
+    """Functions of the model, with the kernel file and version that was read, and what is known to differ from it."""
+    for function in model_functions():
+        yield {
+            "name": shown_function(function.name, {}),
+            "subsystem": function.subsystem,
+            "file": function.file,
+            "version": function.version,
+            "patch": function.patch.slug() if function.patch is not None else "",
+            "deviations": list(function.deviations),
+            "summary": function.summary,
+        }
 
 
 def strategies() -> Iterator[Entry]:
@@ -113,11 +110,25 @@ def add(name: str, entries: Callable[[], Iterator[Entry]], note: str = "") -> No
 
 
 def columns(entries: list[Entry]) -> Iterator[str]:
-    """Lines with aligned columns; columns that are empty throughout are left out."""
-    keys = [key for key in (entries[0] if entries else {}) if any(entry[key] for entry in entries)]
-    widths = [max(len(entry[key]) for entry in entries) for key in keys]
-    for entry in entries:
-        yield "  ".join(entry[key].ljust(width) for key, width in zip(keys, widths, strict=True)).rstrip()
+    """Lines with aligned columns, empty ones left out; then notes, as numbered lines below."""
+    notes: dict[str, int] = {}
+    rows = [{key: cell(value, notes) for key, value in entry.items()} for entry in entries]
+    keys = [key for key in (rows[0] if rows else {}) if any(row[key] for row in rows)]
+    widths = [max(len(row[key]) for row in rows) for key in keys]
+    for row in rows:
+        yield "  ".join(row[key].ljust(width) for key, width in zip(keys, widths, strict=True)).rstrip()
+    if notes:
+        yield ""
+        yield "Known deviations:"
+    for note, number in notes.items():
+        yield f"[{number}] {note}"
+
+
+def cell(value: str | list[str], notes: dict[str, int]) -> str:
+    """What stands in a column; the items of a list are numbered in `notes`."""
+    if isinstance(value, str):
+        return value
+    return " ".join(f"[{notes.setdefault(each, len(notes) + 1)}]" for each in value)
 
 
 for _what in (protocols, patches, filesystems, operations, functions, strategies, oracles):

@@ -1,6 +1,7 @@
 """Puts a kernel together from the base and a list of patches, by normal method resolution.
 
 The rules it enforces, each with a message that names patch, subsystem and function:
+- the fields of a patch have the types that they are declared with;
 - a hunk derives from the subsystem it is named after;
 - a function that overrides nothing is listed in `adds`, and one that is listed there overrides nothing;
 - an override keeps the parameters of what it overrides;
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from daxfuzz.kernel.kernel import SUBSYSTEMS
@@ -46,6 +47,7 @@ def compose(patches: Sequence[type[Patch]]) -> ComposedKernel:
     for patch in patches:
         if patches.count(patch) > 1:
             raise ComposeError(f"{patch.slug()} is applied twice")
+        check_fields(patch)
         check_names(patch)
         for name, hunk in patch.hunks().items():
             check_hunk(patch, name, hunk, hunks[name])
@@ -83,6 +85,28 @@ def check_order(name: str, cls: type[Subsystem], hunks: list[type[Subsystem]]) -
                     f"{name}: {both[0]} of {late.__qualname__} is lost behind {early.__qualname__}; "
                     f"apply it later, or derive it from {early.__qualname__}"
                 )
+
+
+def check_fields(patch: type[Patch]) -> None:
+    """The fields of a patch are of the types that Patch declares: those of a user's own may not be typed."""
+    if not is_mapping_of(patch.renames, str):
+        raise ComposeError(f"{patch.slug()}: renames maps names to names, such as {{'old': 'new'}}")
+    if not isinstance(patch.replaces, tuple) or not all(
+        isinstance(each, type) and issubclass(each, Patch) for each in patch.replaces
+    ):
+        raise ComposeError(f"{patch.slug()}: replaces is a tuple of patches, such as (OtherPatch,)")
+    if not is_mapping_of(patch.adds, tuple):
+        raise ComposeError(f"{patch.slug()}: adds maps subsystems to tuples of names, such as {{'dax': ('new',)}}")
+    for name in patch.adds:
+        if name not in patch.hunks():
+            raise ComposeError(f"{patch.slug()}: adds names the subsystem {name}, for which there is no hunk")
+
+
+def is_mapping_of(field: object, value: type) -> bool:
+    """Whether a field maps names to values of a type."""
+    return isinstance(field, Mapping) and all(
+        isinstance(key, str) and isinstance(each, value) for key, each in field.items()
+    )
 
 
 def check_names(patch: type[Patch]) -> None:

@@ -27,12 +27,11 @@ def load_patches(path: str) -> dict[str, type[Patch]]:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except FileNotFoundError:
-        raise PatchFileError(f"{path}: no such file") from None
     except SyntaxError as error:
-        raise PatchFileError(f"{path}:{error.lineno}: {error.msg}") from None
-    except Exception as error:
-        raise blamed(error, (path,)) or PatchFileError(f"{path}: {type(error).__name__}: {error}") from None
+        where = ":".join([error.filename or path, *([str(error.lineno)] if error.lineno else [])])
+        raise PatchFileError(f"{where}: {error.msg}") from None
+    except (Exception, SystemExit) as error:
+        raise blamed(error, (path,)) or unreadable(path, error) from None
     found = {
         f"{file.name}:{name}": member
         for name, member in vars(module).items()
@@ -46,7 +45,16 @@ def load_patches(path: str) -> dict[str, type[Patch]]:
     return found
 
 
-def blamed(error: Exception, paths: Iterable[str]) -> PatchFileError | None:
+def unreadable(path: str, error: BaseException) -> PatchFileError:
+    """What to tell the user about an exception before the first line of the file ran."""
+    if isinstance(error, FileNotFoundError):
+        return PatchFileError(f"{path}: no such file")
+    if isinstance(error, OSError):
+        return PatchFileError(f"{path}: {error.strerror}")
+    return PatchFileError(f"{path}: {type(error).__name__}: {error}")
+
+
+def blamed(error: BaseException, paths: Iterable[str]) -> PatchFileError | None:
     """What to tell the user about an exception that came out of one of these files; None if it did not."""
     files = {str(Path(path).absolute()): path for path in paths}
     blame = None

@@ -18,7 +18,7 @@ LISTS = ("protocols", "patches", "filesystems", "operations", "functions", "stra
 @pytest.mark.parametrize("what", LISTS)
 def test_list(what: str) -> None:
     entries = run_json("list", what)
-    lines = run("list", what).stdout.splitlines()
+    lines = run("list", what).stdout.partition("\n\n")[0].splitlines()
     assert len(entries) == len(lines) > 0
     for entry, line in zip(entries, lines, strict=True):
         assert line.startswith(entry["name"])
@@ -36,6 +36,19 @@ def test_functions_name_their_file() -> None:
     files = {entry["name"]: entry["file"] for entry in run_json("list", "functions")}
     assert files["put_page"] == "mm/memremap.c"
     assert files["dax_layout_busy_page"] == "fs/dax.c"
+
+
+def test_functions_name_version_deviations_and_the_patch_that_adds_them() -> None:
+    entries = {(entry["subsystem"], entry["name"]): entry for entry in run_json("list", "functions")}
+    assert entries["dax", "page_busy"]["version"] == "v6.0"
+    assert entries["dax", "page_busy"]["patch"] == ""
+    assert entries["gup", "wakeup_fsdax_pin_waiters"]["patch"] == "use-page-maybe-dma-pinned"
+    (deviation,) = entries["ext4", "ext4_remove_space"]["deviations"]
+    table, _, notes = run("list", "functions").stdout.partition("\n\nKnown deviations:\n")
+    (number,) = [line.partition("]")[0] + "]" for line in notes.splitlines() if line.endswith(deviation)]
+    (line,) = [line for line in table.splitlines() if line.startswith("ext4_remove_space ")]
+    assert f" {number} " in line
+    assert "v6.0" in line
 
 
 def test_bench_speed() -> None:
