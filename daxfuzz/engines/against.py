@@ -179,7 +179,7 @@ class Comparer:
             self.put(replace(earlier, group=Group.BOTH))
 
     def put(self, compared: Compared) -> None:
-        """Write a finding where its group belongs, and only then out of where it was."""
+        """Write a finding where its group belongs, and only then remove it from where it was."""
         finding = compared.found.finding
         before = compared.found.path
         if self.directory is not None:
@@ -187,11 +187,11 @@ class Comparer:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_case(path, dumps_case(finding.case))
             compared = replace(compared, found=replace(compared.found, path=path))
-            if before is not None:
-                before.unlink(missing_ok=True)
-                remove_if_empty(before.parent)
         self.status.found[finding.signature] = compared
         self.status.history.append(compared)
+        if before is not None and before != compared.found.path:
+            before.unlink(missing_ok=True)
+            remove_if_empty(before.parent)
 
     def verify(self, pool: Executor) -> None:
         """Look on the other kernel for each finding that only one of them has shown, however late it is."""
