@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from functools import cache
@@ -60,13 +61,17 @@ def test_passes_mypy_strict(files: dict[str, Path], tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_quotes_what_it_overrides(files: dict[str, Path]) -> None:
-    text = files["gup.try_get_folio"].read_text()
-    assert "while True:" in text
-    assert "Take references on the folio of a page" in text
-    assert "(mm/gup.c, v6.0)" in text
-    hunk = the_patch(files["gup.try_get_folio"]).hunks()["gup"]
-    assert "add_unless_zero" in (vars(hunk)["try_get_folio"].__doc__ or "")
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_quotes_what_it_overrides(files: dict[str, Path], name: str) -> None:
+    function = FUNCTIONS[name]
+    (hunk,) = the_patch(files[name]).hunks().values()
+    quoted = inspect.getdoc(vars(hunk)[function.name]) or ""
+    lines = [line.strip() for line in quoted.splitlines()]
+    source = inspect.getsource(function.code).splitlines()
+    assert source[0].strip() in lines
+    assert source[-1].strip() in lines or source[-1].strip().endswith('"""')
+    assert function.summary in quoted.replace("'''", '"""')
+    assert f"{function.file}, {function.version}" in lines[0]
 
 
 def test_a_function_that_a_patch_adds_is_overridden_in_that_patch(files: dict[str, Path]) -> None:
