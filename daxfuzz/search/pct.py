@@ -11,6 +11,9 @@ from daxfuzz.sim import Scheduler
 if TYPE_CHECKING:
     from daxfuzz.sim import World
 
+NEVER = 1 << 60
+"""A turn that no execution gets to."""
+
 
 class PCT(Scheduler):
     """Probabilistic concurrency testing with a guarantee.
@@ -45,23 +48,22 @@ class PCT(Scheduler):
         self.bound = bound
         self._rng = rng
         self._longest = 0
-        self._turn = 0
+        self._turns: list[int] = []
+        self._start = 0
         self._priority: list[int] = []
         self._order: list[int] = []
         self._changes: list[tuple[int, int]] = []
-        self._next_change = -1
-        self._seen: list[int] = []
-        self._best = -1
+        self._next_change = NEVER
 
     @property
     def steps_seen(self) -> int:
-        """Turns of the longest execution so far, the present one included."""
-        return max(self._longest, self._turn)
+        """Turns of the longest execution so far, the present one included, each counted from where this took over."""
+        return max(self._longest, len(self._turns) - self._start)
 
     def new_execution(self, world: World) -> None:
         self._longest = self.steps_seen
-        self._turn = 0
-        self._seen = []
+        self._turns = world.turns
+        self._start = len(world.turns)
         self._order = list(range(len(world.tasks)))
         self._rng.shuffle(self._order)
         self._priority = [0] * len(self._order)
@@ -70,14 +72,16 @@ class PCT(Scheduler):
         self._draw_changes(max(self.bound, self._longest))
 
     def next_task(self, enabled: Sequence[int], current: int) -> int:
-        turn = self._turn
+        return self.next_run(enabled, current)[0]
+
+    def next_run(self, enabled: Sequence[int], current: int) -> tuple[int, int]:
+        turn = len(self._turns) - self._start
         if turn == self._next_change:
             self._lower(current)
-        self._turn = turn + 1
-        # Most steps leave the enabled set as it was; comparing two short lists is cheaper than any search in them.
-        if enabled == self._seen:
-            return self._best
-        return self._highest(enabled)
+        for task in self._order:
+            if task in enabled:
+                return task, self._next_change - turn
+        raise AssertionError("a scheduler is not asked when no task can run")
 
     def _draw_changes(self, bound: int) -> None:
         randrange = self._rng.randrange
@@ -85,21 +89,12 @@ class PCT(Scheduler):
         # Latest first, for pop(). Of coinciding ones the paper's loop leaves the last, which has the lowest priority.
         changes.sort(key=lambda change: (-change[0], change[1]))
         self._changes = changes
-        self._next_change = changes[-1][0] if changes else -1
+        self._next_change = changes[-1][0] if changes else NEVER
 
     def _lower(self, current: int) -> None:
         """Apply the change points that lie right behind the turn that `current` has just taken."""
         changes = self._changes
         while changes and changes[-1][0] == self._next_change:
             self._priority[current] = changes.pop()[1]
-        self._next_change = changes[-1][0] if changes else -1
+        self._next_change = changes[-1][0] if changes else NEVER
         self._order.sort(key=self._priority.__getitem__, reverse=True)
-        self._seen = []
-
-    def _highest(self, enabled: Sequence[int]) -> int:
-        for task in self._order:
-            if task in enabled:
-                self._seen = list(enabled)
-                self._best = task
-                return task
-        raise AssertionError("a scheduler is not asked when no task can run")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from daxfuzz.sim import Point, Scheduler, SparseSchedule, Stepper
+from daxfuzz.sim import Scheduler, SparseSchedule, Stepper
 
 if TYPE_CHECKING:
     from daxfuzz.sim import Execution, World
@@ -48,7 +48,7 @@ class Replay(Scheduler):
     def __init__(self, turns: Sequence[int]) -> None:
         self.turns = tuple(turns)
         self._script: tuple[int, ...] = ()
-        self._world: World | None = None
+        self._taken: list[int] | None = None
         self._before = 0
         self._diverged_at: int | None = None
         self._asked = False
@@ -57,15 +57,15 @@ class Replay(Scheduler):
     def diverged_at(self) -> int | None:
         """First turn, from 0, that was not taken as recorded; None if all were.
 
-        Right from the end of an execution until its world runs again. It is also the number of turns taken if the
-        execution ended, by itself or by the host's limit, with recorded turns left over.
+        Right from the end of an execution. It is also the number of turns taken if the execution ended, by itself or
+        by the host's limit, with recorded turns left over.
         """
         return self._diverged_at if self._asked else self._shortfall()
 
     def new_execution(self, world: World) -> None:
-        self._world = world
+        self._taken = world.turns
         self._asked = False
-        self._before = _turns_in_log(world)
+        self._before = len(world.turns)
         count = len(world.tasks)
         invalid = (turn for turn, task in enumerate(self.turns) if not 0 <= task < count)
         self._script = self.turns[: next(invalid, None)]
@@ -80,10 +80,10 @@ class Replay(Scheduler):
         return current if current in enabled else enabled[0]
 
     def _shortfall(self) -> int | None:
-        # The host takes scripted turns on its own; the log is where their number can be read.
-        if self._world is None:
+        # The host takes scripted turns on its own; the world is where their number can be read.
+        if self._taken is None:
             return None
-        taken = _turns_in_log(self._world) - self._before
+        taken = len(self._taken) - self._before
         return taken if taken < len(self.turns) else None
 
 
@@ -134,7 +134,3 @@ def replay_exactly(world: World, scheduler: Scheduler, turns: Sequence[int]) -> 
     if turn is not None:
         raise DivergedError(turn)
     return execution
-
-
-def _turns_in_log(world: World) -> int:
-    return sum(isinstance(entry, Point) for entry in world.log)

@@ -23,6 +23,7 @@ class Cell(Shared, Generic[T]):
 
     __slots__ = ("_read", "_write", "value", "watch")
     GUARDED = ("value",)
+    TRACKED = True
 
     def __init__(self, world: World, name: str, value: T) -> None:
         super().__init__(world, name)
@@ -45,8 +46,11 @@ class Cell(Shared, Generic[T]):
         yield self._write
         old = self.value
         self.value = value
-        if self.watch is not None:
-            self.watch(old, value)
+        if self.clean:
+            self.touch()
+        watch = self.watch
+        if watch is not None:
+            watch(old, value)
 
     @types.coroutine
     def exchange(self, value: T) -> Generator[Point, None, T]:
@@ -55,8 +59,11 @@ class Cell(Shared, Generic[T]):
         old = self.value
         self.value = value
         self.log.append(old)
-        if self.watch is not None:
-            self.watch(old, value)
+        if self.clean:
+            self.touch()
+        watch = self.watch
+        if watch is not None:
+            watch(old, value)
         return old
 
     def state(self) -> Hashable:
@@ -74,6 +81,7 @@ class Atomic(Shared):
 
     __slots__ = ("_add", "_read", "_update", "_write", "value", "watch")
     GUARDED = ("value",)
+    TRACKED = True
 
     def __init__(self, world: World, name: str, value: int = 0) -> None:
         super().__init__(world, name)
@@ -98,17 +106,23 @@ class Atomic(Shared):
         yield self._write
         old = self.value
         self.value = value
-        if self.watch is not None:
-            self.watch(old, value)
+        if self.clean:
+            self.touch()
+        watch = self.watch
+        if watch is not None:
+            watch(old, value)
 
     @types.coroutine
     def add(self, n: int) -> Generator[Point, None, None]:
         """atomic_add: returns nothing, so two of them commute."""
         yield self._add
         old = self.value
-        self.value = old + n
-        if self.watch is not None:
-            self.watch(old, old + n)
+        self.value = value = old + n
+        if self.clean:
+            self.touch()
+        watch = self.watch
+        if watch is not None:
+            watch(old, value)
 
     @types.coroutine
     def add_return(self, n: int) -> Generator[Point, None, int]:
@@ -117,8 +131,11 @@ class Atomic(Shared):
         old = self.value
         self.value = value = old + n
         self.log.append(value)
-        if self.watch is not None:
-            self.watch(old, value)
+        if self.clean:
+            self.touch()
+        watch = self.watch
+        if watch is not None:
+            watch(old, value)
         return value
 
     @types.coroutine
@@ -130,8 +147,11 @@ class Atomic(Shared):
         if value == 0:
             return False
         self.value = value + n
-        if self.watch is not None:
-            self.watch(value, value + n)
+        if self.clean:
+            self.touch()
+        watch = self.watch
+        if watch is not None:
+            watch(value, value + n)
         return True
 
     def state(self) -> Hashable:

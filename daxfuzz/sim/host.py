@@ -32,6 +32,7 @@ class Host:
         """
         world = self.world
         turns: list[int] = []
+        world.turns = turns
         violation = None
         exhausted = False
         try:

@@ -19,18 +19,21 @@ class Interrupts(Shared):
 
     A processor runs a function sent to it at once if its interrupts are on, and otherwise when it turns them on
     again. A section with interrupts off is not atomic against other processors: it only holds up the sender's wait.
+
+    What is sent touches only what belongs to the processor that runs it, which its own task touches without
+    declaring it (a TLB). So sending is a wide step, and the end of a section with functions pending is not.
     """
 
     __slots__ = ("_off", "_on", "_send", "_wait", "pending")
     GUARDED = ("pending",)
-    PASSENGER = True
+    TRACKED = True
 
     def __init__(self, world: World, name: str = "interrupts") -> None:
         super().__init__(world, name)
         self.pending: tuple[tuple[int, int, Callable[[int], None]], ...] = ()
         self._off = self.point(Access.LOCK, "local_irq_save")
         self._on = self.point(Access.UNLOCK, "local_irq_restore")
-        self._send = self.point(Access.WAKE, "send_ipi")
+        self._send = self.point(Access.WAKE, "send_ipi", wide=True)
         self._wait = self.point(Access.SLEEP, "wait_ipi")
 
     @types.coroutine
@@ -53,8 +56,11 @@ class Interrupts(Shared):
         if not task.irq_depth:
             raise RuntimeError(f"{task.name} turns interrupts on, which are on already")
         task.irq_depth -= 1
-        if task.irq_depth:
-            return
+        if self.pending and not task.irq_depth:
+            self._serve(task)
+
+    def _serve(self, task: Task) -> None:
+        """Run what was sent to the processor of a task."""
         mine = [entry for entry in self.pending if entry[1] == task.index]
         if not mine:
             return
@@ -81,6 +87,8 @@ class Interrupts(Shared):
                 function(target)
         if late:
             self.pending += tuple(late)
+            if self.clean:
+                self.touch()
             self.world.block(me, self)
         yield self._wait
 

@@ -24,34 +24,68 @@ if TYPE_CHECKING:
 class Lock(Shared):
     """What all locks share.
 
+    What acquires takes a subclass, for checks of the order of several locks of one class (lockdep's nesting
+    annotations: down_write_nested, spin_lock_nested). It has no effect on the lock.
+
     lock_class: locks of one class count as one in lock-order checks (Linux: lockdep's class).
+    outer: the locks that were the last one held when this one was taken, in this execution.
     on_acquire, on_release: observers, called with (lock, task) after the fact.
+    on_nest: observer, called with (lock, task) after the task took it while it held another one, the first time in an
+        execution for each lock held last, and each time while any of the locks held has a subclass.
+    on_sleep: observer, called with (lock, task) when a task that must not sleep arrives at an acquisition that may,
+        whether or not the lock is free.
     """
 
-    __slots__ = ("_acquire", "_release", "lock_class", "on_acquire", "on_release")
-    PASSENGER = True
+    __slots__ = ("_acquire", "_release", "lock_class", "on_acquire", "on_nest", "on_release", "on_sleep", "outer")
+    ARRIVAL = True
+    TRACKED = True
 
     def __init__(self, world: World, name: str, lock_class: str | None = None) -> None:
         super().__init__(world, name)
         self.lock_class = lock_class or name
         self.on_acquire: Callable[[Lock, Task], None] | None = None
         self.on_release: Callable[[Lock, Task], None] | None = None
+        self.on_nest: Callable[[Lock, Task], None] | None = None
+        self.on_sleep: Callable[[Lock, Task], None] | None = None
+        self.outer: set[Lock] = set()
         self._acquire = self.point(Access.LOCK, "lock")
         self._release = self.point(Access.UNLOCK, "unlock")
 
-    def _taken(self, task: Task) -> None:
-        task.held.append(self)
-        if self.on_acquire is not None:
-            self.on_acquire(self, task)
+    def held_exclusively(self) -> bool:
+        """Whether whoever holds it now keeps all others out."""
+        raise NotImplementedError
+
+    def _nested(self, task: Task) -> None:
+        """The task has taken it while it holds another one, in a way that is new or that has a subclass."""
+        if not task.subclasses:
+            if self.clean:
+                self.touch()
+            self.outer.add(task.held[-2])
+        if self.on_nest is not None:
+            self.on_nest(self, task)
+
+    def _taken(self, task: Task, subclass: int) -> None:
+        if subclass:
+            task.subclasses[self] = subclass
+        held = task.held
+        held.append(self)
+        if len(held) > 1 and (held[-2] not in self.outer or task.subclasses):
+            self._nested(task)
+        on_acquire = self.on_acquire
+        if on_acquire is not None:
+            on_acquire(self, task)
 
     def _dropped(self, task: Task) -> None:
         held = task.held
-        if held and held[-1] is self:
+        if held[-1] is self:
             held.pop()
         else:
             held.remove(self)
-        if self.on_release is not None:
-            self.on_release(self, task)
+        if task.subclasses:
+            task.subclasses.pop(self, None)
+        on_release = self.on_release
+        if on_release is not None:
+            on_release(self, task)
 
     def _refuse_own(self, task: Task) -> None:
         if self in task.held:
@@ -66,37 +100,52 @@ class Lock(Shared):
 class Mutex(Lock):
     """An exclusive lock without a queue: whoever comes first after a release gets it (Linux: mutex with stealing)."""
 
-    __slots__ = ("interrupts", "owner", "waiters")
+    __slots__ = ("interrupts", "owner", "spins", "waiters")
     GUARDED: tuple[str, ...] = ("owner", "waiters")
 
     def __init__(self, world: World, name: str, lock_class: str | None = None) -> None:
         super().__init__(world, name, lock_class)
         self.owner: Task | None = None
         self.waiters: list[Task] = []
+        self.spins = False
         self.interrupts: Interrupts | None = None
 
     @types.coroutine
-    def acquire(self) -> Generator[Point, None, None]:
+    def acquire(self, subclass: int = 0) -> Generator[Point, None, None]:
         """Wait until the lock is free and take it: one step."""
         world = self.world
         me = world.current
+        if (me.atomic or me.irq_depth) and self.on_sleep is not None:
+            self.on_sleep(self, me)
         if self.owner is me:
             yield self._acquire
             self._refuse_own(me)
         # From its arrival on the task is parked in front of the lock, and blocked whenever somebody holds it.
-        self.waiters.append(me)
+        waiters = self.waiters
+        waiters.append(me)
         if self.owner is not None:
             world.block(me, self)
         yield self._acquire
-        self.waiters.remove(me)
+        waiters.remove(me)
         self.owner = me
-        for waiter in self.waiters:
+        for waiter in waiters:
             world.block(waiter, self)
-        if self.interrupts is not None:
-            me.irq_depth += 1
-        me.held.append(self)
-        if self.on_acquire is not None:
-            self.on_acquire(self, me)
+        if self.spins:
+            me.atomic += 1
+            if self.interrupts is not None:
+                me.irq_depth += 1
+        if subclass:
+            me.subclasses[self] = subclass
+        held = me.held
+        if held:
+            held.append(self)
+            if held[-2] not in self.outer or me.subclasses:
+                self._nested(me)
+        else:
+            held.append(self)
+        on_acquire = self.on_acquire
+        if on_acquire is not None:
+            on_acquire(self, me)
 
     @types.coroutine
     def release(self) -> Generator[Point, None, None]:
@@ -109,15 +158,23 @@ class Mutex(Lock):
         self.owner = None
         for waiter in self.waiters:
             world.enable(waiter)
-        if self.interrupts is not None:
-            self.interrupts.turn_on(me)
+        if self.spins:
+            me.atomic -= 1
+            if self.interrupts is not None:
+                self.interrupts.turn_on(me)
         held = me.held
         if held[-1] is self:
             held.pop()
         else:
             held.remove(self)
-        if self.on_release is not None:
-            self.on_release(self, me)
+        if me.subclasses:
+            me.subclasses.pop(self, None)
+        on_release = self.on_release
+        if on_release is not None:
+            on_release(self, me)
+
+    def held_exclusively(self) -> bool:
+        return self.owner is not None
 
     def owners(self) -> tuple[int, ...]:
         return () if self.owner is None else (self.owner.index,)
@@ -129,10 +186,15 @@ class Mutex(Lock):
         assert state == -1, "a world is sealed with its locks free"
         self.owner = None
         self.waiters.clear()
+        self.outer.clear()
 
 
 class SpinLock(Mutex):
-    """A spinlock. With `interrupts` it is the irq flavour: interrupts are off while it is held."""
+    """A spinlock: who waits for it does not sleep, and who holds it must not.
+
+    With `interrupts` it is the irq flavour: interrupts are off while it is held. Turning those of one's own processor
+    on or off commutes with others doing so, but not with sending.
+    """
 
     __slots__ = ()
 
@@ -140,7 +202,11 @@ class SpinLock(Mutex):
         self, world: World, name: str, lock_class: str | None = None, interrupts: Interrupts | None = None
     ) -> None:
         super().__init__(world, name, lock_class)
+        self.spins = True
         self.interrupts = interrupts
+        if interrupts is not None:
+            self._acquire = self.point(Access.LOCK, "lock", (interrupts, Access.ADD))
+            self._release = self.point(Access.UNLOCK, "unlock", (interrupts, Access.ADD))
 
 
 class RwSemaphore(Lock):
@@ -163,10 +229,12 @@ class RwSemaphore(Lock):
         self._wait = self.point(Access.LOCK, "wait")
 
     @types.coroutine
-    def down_read(self) -> Generator[Point, None, None]:
+    def down_read(self, subclass: int = 0) -> Generator[Point, None, None]:
         """Take the lock shared: one step, and one more if it has to wait."""
-        yield self._acquire
         me = self.world.current
+        if (me.atomic or me.irq_depth) and self.on_sleep is not None:
+            self.on_sleep(self, me)
+        yield self._acquire
         if self.writer is None and not (self.queue and self.readers and any(write for _, write in self.queue)):
             self.readers.append(me)
             if self.queue:
@@ -179,16 +247,18 @@ class RwSemaphore(Lock):
             yield self._wait
             if me not in self.readers:
                 self._admit_readers()
-        self._taken(me)
+        self._taken(me, subclass)
 
     @types.coroutine
-    def down_write(self, killable: bool = False) -> Generator[Point, None, bool]:
+    def down_write(self, killable: bool = False, subclass: int = 0) -> Generator[Point, None, bool]:
         """Take the lock exclusively: one step, and one more if it has to wait.
 
         Returns False if `killable` and a fatal signal ended the wait before the lock was free.
         """
-        yield self._acquire
         me = self.world.current
+        if (me.atomic or me.irq_depth) and self.on_sleep is not None:
+            self.on_sleep(self, me)
+        yield self._acquire
         if self.writer is not None or self.readers:
             self._refuse_own(me)
             self.queue.append((me, True))
@@ -205,7 +275,7 @@ class RwSemaphore(Lock):
         self.writer = me
         if self.queue:
             self._wake_queue()
-        self._taken(me)
+        self._taken(me, subclass)
         if killable:
             self.log.append(True)
         return True
@@ -244,6 +314,9 @@ class RwSemaphore(Lock):
         self.writer = None
         self.readers.append(me)
         self._wake_queue()
+
+    def held_exclusively(self) -> bool:
+        return self.writer is not None
 
     def held_for_write(self) -> bool:
         """Whether the current task holds it exclusively; for assertions of the model (rwsem_is_locked)."""
@@ -290,3 +363,4 @@ class RwSemaphore(Lock):
         self.writer = None
         self.readers.clear()
         self.queue.clear()
+        self.outer.clear()

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 class PercpuRef(Shared):
     """Live, then dying after :meth:`kill`, then drained when the count reaches 0.
 
-    release: called once, in the step whose put drains the reference.
+    release: called once, in the step whose put drains the reference. A method of a shared object touches that one;
+        of anything else nobody knows what it touches, and puts are wide.
     """
 
     __slots__ = ("_get", "_kill", "_put", "_tryget", "count", "dying", "release")
     GUARDED = ("count", "dying")
+    TRACKED = True
 
     def __init__(self, world: World, name: str, release: Callable[[], None], count: int = 1) -> None:
         super().__init__(world, name)
@@ -30,8 +32,10 @@ class PercpuRef(Shared):
         self.release = release
         self._tryget = self.point(Access.UPDATE, "tryget_live")
         self._get = self.point(Access.ADD, "get")
-        self._put = self.point(Access.UPDATE, "put")
-        self._kill = self.point(Access.UPDATE, "kill")
+        receiver = getattr(release, "__self__", None)
+        also = ((receiver, Access.UPDATE),) if isinstance(receiver, Shared) else ()
+        self._put = self.point(Access.UPDATE, "put", *also, wide=not also)
+        self._kill = self.point(Access.UPDATE, "kill", *also, wide=not also)
 
     @types.coroutine
     def tryget_live(self, n: int = 1) -> Generator[Point, None, bool]:
@@ -41,6 +45,8 @@ class PercpuRef(Shared):
         self.log.append(live)
         if live:
             self.count += n
+            if self.clean:
+                self.touch()
         return live
 
     @types.coroutine
@@ -48,6 +54,8 @@ class PercpuRef(Shared):
         """Take `n` more references; the caller has one already."""
         yield self._get
         self.count += n
+        if self.clean:
+            self.touch()
 
     @types.coroutine
     def put(self, n: int = 1) -> Generator[Point, None, None]:
@@ -64,6 +72,8 @@ class PercpuRef(Shared):
 
     def _drop(self, n: int) -> None:
         self.count -= n
+        if self.clean:
+            self.touch()
         if self.count < 0:
             raise Violation("refcount-underflow", f"{self.name} drops to {self.count}")
         if self.count == 0 and self.dying:

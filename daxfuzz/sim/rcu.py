@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Generator, Hashable
+from collections.abc import Callable, Generator, Hashable
 from typing import TYPE_CHECKING, Any, cast
 
 from daxfuzz.sim.point import Access, Point
 from daxfuzz.sim.shared import Shared
 
 if TYPE_CHECKING:
+    from daxfuzz.sim.task import Task
     from daxfuzz.sim.world import World
 
 
 class Rcu(Shared):
     """One domain. Sections nest; synchronize waits for the sections that were open when it began, not for later ones.
 
+    atomic: a section is an atomic context, in which its task must not sleep, as one of RCU is; one of SRCU is none.
+
     readers: per task, how many sections it is in.
     waiting: per synchronizing task, the readers it still waits for.
+    on_sleep: observer, called with (domain, task) when a task that must not sleep arrives at a wait for a grace
+        period.
     """
 
-    __slots__ = ("_lock", "_sync", "_unlock", "_wait", "readers", "waiting")
+    __slots__ = ("_lock", "_sync", "_unlock", "_wait", "atomic", "on_sleep", "readers", "waiting")
     GUARDED = ("readers", "waiting")
+    TRACKED = True
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, atomic: bool = False) -> None:
         super().__init__(world, name)
+        self.atomic = atomic
         self.readers: dict[int, int] = {}
         self.waiting: dict[int, list[int]] = {}
+        self.on_sleep: Callable[[Rcu, Task], None] | None = None
         self._lock = self.point(Access.LOCK, "read_lock")
         self._unlock = self.point(Access.UNLOCK, "read_unlock")
         self._sync = self.point(Access.UPDATE, "synchronize")
@@ -36,15 +44,23 @@ class Rcu(Shared):
     def read_lock(self) -> Generator[Point, None, None]:
         """Open a section."""
         yield self._lock
-        me = self.world.current.index
+        task = self.world.current
+        me = task.index
         self.readers[me] = self.readers.get(me, 0) + 1
+        if self.atomic:
+            task.atomic += 1
+        if self.clean:
+            self.touch()
 
     @types.coroutine
     def read_unlock(self) -> Generator[Point, None, None]:
         """Close the innermost section."""
         yield self._unlock
-        me = self.world.current.index
+        task = self.world.current
+        me = task.index
         self.readers[me] -= 1
+        if self.atomic:
+            task.atomic -= 1
         if self.readers[me]:
             return
         del self.readers[me]
@@ -57,8 +73,12 @@ class Rcu(Shared):
     @types.coroutine
     def synchronize(self) -> Generator[Point, None, None]:
         """Wait until every section that is open now has closed: two steps."""
-        yield self._sync
         me = self.world.current
+        if (me.atomic or me.irq_depth) and self.on_sleep is not None:
+            self.on_sleep(self, me)
+        yield self._sync
+        if self.clean:
+            self.touch()
         self.waiting[me.index] = sorted(self.readers)
         if self.readers:
             self.world.block(me, self)

@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
 
 class Signals(Shared):
-    """What is pending for each task. The signals themselves live in the tasks, where their sleeps look at them."""
+    """What is pending for each task. The signals themselves live in the tasks, where their sleeps look at them.
+
+    A task may look at its own in any step, so sending one is a wide step.
+    """
+
+    TRACKED = True
 
     __slots__ = ("_send",)
 
     def __init__(self, world: World, name: str = "signals") -> None:
         super().__init__(world, name)
-        self._send = self.point(Access.WAKE, "signal")
+        self._send = self.point(Access.WAKE, "signal", wide=True)
 
     @types.coroutine
     def send(self, task: Task, signal: Signal) -> Generator[Point, None, None]:

@@ -38,6 +38,9 @@ class Task:
     index: position in ``world.tasks``; schedules and traces name tasks by it.
     point: the access it makes at its next turn; None once it has ended.
     held: locks it holds, in the order of acquisition.
+    atomic: for how many reasons it must not sleep, interrupts that are off apart: spinlocks that it holds, and read
+        sections of RCU domains that are atomic (Linux: preempt_count).
+    subclasses: of those that it holds with a subclass other than 0, which one.
     blocked_on: the object that keeps it from running, None while it can run.
     asleep: it has given up the processor in ``schedule`` and waits for a wake-up.
     killable: it waits for a lock that a fatal signal lets it give up.
@@ -47,6 +50,7 @@ class Task:
     __slots__ = (
         "actor",
         "asleep",
+        "atomic",
         "blocked_on",
         "coroutine",
         "held",
@@ -60,6 +64,7 @@ class Task:
         "send",
         "signal",
         "state",
+        "subclasses",
     )
 
     send: Callable[[None], Point]
@@ -69,6 +74,7 @@ class Task:
         self.name = name
         self.actor = actor
         self.held: list[Lock] = []
+        self.subclasses: dict[Lock, int] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -82,8 +88,10 @@ class Task:
         self.signal = Signal.NONE
         self.killable = False
         self.irq_depth = 0
+        self.atomic = 0
         self.operation = -1
         self.held.clear()
+        self.subclasses.clear()
 
     def signal_pending(self, state: TaskState) -> bool:
         """Whether a sleep in `state` would be interrupted now (Linux: signal_pending_state)."""

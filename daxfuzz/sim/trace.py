@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,12 @@ class Scheduler:
     def next_task(self, enabled: Sequence[int], current: int) -> int:
         """Choose one of `enabled` (ascending indices, never empty). `current` ran last; -1 before the first turn."""
         return enabled[0]
+
+    next_run: Callable[[Sequence[int], int], tuple[int, int]] | None = None
+    """For a scheduler that knows more than one turn ahead: arguments as for next_task; the task, and for how many
+    turns, at least 1, it is the answer to next_task as long as the enabled set does not change.
+
+    A host may ask for runs or for single turns. How many turns were taken can be read in the world."""
 
 
 @dataclass(slots=True)

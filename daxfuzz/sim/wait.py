@@ -45,14 +45,20 @@ class WaitEntry:
 
 
 class WaitQueueHead(Shared):
-    """A queue of sleepers: exclusive ones at the tail, the others at the head (wait_queue_head)."""
+    """A queue of sleepers: exclusive ones at the tail, the others at the head (wait_queue_head).
 
-    __slots__ = ("_active", "_dequeue", "_enqueue", "_sleep", "_wake", "entries")
+    on_sleep: observer, called with (queue, task) when a task that must not sleep arrives at a wait here, whether or
+        not it would.
+    """
+
+    __slots__ = ("_active", "_dequeue", "_enqueue", "_sleep", "_wake", "entries", "on_sleep")
     GUARDED: tuple[str, ...] = ("entries",)
+    TRACKED = True
 
     def __init__(self, world: World, name: str) -> None:
         super().__init__(world, name)
         self.entries: list[WaitEntry] = []
+        self.on_sleep: Callable[[WaitQueueHead, Task], None] | None = None
         self._enqueue = self.point(Access.UPDATE, "prepare_to_wait")
         self._dequeue = self.point(Access.UPDATE, "finish_wait")
         self._active = self.point(Access.READ, "active")
@@ -118,16 +124,24 @@ class WaitQueueHead(Shared):
     def schedule(self) -> Generator[Point, None, None]:
         """Give up the processor until woken, or go on at once if the state is RUNNING or a signal is pending."""
         me = self.world.current
+        self.might_sleep(me)
         if me.state is not TaskState.RUNNING and not me.signal_pending(me.state):
             me.asleep = True
             self.world.block(me, self)
         yield self._sleep
         me.state = TaskState.RUNNING
 
+    def might_sleep(self, task: Task) -> None:
+        """A task arrives at what may sleep here (might_sleep)."""
+        if (task.atomic or task.irq_depth) and self.on_sleep is not None:
+            self.on_sleep(self, task)
+
     def _add(self, entry: WaitEntry) -> None:
         if entry.queued:
             return
         entry.queued = True
+        if self.clean:
+            self.touch()
         if entry.exclusive:
             self.entries.append(entry)
         else:
@@ -170,6 +184,7 @@ async def wait_event(
 
     command: runs in place of schedule, to drop locks while asleep; it calls ``queue.schedule`` itself.
     """
+    queue.might_sleep(entry.task)
     entry.condition = condition
     while True:
         interrupted = await queue.prepare_to_wait_event(entry, state)
@@ -205,20 +220,27 @@ async def wake_up_var(table: WaitTable, address: int) -> None:
 
 
 class Completion(WaitQueueHead):
-    """complete and wait_for_completion: a count of events and the queue of those who wait for one."""
+    """complete and wait_for_completion: a count of events and the queue of those who wait for one.
+
+    The step that consumes an event is wide: what the event allows to be freed, its task may free as part of it.
+    """
 
     __slots__ = ("_consume", "done")
     GUARDED = ("done", "entries")
-    PASSENGER = True
 
     def __init__(self, world: World, name: str) -> None:
         super().__init__(world, name)
         self.done = 0
-        self._consume = self.point(Access.UPDATE, "wait_for_completion")
+        self._consume = self.point(Access.UPDATE, "wait_for_completion", wide=True)
 
     def complete(self) -> None:
-        """One more event, and wake one waiter, as part of the current step (a put that drains a reference)."""
+        """One more event, and wake one waiter, as part of the current step (a put that drains a reference).
+
+        That step's Point names this object in `also`.
+        """
         self.done += 1
+        if self.clean:
+            self.touch()
         for entry in list(self.entries):
             if self.world.wake(entry.task):
                 self._remove(entry)
@@ -227,6 +249,7 @@ class Completion(WaitQueueHead):
     async def wait(self) -> None:
         """Sleep uninterruptibly until there is an event, and consume it."""
         entry = WaitEntry(self.world.current, exclusive=True)
+        self.might_sleep(entry.task)
         while not await self._try_consume(entry):
             await self.schedule()
 
@@ -237,6 +260,8 @@ class Completion(WaitQueueHead):
         self.log.append(available)
         if available:
             self.done -= 1
+            if self.clean:
+                self.touch()
             self._remove(entry)
         else:
             self._add(entry)

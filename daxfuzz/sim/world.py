@@ -6,7 +6,7 @@ from bisect import insort
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
-from daxfuzz.sim.cells import Atomic, Cell
+from daxfuzz.sim.checking import UndeclaredAccess
 from daxfuzz.sim.freed import freed_class
 from daxfuzz.sim.locks import Lock
 from daxfuzz.sim.task import Actor, Signal, Task, TaskState
@@ -21,6 +21,10 @@ class World:
     """Holds everything that an execution changes.
 
     enabled: indices of the tasks that can take a turn, ascending; kept up to date by the primitives.
+    checked: whether it is in the checking mode.
+    changed: set with each change of `enabled`; whoever waits for one clears it.
+    turns: index of the task of each turn so far. The host adds a run of turns at its end.
+    dirty: tracked objects that are not in their sealed state.
     current: the task whose turn it is.
     log: per step its Point, followed by the value that the access returned, if it returned one.
     on_end: called when no task can go on any more or the limit is reached (`enabled` tells which), before the
@@ -30,12 +34,13 @@ class World:
     """
 
     __slots__ = (
-        "_at_rest",
-        "_cells",
-        "_locks",
         "_sealed",
+        "_untracked",
+        "changed",
+        "checked",
         "current",
         "deferred",
+        "dirty",
         "enabled",
         "ended",
         "freed",
@@ -45,6 +50,7 @@ class World:
         "on_reset",
         "on_signal",
         "tasks",
+        "turns",
     )
 
     current: Task
@@ -54,20 +60,22 @@ class World:
         self.objects: list[Shared] = []
         self.tasks: list[Task] = []
         self.enabled: list[int] = []
+        self.changed = False
+        self.checked = False
+        self.turns: list[int] = []
+        self.dirty: list[Shared] = []
         self.ended: list[int] = []
         self.deferred: list[Violation] = []
         self.freed: list[tuple[Shared, type[Shared]]] = []
         self.on_reset: list[Callable[[], None]] = []
         self.on_end: list[Callable[[], None]] = []
         self.on_signal: Callable[[Task, Signal], None] = self.deliver
-        self._sealed: list[tuple[Shared, Hashable]] | None = None
-        self._cells: list[tuple[Any, Hashable]] = []
-        self._locks: list[tuple[Shared, Hashable]] = []
-        self._at_rest = False
+        self._sealed = False
+        self._untracked: list[Shared] = []
 
     def adopt(self, obj: Shared) -> None:
         """Take a new object in; called by its constructor. All objects exist before :meth:`seal`."""
-        if self._sealed is not None:
+        if self._sealed:
             raise RuntimeError(f"{obj.name}: objects are created before the world is sealed")
         self.objects.append(obj)
 
@@ -79,31 +87,31 @@ class World:
 
     def seal(self) -> World:
         """Take the present state as the one in which every execution starts; returns self."""
-        states = [(obj, obj.state()) for obj in self.objects]
-        self._sealed = [(obj, state) for obj, state in states if not isinstance(obj, (Cell, Atomic, Lock))]
-        # Most objects are variables, and an execution is short: putting them back is worth a loop without calls.
-        self._cells = [(obj, state) for obj, state in states if isinstance(obj, (Cell, Atomic))]
-        # Locks need nothing after an execution in which every task has ended without one.
-        self._locks = [(obj, state) for obj, state in states if isinstance(obj, Lock)]
+        for obj in self.objects:
+            obj.sealed = obj.state()
+            obj.clean = True
+        self.dirty.clear()
+        self._untracked = [obj for obj in self.objects if not obj.TRACKED]
+        self._sealed = True
         return self
 
     def reset(self) -> None:
         """Put everything back to the sealed state and make fresh coroutines.
 
-        Raises RuntimeError if the world was not sealed.
+        The cost goes by what the last execution has touched, apart from objects that are not tracked. Raises
+        RuntimeError if the world was not sealed.
         """
-        if self._sealed is None:
+        if not self._sealed:
             raise RuntimeError("a world is sealed before it runs")
         for obj, cls in self.freed:
             object.__setattr__(obj, "__class__", cls)
         self.freed.clear()
-        for obj, state in self._sealed:
-            obj.restore(state)
-        if not self._at_rest:
-            for lock, state in self._locks:
-                lock.restore(state)
-        for cell, value in self._cells:
-            cell.value = value
+        for obj in self._untracked:
+            obj.restore(obj.sealed)
+        for obj in self.dirty:
+            obj.clean = True
+            obj.restore(obj.sealed)
+        self.dirty.clear()
         self.log.clear()
         self.enabled.clear()
         self.ended.clear()
@@ -117,12 +125,15 @@ class World:
 
     def close(self) -> None:
         """Drop the coroutines, also of tasks that never started."""
-        self._at_rest = len(self.ended) == len(self.tasks)
         for task in self.tasks:
             if task.coroutine is not None:
                 task.coroutine.close()
-            if task.held:
-                self._at_rest = False
+            # What a lock knows is who holds it and who is parked in front of it, so it need not say when it changes.
+            for lock in task.held:
+                if lock.clean:
+                    lock.touch()
+            if task.point is not None and isinstance(task.point.object, Lock) and task.point.object.clean:
+                task.point.object.touch()
 
     def shared_state(self) -> tuple[Hashable, ...]:
         """The states of all objects, in order of creation."""
@@ -133,6 +144,7 @@ class World:
         if not task.runnable:
             task.runnable = True
             task.blocked_on = None
+            self.changed = True
             insort(self.enabled, task.index)
 
     def block(self, task: Task, on: Shared | None) -> None:
@@ -140,6 +152,7 @@ class World:
         task.blocked_on = on
         if task.runnable:
             task.runnable = False
+            self.changed = True
             self.enabled.remove(task.index)
 
     def finish(self, task: Task) -> None:
@@ -172,7 +185,13 @@ class World:
         return True
 
     def free(self, obj: Shared) -> None:
-        """The object is gone: until the next reset every access to it is a use-after-free."""
+        """The object is gone: until the next reset every access to it is a use-after-free.
+
+        Part of a step that is wide, since it touches what it does not name; the checking mode insists.
+        """
+        point = self.current.point
+        if self.checked and (point is None or not point.wide):
+            raise UndeclaredAccess(f"{obj.name} is freed, but {point!r} is declared, which is not wide")
         self.freed.append((obj, type(obj)))
         object.__setattr__(obj, "__class__", freed_class(type(obj)))
 

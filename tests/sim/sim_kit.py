@@ -100,12 +100,12 @@ class Checked(Scheduler):
         return chosen
 
     def check_frame(self) -> None:
-        """The last step changed its own object at most (passengers aside), and nothing at all if it was a read."""
+        """The last step changed what it declares at most (passengers aside), and nothing at all if it was a read."""
         if self.before is None:
             return
         for obj, before in zip(self.world.objects, self.before, strict=True):
             if obj.state() != before:
-                assert obj is self.point.object or obj.PASSENGER, (self.point, obj)
+                assert self.point.declares(obj) or obj.PASSENGER, (self.point, obj)
                 assert self.point.access is not Access.READ, (self.point, obj)
 
 

@@ -62,7 +62,7 @@ class Setting:
     def run(self, *turns: str):
         self.got.clear()
         self.results.clear()
-        if self.world._sealed is None:
+        if not self.world._sealed:
             self.world.seal()
         return run(self.world, Order(*turns))
 

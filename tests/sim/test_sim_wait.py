@@ -10,6 +10,7 @@ from daxfuzz.sim import (
     Atomic,
     Cell,
     Completion,
+    PercpuRef,
     RwSemaphore,
     Signal,
     TaskState,
@@ -64,7 +65,7 @@ class Queue:
     def run(self, *turns):
         self.woken.clear()
         self.seen = []
-        if self.world._sealed is None:
+        if not self.world._sealed:
             self.world.seal()
         return run(self.world, Order(*turns))
 
@@ -408,7 +409,6 @@ def test_a_command_drops_a_lock_for_the_sleep():
 def test_completion():
     world = World()
     done = Completion(world, "done")
-    cell = Cell(world, "cell", 0)
     order = []
 
     def waiter(name):
@@ -418,14 +418,14 @@ def test_completion():
 
         world.spawn(name, body)
 
-    async def complete() -> None:
-        await cell.write(1)
-        done.complete()
+    def completer(name) -> None:
+        ref = PercpuRef(world, f"{name}.ref", done.complete)
+        world.spawn(name, ref.kill)
 
     waiter("a")
     waiter("b")
-    world.spawn("x", complete)
-    world.spawn("y", complete)
+    completer("x")
+    completer("y")
     world.seal()
     # One event wakes one waiter, first come first served.
     with pytest.raises(AssertionError, match="a cannot run"):
