@@ -10,12 +10,22 @@ from daxfuzz.sim import Lock, Violation
 if TYPE_CHECKING:
     from daxfuzz.sim import Task
 
+Graph = dict[str, dict[str, str]]
+"""Per class the classes taken while one of it was held last, each with the task that did so first."""
+
+Gates = frozenset[Lock]
+"""Locks that were held exclusively, so that others who hold one of them cannot be under way at the same time."""
+
 
 class LockOrder(Oracle):
     """The graph of lock classes taken while another is held has no cycle (lockdep). Also seen in runs that go well.
 
-    Only the edge from the lock taken last is kept: the others follow from it. The edges of all executions of a
-    program together are a filter: as long as they have no cycle, no execution has one.
+    A class is the lock's own or, if it was taken with a subclass, class/subclass (down_write_nested). Only the edge
+    from the lock taken last is kept: the others follow from it. The edges of all executions of a program together
+    are a filter: as long as they have no cycle, no execution has one.
+
+    A subclass promises that locks of one class are taken in an order of their own. lockdep believes that; here the
+    locks themselves must not have a cycle, either, unless a lock held exclusively all around keeps it from closing.
     """
 
     kinds = ("lock-order",)
@@ -23,53 +33,98 @@ class LockOrder(Oracle):
     def attach(self) -> None:
         for obj in self.world.objects:
             if isinstance(obj, Lock):
-                listen(obj, "on_acquire", self.acquired)
-        self.ever: dict[str, dict[str, str]] = {}
+                listen(obj, "on_nest", self.nested)
+        self.pairs: dict[tuple[Lock, Lock] | tuple[str, str], str] = {}
+        self.known: set[tuple[Lock, Lock] | tuple[str, str]] = set()
+        self.ever: Graph = {}
         self.ever_cyclic = False
 
     def reset(self) -> None:
-        self.pairs: set[tuple[Lock, Lock]] = set()
-        self.edges: dict[str, dict[str, str]] = {}
+        self.pairs.clear()
+        self.edges: Graph = {}
+        self.siblings: dict[Lock, dict[Lock, list[Gates]]] = {}
         self.reported: list[tuple[str, ...]] = []
 
-    def acquired(self, lock: Lock, task: Task) -> None:
+    def nested(self, lock: Lock, task: Task) -> None:
         held = task.held
-        if len(held) < 2:
+        if task.subclasses:
+            self.annotated(lock, task)
             return
         pair = (held[-2], lock)
-        if pair in self.pairs:
-            return
-        self.pairs.add(pair)
-        before = held[-2].lock_class
-        after = lock.lock_class
-        edges = self.edges.get(before)
-        if edges is None:
-            edges = self.edges[before] = {}
-        elif after in edges:
-            return
-        edges[after] = task.name
-        if after not in self.ever.setdefault(before, {}):
-            self.ever[before][after] = task.name
-            self.ever_cyclic = self.ever_cyclic or bool(path(self.ever, after, before))
-        if self.ever_cyclic:
+        self.pairs[pair] = task.name
+        if self.ever_cyclic or pair not in self.known:
+            self.new_pair(pair, held[-2].lock_class, lock.lock_class, task)
+
+    def annotated(self, lock: Lock, task: Task) -> None:
+        """An acquisition by a task that holds a lock with a subclass, perhaps this one."""
+        held = task.held
+        before, after = class_of(held[-2], task), class_of(lock, task)
+        pair = (before, after)
+        if pair not in self.pairs:
+            self.pairs[pair] = task.name
+            if self.ever_cyclic or pair not in self.known:
+                self.new_pair(pair, before, after, task)
+        for position, other in enumerate(held[:-1]):
+            if other.lock_class == lock.lock_class:
+                # Only what was taken before both keeps others from both; what came between is part of the cycle.
+                gates = frozenset(gate for gate in held[:position] if gate.held_exclusively())
+                self.new_siblings(other, lock, gates, task)
+
+    def new_pair(self, pair: tuple[Lock, Lock] | tuple[str, str], before: str, after: str, task: Task) -> None:
+        """A pair that this execution has not seen, and that the filter does not let pass."""
+        if not self.ever_cyclic:
+            self.known.add(pair)
+            self.ever.setdefault(before, {})[after] = task.name
+            self.ever_cyclic = bool(path(self.ever, after, before))
+            if not self.ever_cyclic:
+                return
+            for (one, other), name in list(self.pairs.items())[:-1]:
+                start = one if isinstance(one, str) else one.lock_class
+                end = other if isinstance(other, str) else other.lock_class
+                self.edges.setdefault(start, {}).setdefault(end, name)
+        edges = self.edges.setdefault(before, {})
+        if after not in edges:
+            edges[after] = task.name
             self.check(task, before, after)
 
     def check(self, task: Task, before: str, after: str) -> None:
         """Report the cycle that a new edge of this execution closes, if it does."""
         found = path(self.edges, after, before)
-        if found and tuple(sorted(found)) not in self.reported:
-            self.reported.append(tuple(sorted(found)))
-            self.world.defer(
-                Violation(
-                    "lock-order",
-                    f"{task.name} takes {after} while it holds {before}; the other order is {' -> '.join(found)}",
-                    channel=" ".join(sorted(found)),
-                    tasks=(task.name,),
-                )
+        if found:
+            self.report(task, before, after, found, " ".join(sorted(found)))
+
+    def new_siblings(self, before: Lock, after: Lock, gates: Gates, task: Task) -> None:
+        """Two locks of one class, one of them with a subclass, have been taken in this order."""
+        orders = self.siblings.setdefault(before, {}).setdefault(after, [])
+        if gates in orders:
+            return
+        orders.append(gates)
+        found = sibling_path(self.siblings, [after], before, gates)
+        if found:
+            names = [lock.name for lock in found]
+            self.report(task, before.name, after.name, names, before.lock_class)
+
+    def report(self, task: Task, before: str, after: str, found: list[str], channel: str) -> None:
+        if tuple(sorted(found)) in self.reported:
+            return
+        self.reported.append(tuple(sorted(found)))
+        self.world.defer(
+            Violation(
+                "lock-order",
+                f"{task.name} takes {after} while it holds {before}; the other order is {' -> '.join(found)}",
+                channel=channel,
+                tasks=(task.name,),
             )
+        )
 
 
-def path(edges: dict[str, dict[str, str]], start: str, goal: str) -> list[str]:
+def class_of(lock: Lock, task: Task) -> str:
+    """The class as which a task holds a lock, as lockdep writes it."""
+    subclass = task.subclasses.get(lock, 0)
+    return f"{lock.lock_class}/{subclass}" if subclass else lock.lock_class
+
+
+def path(edges: Graph, start: str, goal: str) -> list[str]:
     """Classes from `start` to `goal` along the edges, empty if there is no way."""
     seen = [start]
     stack = [[start]]
@@ -81,4 +136,20 @@ def path(edges: dict[str, dict[str, str]], start: str, goal: str) -> list[str]:
             if after not in seen:
                 seen.append(after)
                 stack.append([*here, after])
+    return []
+
+
+def sibling_path(edges: dict[Lock, dict[Lock, list[Gates]]], here: list[Lock], goal: Lock, gates: Gates) -> list[Lock]:
+    """Locks from the last of `here` to `goal` by edges that no gate keeps apart, empty if there is no way.
+
+    gates: those of the edges so far, none of which may guard another edge.
+    """
+    if here[-1] is goal:
+        return here
+    for after, orders in edges.get(here[-1], {}).items():
+        for more in orders:
+            if after not in here and not gates & more:
+                found = sibling_path(edges, [*here, after], goal, gates | more)
+                if found:
+                    return found
     return []
