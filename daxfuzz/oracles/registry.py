@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.association import Association
+from daxfuzz.oracles.atomic_context import AtomicContext
 from daxfuzz.oracles.deadlock import Deadlock
 from daxfuzz.oracles.dma_corruption import DmaCorruption
 from daxfuzz.oracles.entry_lock import EntryLock
@@ -35,6 +36,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     Deadlock,
     LockOrder,
     LockHeld,
+    AtomicContext,
     EntryLock,
     Association,
     StalePte,
