@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from itertools import permutations, product
 
 import pytest
-from search_programs import abba, chi_square, chi_square_limit, lost_update, lost_wakeup
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from search_programs import abba, build, chi_square, chi_square_limit, lost_update, lost_wakeup, specs
 
-from daxfuzz.search import PCT
-from daxfuzz.sim import Cell, Scheduler, Stepper, World
+from daxfuzz.search import PCT, Recorder
+from daxfuzz.sim import Cell, Scheduler, Stepper, TrioHost, World
 
 EXECUTIONS = 6000
 
@@ -168,3 +170,31 @@ def test_enabled_sets_that_change_are_noticed() -> None:
 def test_senseless_parameters_are_refused(depth: int, bound: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         PCT(random.Random(0), depth, bound)
+
+
+@settings(max_examples=100, deadline=None)
+@given(specs(), st.integers(1, 4), st.integers(0, 1 << 30))
+def test_a_run_is_as_long_as_single_turns_would_have_the_same_answer(spec, depth: int, seed: int) -> None:
+    runs = PCT(random.Random(seed), depth, 10)
+    turns = PCT(random.Random(seed), depth, 10)
+    host, asked = Stepper(build(spec)), Stepper(build(spec))
+    for limit in (1000, 7, 1000):
+        # Recorder asks at each turn.
+        assert host.run(runs, limit).digest() == asked.run(Recorder(turns), limit).digest()
+        assert runs.steps_seen == turns.steps_seen
+    trio = PCT(random.Random(seed), depth, 10)
+    first = Stepper(build(spec)).run(PCT(random.Random(seed), depth, 10))
+    assert TrioHost(build(spec)).run(trio).digest() == first.digest()
+
+
+def test_what_pct_says_of_a_run_is_up_to_the_next_change() -> None:
+    world = three_reads_each()
+    pct = PCT(Dealt([0, 1], [2, 4]), 3, 6)
+    pct.new_execution(world)
+    assert pct.next_run([0, 1], -1) == (0, 2)
+    world.turns += [0, 0]
+    assert pct.next_run([0, 1], 0) == (1, 2)
+    world.turns += [1]
+    assert pct.next_run([0, 1], 1) == (1, 1)
+    world.turns += [1]
+    assert pct.next_run([0, 1], 1)[0] == 0
