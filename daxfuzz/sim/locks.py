@@ -117,35 +117,29 @@ class Mutex(Lock):
         me = world.current
         if (me.atomic or me.irq_depth) and self.on_sleep is not None:
             self.on_sleep(self, me)
-        if self.owner is me:
-            yield self._acquire
-            self._refuse_own(me)
         # From its arrival on the task is parked in front of the lock, and blocked whenever somebody holds it.
         waiters = self.waiters
-        waiters.append(me)
         if self.owner is not None:
+            if self.owner is me:
+                yield self._acquire
+                self._refuse_own(me)
             world.block(me, self)
+        waiters.append(me)
         yield self._acquire
         waiters.remove(me)
         self.owner = me
-        for waiter in waiters:
-            world.block(waiter, self)
+        if waiters:
+            for waiter in waiters:
+                world.block(waiter, self)
         if self.spins:
             me.atomic += 1
             if self.interrupts is not None:
                 me.irq_depth += 1
-        if subclass:
-            me.subclasses[self] = subclass
         held = me.held
-        if held:
-            held.append(self)
-            if held[-2] not in self.outer or me.subclasses:
-                self._nested(me)
+        if held or subclass or self.on_acquire is not None:
+            self._taken(me, subclass)
         else:
             held.append(self)
-        on_acquire = self.on_acquire
-        if on_acquire is not None:
-            on_acquire(self, me)
 
     @types.coroutine
     def release(self) -> Generator[Point, None, None]:
@@ -156,22 +150,18 @@ class Mutex(Lock):
         if self.owner is not me:
             raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")
         self.owner = None
-        for waiter in self.waiters:
-            world.enable(waiter)
+        if self.waiters:
+            for waiter in self.waiters:
+                world.enable(waiter)
         if self.spins:
             me.atomic -= 1
             if self.interrupts is not None:
                 self.interrupts.turn_on(me)
         held = me.held
-        if held[-1] is self:
+        if held[-1] is self and self.on_release is None and not me.subclasses:
             held.pop()
         else:
-            held.remove(self)
-        if me.subclasses:
-            me.subclasses.pop(self, None)
-        on_release = self.on_release
-        if on_release is not None:
-            on_release(self, me)
+            self._dropped(me)
 
     def held_exclusively(self) -> bool:
         return self.owner is not None
@@ -290,7 +280,11 @@ class RwSemaphore(Lock):
         self.readers.remove(me)
         if self.queue:
             self._wake_queue()
-        self._dropped(me)
+        held = me.held
+        if held[-1] is self and self.on_release is None and not me.subclasses:
+            held.pop()
+        else:
+            self._dropped(me)
 
     @types.coroutine
     def up_write(self) -> Generator[Point, None, None]:
@@ -302,7 +296,11 @@ class RwSemaphore(Lock):
         self.writer = None
         if self.queue:
             self._wake_queue()
-        self._dropped(me)
+        held = me.held
+        if held[-1] is self and self.on_release is None and not me.subclasses:
+            held.pop()
+        else:
+            self._dropped(me)
 
     @types.coroutine
     def downgrade_write(self) -> Generator[Point, None, None]:
