@@ -74,7 +74,7 @@ Owner = tuple[int, int]
 
 
 class BlockAllocator(Shared):
-    """Hands out the free block with the lowest number, so that a freed one is reused soon.
+    """Hands out the free blocks with the lowest numbers, so that a freed one is reused soon.
 
     table: by pfn, who owns the block: nobody while it is free, more than one where files share it.
     on_free: called with (pfn, last owner) after a block was freed.
@@ -96,14 +96,30 @@ class BlockAllocator(Shared):
     @types.coroutine
     def allocate(self, inode: int, index: int) -> Generator[Point, None, int | None]:
         """Allocate a block for a file page: its pfn, or None if there is no free block."""
+        return next(iter((yield from self.allocate_extent(inode, index, 1))), None)
+
+    @types.coroutine
+    def allocate_extent(self, inode: int, index: int, pages: int) -> Generator[Point, None, range]:
+        """Allocate contiguous blocks for file pages from `index`: their pfns, none if there is no free block.
+
+        An aligned run of free blocks if there is one, else a single block.
+        """
         yield self._allocate
-        pfn = next((pfn for pfn, owner in enumerate(self.table) if not owner), None)
-        self.log.append(pfn)
-        if pfn is not None:
-            self.table[pfn] = ((inode, index),)
+        blocks = self.find(pages)
+        self.log.append(blocks)
+        for offset, pfn in enumerate(blocks):
+            self.table[pfn] = ((inode, index + offset),)
             if self.on_allocate is not None:
-                self.on_allocate(pfn, (inode, index))
-        return pfn
+                self.on_allocate(pfn, (inode, index + offset))
+        return blocks
+
+    def find(self, pages: int) -> range:
+        """The blocks that the next allocation of so many gets."""
+        for length in (pages, 1):
+            for first in range(0, len(self.table) + 1 - length, length):
+                if not any(self.table[first : first + length]):
+                    return range(first, first + length)
+        return range(0)
 
     @types.coroutine
     def share(self, pfn: int, inode: int, index: int) -> Generator[Point, None, None]:

@@ -6,13 +6,15 @@ from collections.abc import Awaitable, Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from daxfuzz.kernel.entry import CONFLICT, EMPTY, Entry
+from daxfuzz.kernel.entry import CONFLICT, EMPTY, EMPTY_PMD, Entry
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.kernel.xarray import Mark, XaState
 from daxfuzz.sim import TaskState, WaitEntry, WaitQueueHead, wait_var_event
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.fs.filesystem import Iomap
     from daxfuzz.kernel.inode import AddressSpace
+    from daxfuzz.kernel.memory import Fault
     from daxfuzz.kernel.page import Page
 
 
@@ -120,25 +122,56 @@ class Dax(Subsystem):
 
     # -- entries on behalf of faults -----------------------------------------------------------------------------
 
-    async def grab_mapping_entry(self, mapping: AddressSpace, xas: XaState) -> Entry:
-        """Lock the entry at an index, after making an empty one if there is none. The value comes without the bit."""
+    async def grab_mapping_entry(self, mapping: AddressSpace, xas: XaState, size: int) -> Entry:
+        """Lock the entry at an index, after making an empty one if there is none. The value comes without the bit.
+
+        size: the order, in pages. CONFLICT, and nothing is locked, if smaller entries are there. A larger one that
+        stands for no blocks makes way; one that does is locked as it is.
+        """
         i_pages = mapping.i_pages
+        index = xas.index
         await i_pages.lock.acquire()
-        entry = await self.get_unlocked_entry(mapping, xas)
+        entry = await self.get_unlocked_entry(mapping, xas, size)
+        if entry is CONFLICT:
+            await i_pages.lock.release()
+            return entry
+        if entry is not None and size == 1 and entry.pmd and not entry.real:
+            await self.downgrade_pmd_entry(mapping, xas, entry)
+            xas.set(index)
+            entry = None
         if entry is None:
-            entry = EMPTY
+            entry = EMPTY if size == 1 else EMPTY_PMD
         await self.dax_lock_entry(xas, entry)
         await i_pages.lock.release()
         return entry
 
-    async def dax_insert_entry(self, mapping: AddressSpace, xas: XaState, entry: Entry, new: Entry) -> Entry:
-        """Put what a fault found in place of the empty or zero entry it has locked; a real entry stays.
+    async def downgrade_pmd_entry(self, mapping: AddressSpace, xas: XaState, entry: Entry) -> None:
+        """Delete a zero or empty PMD entry, and its mappings (part of grab_mapping_entry).
 
-        In v6.0 reads mark the entry dirty, too.
+        xa_lock is held, but dropped during the unmap: hence the lock of the entry.
         """
         i_pages = mapping.i_pages
+        pages = self.k.machine.pmd_pages
+        await self.dax_lock_entry(xas, entry)
+        if entry.zero:
+            await i_pages.lock.release()
+            await self.k.memory.unmap_mapping_pages(mapping, xas.index - xas.index % pages, pages)
+            xas.reset()
+            await i_pages.lock.acquire()
+        await self.dax_disassociate_entry(mapping, entry, trunc=False)
+        await xas.store(None)
+        await self.dax_wake_entry(mapping, xas.index, entry, WakeMode.WAKE_ALL)
+
+    async def dax_insert_entry(self, xas: XaState, vmf: Fault, iomap: Iomap, entry: Entry, new: Entry) -> Entry:
+        """Put what a fault found in place of the empty or zero entry it has locked; a real entry stays.
+
+        In v6.0 reads mark the entry dirty, too. A synchronous fault leaves that to dax_insert_pfn_mkwrite.
+        """
+        mapping = vmf.vma.mapping
+        i_pages = mapping.i_pages
         if entry.zero and not new.zero:
-            await self.k.memory.unmap_mapping_pages(mapping, xas.index, 1)
+            size = entry.size(self.k.machine)
+            await self.k.memory.unmap_mapping_pages(mapping, xas.index - xas.index % size, size)
         xas.reset()
         await i_pages.lock.acquire()
         if entry.zero or entry.empty:
@@ -150,7 +183,8 @@ class Dax(Subsystem):
             entry = new
         else:
             await xas.load()
-        await i_pages.set_mark(xas.index, Mark.DIRTY)
+        if not self.k.dax_fault.dax_fault_is_synchronous(vmf, iomap):
+            await i_pages.set_mark(xas.index, Mark.DIRTY)
         await i_pages.lock.release()
         return entry
 

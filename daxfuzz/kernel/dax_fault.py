@@ -1,14 +1,16 @@
-"""DAX page faults (fs/dax.c, dax_iomap_pte_fault and below, v6.0)."""
+"""DAX page faults (fs/dax.c, dax_iomap_fault and below, v6.0)."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from daxfuzz.kernel.entry import ZERO, Entry
+from daxfuzz.kernel.dax import WakeMode
+from daxfuzz.kernel.entry import CONFLICT, ZERO, ZERO_PMD, Entry
 from daxfuzz.kernel.memory import VmFault
-from daxfuzz.kernel.mm import Pte
+from daxfuzz.kernel.mm import TABLE, Pte, VmFlag
 from daxfuzz.kernel.subsystem import Subsystem
-from daxfuzz.kernel.xarray import XaState
+from daxfuzz.kernel.xarray import Mark, XaState
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.filesystem import Iomap
@@ -16,43 +18,167 @@ if TYPE_CHECKING:
 
 
 class DaxFault(Subsystem):
-    """From the fault to the page-table entry; the file system holds invalidate_lock shared."""
+    """From the fault to the page-table entry; the file system holds invalidate_lock shared.
+
+    A PTE and a PMD fault of one place both hold the entry's lock while they look at the PMD entry and change it.
+    """
+
+    def dax_iomap_fault(self, vmf: Fault) -> Awaitable[VmFault]:
+        """A read, write or write-protect fault: with an entry of a page or of a PMD, never of a PUD."""
+        if vmf.pages == 1:
+            return self.dax_iomap_pte_fault(vmf)
+        if vmf.pages == self.k.machine.pmd_pages:
+            return self.dax_iomap_pmd_fault(vmf)
+        return self.fallback()
+
+    async def fallback(self) -> VmFault:
+        """Ask for a smaller entry."""
+        return VmFault.FALLBACK
+
+    # -- one page ------------------------------------------------------------------------------------------------
 
     async def dax_iomap_pte_fault(self, vmf: Fault) -> VmFault:
-        """A read, write or write-protect fault on one page: lock the entry, ask the file system, map what it says."""
+        """Lock the entry, ask the file system, map what it says."""
         mapping = vmf.vma.mapping
         inode = mapping.host
         if vmf.index >= await inode.i_size.read():
             return VmFault.SIGBUS
         xas = XaState(mapping.i_pages, vmf.index)
-        entry = await self.k.dax.grab_mapping_entry(mapping, xas)
-        iomap = await self.k.fs.iomap_begin(inode, vmf.index, vmf.write)
-        if iomap is None:
-            result = VmFault.SIGBUS
-        else:
-            result, entry = await self.dax_fault_iter(vmf, xas, entry, iomap)
+        entry = await self.k.dax.grab_mapping_entry(mapping, xas, 1)
+        result = VmFault.NOPAGE
+        if not await self.raced_with_pmd(vmf):
+            iomap = await self.k.fs.iomap_begin(inode, vmf.index, vmf.write)
+            if iomap is None:
+                result = VmFault.SIGBUS
+            else:
+                result, entry = await self.dax_fault_iter(vmf, xas, entry, iomap)
         await self.k.dax.dax_unlock_entry(mapping, xas, entry)
         return result
 
+    async def raced_with_pmd(self, vmf: Fault) -> bool:
+        """Whether a PMD fault has mapped the page before this fault got the entry's lock: then it is tried again."""
+        return isinstance(await vmf.vma.mm.pmd(vmf.address).read(), Pte)
+
+    # -- a PMD ---------------------------------------------------------------------------------------------------
+
+    async def dax_iomap_pmd_fault(self, vmf: Fault) -> VmFault:
+        """The same for a PMD. On FALLBACK nothing is mapped at the place; the entry stays, empty if it was new."""
+        max_pgoff = await vmf.vma.mapping.host.i_size.read()
+        if vmf.index - vmf.index % vmf.pages >= max_pgoff:
+            return VmFault.SIGBUS
+        result = VmFault.FALLBACK
+        if not self.dax_fault_check_fallback(vmf, max_pgoff):
+            result = await self.dax_iomap_pmd_fault_locked(vmf)
+        if result is VmFault.FALLBACK:
+            await self.k.huge_memory.split_huge_pmd(vmf.vma.mm, vmf.address)
+        return result
+
+    def dax_fault_check_fallback(self, vmf: Fault, max_pgoff: int) -> bool:
+        """Whether the PMD would not be the file's (colour), not be shared, or reach out of the VMA or the file."""
+        vma = vmf.vma
+        if vmf.index % vmf.pages != vmf.address % vmf.pages:
+            return True
+        if vmf.write and not vma.flags & VmFlag.SHARED:
+            return True
+        addresses = vma.mm.pmd_addresses(vmf.address)
+        if addresses.start < vma.start or addresses.stop > vma.end:
+            return True
+        return vmf.index - vmf.index % vmf.pages + vmf.pages > max_pgoff
+
+    async def dax_iomap_pmd_fault_locked(self, vmf: Fault) -> VmFault:
+        """Lock a PMD entry, which conflicts with any smaller one there, ask the file system, map what it says."""
+        mapping = vmf.vma.mapping
+        xas = XaState(mapping.i_pages, vmf.index, vmf.pages)
+        entry = await self.k.dax.grab_mapping_entry(mapping, xas, vmf.pages)
+        if entry is CONFLICT:
+            return VmFault.FALLBACK
+        result = VmFault.NOPAGE
+        if not await self.raced_with_pte(vmf):
+            iomap = await self.k.fs.iomap_begin(mapping.host, xas.index, vmf.write, vmf.pages)
+            # Also after an error, which the fault on a page will see again.
+            result = VmFault.FALLBACK
+            if iomap is not None and iomap.pages >= vmf.pages:
+                result, entry = await self.dax_fault_iter(vmf, xas, entry, iomap)
+        await self.k.dax.dax_unlock_entry(mapping, xas, entry)
+        return result
+
+    async def raced_with_pte(self, vmf: Fault) -> bool:
+        """Whether a PTE fault has installed a page table before this fault got the entry's lock."""
+        return await vmf.vma.mm.pmd(vmf.address).read() is TABLE
+
+    # -- both ----------------------------------------------------------------------------------------------------
+
     async def dax_fault_iter(self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap) -> tuple[VmFault, Entry]:
         """Insert the entry and the page-table entry for one extent; returns the entry that is locked now, too."""
+        huge = vmf.pages > 1
         if iomap.pfn is None:
-            return await self.dax_load_hole(vmf, xas, entry)
-        pfn = await self.dax_iomap_direct_access(iomap.pfn)
+            return await (self.dax_pmd_load_hole if huge else self.dax_load_hole)(vmf, xas, entry, iomap)
+        pfn = await self.dax_iomap_direct_access(iomap.pfn, vmf.pages)
         if pfn is None:
-            return VmFault.SIGBUS, entry
-        entry = await self.k.dax.dax_insert_entry(vmf.vma.mapping, xas, entry, Entry(pfn))
-        result = await self.k.memory.vmf_insert_mixed(vmf, Pte(pfn, write=vmf.write, dirty=vmf.write))
-        return result, entry
+            return VmFault.FALLBACK if huge else VmFault.SIGBUS, entry
+        entry = await self.k.dax.dax_insert_entry(xas, vmf, iomap, entry, Entry(pfn, pmd=huge))
+        if self.dax_fault_is_synchronous(vmf, iomap):
+            vmf.pfn = pfn
+            return VmFault.NEEDDSYNC, entry
+        new = Pte(pfn, write=vmf.write, dirty=vmf.write)
+        if huge:
+            return await self.k.huge_memory.vmf_insert_pfn_pmd(vmf, new), entry
+        return await self.k.memory.vmf_insert_mixed(vmf, new), entry
 
-    async def dax_load_hole(self, vmf: Fault, xas: XaState, entry: Entry) -> tuple[VmFault, Entry]:
+    async def dax_load_hole(self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap) -> tuple[VmFault, Entry]:
         """A read of a hole maps the zero page."""
-        entry = await self.k.dax.dax_insert_entry(vmf.vma.mapping, xas, entry, ZERO)
+        entry = await self.k.dax.dax_insert_entry(xas, vmf, iomap, entry, ZERO)
         return await self.k.memory.vmf_insert_mixed(vmf, Pte(0, zero=True)), entry
 
-    async def dax_iomap_direct_access(self, block: int) -> int | None:
-        """Page frame of a block, None once the device is dead. Nothing protects it after the section has ended."""
+    async def dax_pmd_load_hole(self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap) -> tuple[VmFault, Entry]:
+        """A read of a hole maps the huge zero page. If another fault has done so before, both fall back."""
+        entry = await self.k.dax.dax_insert_entry(xas, vmf, iomap, entry, ZERO_PMD)
+        if await self.k.huge_memory.insert_huge_zero_pmd(vmf.vma.mm, vmf.address):
+            return VmFault.NOPAGE, entry
+        return VmFault.FALLBACK, entry
+
+    async def dax_iomap_direct_access(self, block: int, pages: int) -> int | None:
+        """Page frame of a block, None once the device is dead or if the pages cannot have one entry.
+
+        Nothing protects it after the section has ended.
+        """
         await self.k.dax_srcu.read_lock()
         alive = await self.k.dax_alive.read()
         await self.k.dax_srcu.read_unlock()
-        return block if alive else None
+        return block if alive and block % pages == 0 else None
+
+    # -- MAP_SYNC ------------------------------------------------------------------------------------------------
+
+    def dax_fault_is_synchronous(self, vmf: Fault, iomap: Iomap) -> bool:
+        """Whether a write must not be possible before the extent's metadata is durable."""
+        return vmf.write and iomap.dirty and bool(vmf.vma.flags & VmFlag.SYNC)
+
+    async def dax_finish_sync_fault(self, vmf: Fault) -> VmFault:
+        """Make the range durable and only then map it; the file system still holds invalidate_lock."""
+        first = vmf.index
+        if await self.k.fs.vfs_fsync_range(vmf.vma.mapping.host, first, first + vmf.pages - 1):
+            return VmFault.SIGBUS
+        return await self.dax_insert_pfn_mkwrite(vmf)
+
+    async def dax_insert_pfn_mkwrite(self, vmf: Fault) -> VmFault:
+        """Map what NEEDDSYNC left unmapped, writable. The entry was unlocked meanwhile: if it is gone, or not of
+        this size, the access is tried again."""
+        mapping = vmf.vma.mapping
+        i_pages = mapping.i_pages
+        xas = XaState(i_pages, vmf.index, vmf.pages)
+        await i_pages.lock.acquire()
+        entry = await self.k.dax.get_unlocked_entry(mapping, xas, vmf.pages)
+        if entry is None or entry is CONFLICT or (vmf.pages == 1 and entry.huge):
+            await self.k.dax.put_unlocked_entry(mapping, xas, entry, WakeMode.WAKE_NEXT)
+            await i_pages.lock.release()
+            return VmFault.NOPAGE
+        await i_pages.set_mark(xas.index, Mark.DIRTY)
+        await self.k.dax.dax_lock_entry(xas, entry)
+        await i_pages.lock.release()
+        new = Pte(vmf.pfn, write=True, dirty=True)
+        if vmf.pages == 1:
+            result = await self.k.memory.vmf_insert_mixed(vmf, new)
+        else:
+            result = await self.k.huge_memory.vmf_insert_pfn_pmd(vmf, new)
+        await self.k.dax.dax_unlock_entry(mapping, xas, entry)
+        return result

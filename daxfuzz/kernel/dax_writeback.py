@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.dax import WakeMode
-from daxfuzz.kernel.mm import Pte
+from daxfuzz.kernel.mm import TABLE, Pte, VmFlag
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.kernel.xarray import Mark, XaState
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.entry import Entry
     from daxfuzz.kernel.inode import AddressSpace
-    from daxfuzz.kernel.mm import Vma
+    from daxfuzz.kernel.mm import Mm, Vma
 
 EIO = 5
 
@@ -55,9 +55,12 @@ class DaxWriteback(Subsystem):
         await self.k.dax.dax_lock_entry(xas, entry)
         await i_pages.clear_mark(xas.index, Mark.TOWRITE)
         await i_pages.lock.release()
+        # A walk may have begun in the middle of a PMD.
+        pages = entry.size(self.k.machine)
+        index = xas.index - xas.index % pages
         await mapping.i_mmap_rwsem.down_read()
         for vma in await mapping.i_mmap.read():
-            await self.pfn_mkclean_range(vma, xas.index, entry.pfn)
+            await self.pfn_mkclean_range(vma, entry.pfn, pages, index)
         await mapping.i_mmap_rwsem.up_read()
         await self.dax_flush(entry)
         xas.reset()
@@ -78,19 +81,48 @@ class DaxWriteback(Subsystem):
             return -EIO, False
         return 0, await mapping.i_pages.get_mark(xas.index, Mark.TOWRITE)
 
-    async def pfn_mkclean_range(self, vma: Vma, index: int, pfn: int) -> None:
-        """Write-protect and clean the entry that maps a page in one VMA; flushed under the page-table lock."""
+    async def pfn_mkclean_range(self, vma: Vma, pfn: int, pages: int, index: int) -> None:
+        """Write-protect and clean what maps `pages` pages from a pfn at a file page in one VMA (page_vma_mkclean_one).
+
+        Each entry is flushed under its lock. All pages are below one PMD entry.
+        """
         mm = vma.mm
-        for address in vma.addresses(index, index):
+        addresses = vma.addresses(index, index + pages - 1)
+        if not vma.flags & VmFlag.SHARED or not addresses:
+            return
+        pmd = await mm.pmd(addresses.start).read()
+        if isinstance(pmd, Pte):
+            await mm.pmd_lock.acquire()
+            pmd = await mm.pmd(addresses.start).read()
+            if isinstance(pmd, Pte):
+                if self.check_pmd(pmd, pfn, pages) and (pmd.dirty or pmd.write):
+                    await self.k.huge_memory.pmd_mkclean(mm, addresses.start, pmd)
+                await mm.pmd_lock.release()
+                return
+            await mm.pmd_lock.release()
+        elif pmd is None and pages > 1 and len(addresses) == pages:
+            # PVMW_SYNC: who has cleared the entry is through with it.
+            await mm.pmd_lock.acquire()
+            await mm.pmd_lock.release()
+        if pmd is TABLE:
+            await self.pte_mkclean_range(mm, addresses, range(pfn, pfn + pages))
+
+    def check_pmd(self, pmd: Pte, pfn: int, pages: int) -> bool:
+        """Whether a PMD entry maps any of the pages."""
+        return not pmd.zero and pmd.pfn < pfn + pages and pfn < pmd.pfn + self.k.machine.pmd_pages
+
+    async def pte_mkclean_range(self, mm: Mm, addresses: range, pfns: range) -> None:
+        """The entries of one page table. An entry is none while it is flushed."""
+        ptl = mm.ptl(addresses.start)
+        await ptl.acquire()
+        for address in addresses:
             slot = mm.slots[address]
-            ptl = mm.ptl(address)
-            await ptl.acquire()
             pte = await slot.read()
-            if pte is not None and pte.pfn == pfn and not pte.zero and (pte.dirty or pte.write):
+            if pte is not None and pte.pfn in pfns and not pte.zero and (pte.dirty or pte.write):
                 await slot.write(None)
                 await self.k.tlb.flush_tlb_mm_range(mm, [address])
-                await slot.write(Pte(pfn))
-            await ptl.release()
+                await slot.write(Pte(pte.pfn))
+        await ptl.release()
 
     async def dax_flush(self, entry: Entry) -> None:
         """Write the blocks' cache lines back: from here on the data is durable."""

@@ -58,5 +58,7 @@ class Entry(NamedTuple):
 
 EMPTY = Entry(0, empty=True)
 ZERO = Entry(0, zero=True)
+EMPTY_PMD = Entry(0, empty=True, pmd=True)
+ZERO_PMD = Entry(0, zero=True, pmd=True)
 CONFLICT = Entry(-1)
 """XA_RETRY_ENTRY as get_unlocked_entry returns it: a smaller entry is in the way. Compared by identity."""

@@ -1,17 +1,18 @@
-"""Get user pages: references for devices and for the kernel (mm/gup.c, v6.0), one page a call."""
+"""Get user pages: references for devices and for the kernel (mm/gup.c, v6.0)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.memory import VmFault
-from daxfuzz.kernel.mm import TABLE
+from daxfuzz.kernel.mm import TABLE, Pte
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.sim import Signal
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.memremap import DevPagemap
-    from daxfuzz.kernel.mm import Mm, Pte, Vma
+    from daxfuzz.kernel.mm import Mm, Vma
     from daxfuzz.kernel.page import Page
 
 EFAULT = 14
@@ -95,12 +96,63 @@ class Gup(Subsystem):
         folio = await page.head.read()
         await self.gup_put_folio(folio, 1, Foll.PIN)
 
+    async def unpin_user_pages(self, pages: Sequence[Page]) -> None:
+        """Drop one FOLL_PIN reference of each page; those of a run of pages of one folio all at once."""
+        position = 0
+        while position < len(pages):
+            folio, refs = await self.gup_folio_next(pages, position)
+            await self.gup_put_folio(folio, refs, Foll.PIN)
+            position += refs
+
+    async def gup_folio_next(self, pages: Sequence[Page], position: int) -> tuple[Page, int]:
+        """The folio of a page in a list, and how many pages from there on belong to it."""
+        folio = await pages[position].head.read()
+        refs = 1
+        while position + refs < len(pages) and await pages[position + refs].head.read() is folio:
+            refs += 1
+        return folio, refs
+
     # -- slow path -----------------------------------------------------------------------------------------------
+
+    async def follow_pmd_mask(
+        self, mm: Mm, address: int, flags: int, pgmap: DevPagemap | None
+    ) -> tuple[Page | None, DevPagemap | None, int]:
+        """Find and grab the page that is mapped at an address: (page or None, cached page map, error).
+
+        What kind of PMD entry it is goes by the look without the lock; under it, another kind counts as nothing.
+        """
+        pmd = await mm.pmd(address).read()
+        if pmd is None:
+            return None, pgmap, 0
+        if isinstance(pmd, Pte):
+            if pmd.zero:
+                return await self.follow_huge_zero_pmd(mm, address, flags, pgmap)
+            await mm.pmd_lock.acquire()
+            page, pgmap, error = await self.k.huge_memory.follow_devmap_pmd(mm, address, flags, pgmap)
+            await mm.pmd_lock.release()
+            if page is not None or error:
+                return page, pgmap, error
+        return await self.follow_page_pte(mm, address, flags, pgmap)
+
+    async def follow_huge_zero_pmd(
+        self, mm: Mm, address: int, flags: int, pgmap: DevPagemap | None
+    ) -> tuple[Page | None, DevPagemap | None, int]:
+        """The part of follow_pmd_mask for pmd_trans_huge, which in a file is the huge zero page."""
+        await mm.pmd_lock.acquire()
+        pmd = await mm.pmd(address).read()
+        if isinstance(pmd, Pte) and pmd.zero:
+            page = await self.k.huge_memory.follow_trans_huge_pmd(mm, address, flags)
+            await mm.pmd_lock.release()
+            return page, pgmap, 0
+        await mm.pmd_lock.release()
+        if pmd is None:
+            return None, pgmap, 0
+        return await self.follow_page_pte(mm, address, flags, pgmap)
 
     async def follow_page_pte(
         self, mm: Mm, address: int, flags: int, pgmap: DevPagemap | None
     ) -> tuple[Page | None, DevPagemap | None, int]:
-        """Find and grab the page that an entry maps: (page or None, cached page map, error)."""
+        """The same for a page-table entry; nothing is found where there is no table (pmd_bad)."""
         page = None
         error = 0
         if await mm.pmd(address).read() is not TABLE:
@@ -108,95 +160,199 @@ class Gup(Subsystem):
         ptl = mm.ptl(address)
         await ptl.acquire()
         pte = await mm.slots[address].read()
-        if pte is not None and not pte.zero and (pte.write or not flags & Foll.WRITE):
-            pgmap = await self.k.memremap.get_dev_pagemap(pte.pfn, pgmap)
-            if pgmap is not None:
-                page = self.k.pages[pte.pfn]
-                if not await self.try_grab_page(page, flags):
-                    page, error = None, -ENOMEM
+        if pte is not None and (pte.write or not flags & Foll.WRITE):
+            if pte.zero:
+                page = await self.grab_zero_page(flags)
+            else:
+                pgmap = await self.k.memremap.get_dev_pagemap(pte.pfn, pgmap)
+                if pgmap is not None:
+                    page = self.k.pages[pte.pfn]
+                    if not await self.try_grab_page(page, flags):
+                        page, error = None, -ENOMEM
         await ptl.release()
         return page, pgmap, error
 
-    async def _get_user_pages(self, mm: Mm, address: int, flags: int) -> Page | int:
-        """Fault until the page can be followed: the page, or a negative error. mmap_lock is held for reading."""
+    async def grab_zero_page(self, flags: int) -> Page:
+        """A reference on the zero page: counted like any other, and never the last one."""
+        page = self.k.zero_folio
+        await self.try_grab_page(page, flags)
+        return page
+
+    async def _get_user_pages(self, mm: Mm, addresses: range, flags: int) -> list[Page] | int:
+        """Follow the pages of a range, each one faulted in until it can be. mmap_lock is held for reading.
+
+        The pages; fewer, if an error comes after the first ones; a negative error if there are none.
+        """
+        pages: list[Page] = []
         pgmap: DevPagemap | None = None
-        result: Page | int
+        vma: Vma | None = None
+        error = 0
+        for address in addresses:
+            if vma is None or address >= vma.end:
+                vma, error = await self.find_checked_vma(mm, address, flags)
+            if vma is None:
+                break
+            page, pgmap, error = await self.follow_or_fault(vma, address, flags, pgmap)
+            if page is None:
+                break
+            pages.append(page)
+        await self.k.memremap.put_dev_pagemap(pgmap)
+        return pages if pages else error
+
+    async def find_checked_vma(self, mm: Mm, address: int, flags: int) -> tuple[Vma | None, int]:
+        """The VMA of an address if it allows such references (check_vma_flags), else None and the error."""
         vma = await self.k.memory.find_vma(mm, address)
         if vma is None:
-            return -EFAULT
+            return None, -EFAULT
         if flags & Foll.LONGTERM:
-            # check_vma_flags: a file system cannot promise such a pin an end (vma_is_fsdax).
-            return -EOPNOTSUPP
+            # A file system cannot promise such a pin an end (vma_is_fsdax).
+            return None, -EOPNOTSUPP
+        return vma, 0
+
+    async def follow_or_fault(
+        self, vma: Vma, address: int, flags: int, pgmap: DevPagemap | None
+    ) -> tuple[Page | None, DevPagemap | None, int]:
+        """Fault until the page can be followed: (page or None, cached page map, error)."""
         while True:
             if self.k.world.current.signal is Signal.FATAL:
-                result = -EINTR
-                break
-            page, pgmap, error = await self.follow_page_pte(mm, address, flags, pgmap)
+                return None, pgmap, -EINTR
+            page, pgmap, error = await self.follow_pmd_mask(vma.mm, address, flags, pgmap)
             if page is not None or error:
-                result = page if page is not None else error
-                break
+                return page, pgmap, error
             if await self.faultin_page(vma, address, flags) is VmFault.SIGBUS:
-                result = -EFAULT
-                break
-        await self.k.memremap.put_dev_pagemap(pgmap)
-        return result
+                return None, pgmap, -EFAULT
 
     async def faultin_page(self, vma: Vma, address: int, flags: int) -> VmFault:
         """Make the page present, writable if the caller wants to write; the VMA stays, since mmap_lock is held."""
         return await self.k.memory.handle_mm_fault(vma, address, bool(flags & Foll.WRITE))
 
-    async def get_user_pages_unlocked(self, mm: Mm, address: int, flags: int) -> Page | int:
+    async def get_user_pages_unlocked(self, mm: Mm, addresses: range, flags: int) -> list[Page] | int:
         """The slow path with mmap_lock taken and dropped."""
         await mm.mmap_lock.down_read()
-        result = await self._get_user_pages(mm, address, flags)
+        result = await self._get_user_pages(mm, addresses, flags)
         await mm.mmap_lock.up_read()
         return result
 
     # -- fast path -----------------------------------------------------------------------------------------------
 
-    async def gup_pte_range(self, mm: Mm, address: int, flags: int) -> Page | None:
-        """Grab the page that an entry maps, with no lock: read the entry, grab, read the entry again."""
-        pmd = await mm.pmd(address).read()
-        if pmd is not TABLE:
-            return None
-        pte = await mm.slots[address].read()
-        if pte is None or (flags & Foll.WRITE and not pte.write):
-            return None
-        if pte.zero or flags & Foll.LONGTERM:
-            return None
-        pgmap = await self.k.memremap.get_dev_pagemap(pte.pfn, None)
-        if pgmap is None:
-            return None
-        page = self.k.pages[pte.pfn]
-        folio = await self.try_grab_folio(page, 1, flags)
-        if folio is not None and not await self.pte_unchanged(mm, address, pte):
-            await self.gup_put_folio(folio, 1, flags)
-            folio = None
+    async def gup_pmd_range(self, mm: Mm, addresses: range, flags: int, pages: list[Page]) -> bool:
+        """Grab all pages of a range with no lock, up to the first that needs one; the whole of it if True."""
+        first = addresses.start
+        while first < addresses.stop:
+            part = range(first, min(mm.pmd_addresses(first).stop, addresses.stop))
+            pmd = await mm.pmd(first).read()
+            if isinstance(pmd, Pte):
+                if not await self.gup_huge_pmd(mm, pmd, part, flags, pages):
+                    return False
+            elif pmd is None or not await self.gup_pte_range(mm, part, flags, pages):
+                return False
+            first = part.stop
+        return True
+
+    async def gup_huge_pmd(self, mm: Mm, orig: Pte, addresses: range, flags: int, pages: list[Page]) -> bool:
+        """The pages that a PMD entry maps at addresses; `orig` is its value as it was read."""
+        if orig.invalid or (flags & Foll.WRITE and not orig.write):
+            return False
+        if not orig.zero:
+            if flags & Foll.LONGTERM:
+                return False
+            return await self._gup_device_huge_pmd(mm, orig, addresses, flags, pages)
+        folio = await self.try_grab_folio(self.k.zero_folio, len(addresses), flags)
+        if folio is None:
+            return False
+        if not await self.pmd_unchanged(mm, addresses.start, orig):
+            await self.gup_put_folio(folio, len(addresses), flags)
+            return False
+        pages.extend([folio] * len(addresses))
+        return True
+
+    async def _gup_device_huge_pmd(self, mm: Mm, orig: Pte, addresses: range, flags: int, pages: list[Page]) -> bool:
+        """All of the pages or none: they are given back if the entry has changed meanwhile."""
+        before = len(pages)
+        if not await self._gup_device_huge(orig.pfn + addresses.start % mm.pmd_pages, len(addresses), flags, pages):
+            return False
+        if not await self.pmd_unchanged(mm, addresses.start, orig):
+            await self.undo_dev_pagemap(pages, before, flags)
+            return False
+        return True
+
+    async def _gup_device_huge(self, pfn: int, nr: int, flags: int, pages: list[Page]) -> bool:
+        """Grab so many pages of a device from a pfn on, each on its own: all of them or none.
+
+        try_grab_page looks at a count and adds to it in two steps, with no lock here that would keep it (F-18).
+        """
+        before = len(pages)
+        pgmap: DevPagemap | None = None
+        for page in self.k.pages[pfn : pfn + nr]:
+            pgmap = await self.k.memremap.get_dev_pagemap(page.pfn, pgmap)
+            if pgmap is None or not await self.try_grab_page(page, flags):
+                await self.undo_dev_pagemap(pages, before, flags)
+                break
+            pages.append(page)
         await self.k.memremap.put_dev_pagemap(pgmap)
-        return folio
+        return len(pages) == before + nr
+
+    async def undo_dev_pagemap(self, pages: list[Page], before: int, flags: int) -> None:
+        """Give back the pages of a list behind its first ones, from the end, each on its own."""
+        while len(pages) > before:
+            page = pages.pop()
+            if flags & Foll.PIN:
+                await self.unpin_user_page(page)
+            else:
+                await self.k.memremap.put_page(page)
+
+    async def gup_pte_range(self, mm: Mm, addresses: range, flags: int, pages: list[Page]) -> bool:
+        """Grab the pages of one page table: read an entry, grab, read the entry again."""
+        before = len(pages)
+        pgmap: DevPagemap | None = None
+        for address in addresses:
+            pte = await mm.slots[address].read()
+            if pte is None or (flags & Foll.WRITE and not pte.write) or pte.zero or flags & Foll.LONGTERM:
+                break
+            pgmap = await self.k.memremap.get_dev_pagemap(pte.pfn, pgmap)
+            if pgmap is None:
+                await self.undo_dev_pagemap(pages, before, flags)
+                break
+            folio = await self.try_grab_folio(self.k.pages[pte.pfn], 1, flags)
+            if folio is None:
+                break
+            if not await self.pte_unchanged(mm, address, pte):
+                await self.gup_put_folio(folio, 1, flags)
+                break
+            pages.append(self.k.pages[pte.pfn])
+        await self.k.memremap.put_dev_pagemap(pgmap)
+        return len(pages) == before + len(addresses)
 
     async def pte_unchanged(self, mm: Mm, address: int, pte: Pte) -> bool:
         """The re-check after the grab: who clears the entry later than this will see the count."""
         return await mm.pmd(address).read() is TABLE and await mm.slots[address].read() == pte
 
-    async def lockless_pages_from_mm(self, mm: Mm, address: int, flags: int) -> Page | None:
-        """The walk with interrupts off. A pin is given up if fork write-protected pages meanwhile."""
+    async def pmd_unchanged(self, mm: Mm, address: int, pmd: Pte) -> bool:
+        """The same for a PMD entry."""
+        return await mm.pmd(address).read() == pmd
+
+    async def lockless_pages_from_mm(self, mm: Mm, addresses: range, flags: int) -> list[Page]:
+        """The walk with interrupts off. Pins are given up if fork write-protected pages meanwhile."""
         seq = 0
+        pages: list[Page] = []
         if flags & Foll.PIN:
             seq = await mm.write_protect_seq.read()
             if seq & 1:
-                return None
+                return pages
         await self.k.interrupts.local_irq_save()
-        page = await self.gup_pte_range(mm, address, flags)
+        await self.gup_pmd_range(mm, addresses, flags, pages)
         await self.k.interrupts.local_irq_restore()
-        if flags & Foll.PIN and await mm.write_protect_seq.read() != seq and page is not None:
-            await self.unpin_user_page(page)
-            return None
-        return page
+        if flags & Foll.PIN and await mm.write_protect_seq.read() != seq:
+            await self.unpin_user_pages(pages)
+            return []
+        return pages
 
-    async def internal_get_user_pages_fast(self, mm: Mm, address: int, flags: int) -> Page | int:
-        """The fast path, and the slow path for what it did not get."""
-        page = await self.lockless_pages_from_mm(mm, address, flags)
-        if page is not None:
-            return page
-        return await self.get_user_pages_unlocked(mm, address, flags)
+    async def internal_get_user_pages_fast(self, mm: Mm, addresses: range, flags: int) -> list[Page] | int:
+        """The fast path, and the slow path for what it did not get; an error only if neither got any."""
+        pages = await self.lockless_pages_from_mm(mm, addresses, flags)
+        if len(pages) == len(addresses):
+            return pages
+        rest = await self.get_user_pages_unlocked(mm, addresses[len(pages) :], flags)
+        if isinstance(rest, int):
+            return pages if pages else rest
+        return pages + rest

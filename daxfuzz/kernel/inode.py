@@ -42,9 +42,10 @@ class Inode:
 
     i_size: in pages.
     extents: per file page the pfn of its block, or None for a hole (ext4: the extent tree, under i_data_sem).
+    datasync_dirty: whether metadata that fdatasync must write is not durable yet (ext4: i_datasync_tid).
     """
 
-    __slots__ = ("extents", "i_data_sem", "i_mapping", "i_rwsem", "i_size", "name", "number")
+    __slots__ = ("datasync_dirty", "extents", "i_data_sem", "i_mapping", "i_rwsem", "i_size", "name", "number")
 
     def __init__(
         self, world: World, number: int, name: str, pages: int, interrupts: Interrupts, machine: Machine
@@ -55,6 +56,7 @@ class Inode:
         self.i_data_sem = RwSemaphore(world, f"{name}.i_data_sem", "i_data_sem")
         self.i_size: Cell[int] = Cell(world, f"{name}.i_size", pages)
         self.extents: list[Cell[int | None]] = [Cell(world, f"{name}.extent{i}", None) for i in range(pages)]
+        self.datasync_dirty: Cell[bool] = Cell(world, f"{name}.datasync_dirty", False)
         self.i_mapping = AddressSpace(world, self, interrupts, machine)
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from daxfuzz.kernel.dax_writeback import DaxWriteback
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.gup import Gup
+from daxfuzz.kernel.huge_memory import HugeMemory
 from daxfuzz.kernel.inode import Inode
 from daxfuzz.kernel.memory import Memory
 from daxfuzz.kernel.memremap import DevPagemap, MemoryType, Memremap
@@ -35,6 +36,7 @@ SUBSYSTEMS: dict[str, type[Subsystem]] = {
     "dax_writeback": DaxWriteback,
     "ext4": Ext4,
     "gup": Gup,
+    "huge_memory": HugeMemory,
     "memory": Memory,
     "memremap": Memremap,
     "mmap": Mmap,
@@ -70,6 +72,7 @@ class Kernel:
         "ext4",
         "fs",
         "gup",
+        "huge_memory",
         "inodes",
         "interrupts",
         "machine",
@@ -88,6 +91,7 @@ class Kernel:
         "truncate",
         "var_waitqueues",
         "world",
+        "zero_folio",
         "zero_page",
     )
 
@@ -95,6 +99,7 @@ class Kernel:
     dax_fault: DaxFault
     dax_writeback: DaxWriteback
     gup: Gup
+    huge_memory: HugeMemory
     memory: Memory
     memremap: Memremap
     mmap: Mmap
@@ -129,6 +134,8 @@ class Kernel:
         self.pages = [Page(world, pfn, self.pgmap, self.dax.idle_refcount()) for pfn in range(blocks)]
         self.blocks = [Block(world, pfn) for pfn in range(blocks)]
         self.zero_page = Block(world, -1)
+        memory = DevPagemap(world, "memory", MemoryType.GENERIC, 0)
+        self.zero_folio = Page(world, -1, memory, 1)
         self.signals = Signals(world)
         self.allocator = BlockAllocator(world, blocks)
         self.inodes = {
@@ -145,7 +152,7 @@ class Kernel:
         self.mms.append(mm)
         for task in tasks:
             mm.tasks.append(task)
-            mm.tlbs.append(Tlb(self.world, task))
+            mm.tlbs.append(Tlb(self.world, task, self.machine.pmd_pages))
             self.mm_of[task.index] = mm
         return mm
 
@@ -155,22 +162,42 @@ class Kernel:
         mm.vmas.value += (vma,)
         inode.i_mapping.i_mmap.value += (vma,)
 
-    def prefault(self, inode: Inode) -> None:
-        """Allocate all blocks of a file and write-fault them into every mapping, before the world is sealed."""
-        for index, extent in enumerate(inode.extents):
-            pfn = self.allocator.table.index(())
-            self.allocator.table[pfn] = ((inode.number, index),)
-            extent.value = pfn
-            i_pages = inode.i_mapping.i_pages
-            i_pages.entries[index] = Entry(pfn)
-            i_pages.marks[Mark.DIRTY].append(index)
+    def prefault(self, inode: Inode, huge: bool = False) -> None:
+        """Allocate all blocks of a file and write-fault them into every mapping, before the world is sealed.
+
+        huge: with PMD entries, as far as whole PMDs of the file get contiguous and aligned blocks.
+        """
+        index = 0
+        while index < len(inode.extents):
+            left = len(inode.extents) - index
+            blocks = self.allocator.find(self.machine.pmd_pages if huge and left >= self.machine.pmd_pages else 1)
+            self._prefault_blocks(inode, index, blocks)
+            index += len(blocks)
+
+    def _prefault_blocks(self, inode: Inode, index: int, blocks: range) -> None:
+        """One page, or one PMD if there are as many blocks."""
+        huge = len(blocks) > 1
+        for offset, pfn in enumerate(blocks):
+            self.allocator.table[pfn] = ((inode.number, index + offset),)
+            inode.extents[index + offset].value = pfn
             self.pages[pfn].mapping.value = inode.i_mapping
-            self.pages[pfn].index.value = index
-            for vma in inode.i_mapping.i_mmap.value:
-                vma.mm.pmd(vma.start + index).value = TABLE
-                vma.mm.slots[vma.start + index].value = Pte(pfn, write=True, dirty=True)
-                self.pages[pfn].refcount.value += self.memory.pte_references()
-                self.pages[pfn].mapcount.value += self.memory.pte_references()
+            self.pages[pfn].index.value = index + offset
+        i_pages = inode.i_mapping.i_pages
+        i_pages.entries[index] = Entry(blocks[0], pmd=huge)
+        if huge:
+            i_pages.spans[index] = len(blocks)
+        i_pages.marks[Mark.DIRTY].append(index)
+        head = self.pages[blocks[0]]
+        for vma in inode.i_mapping.i_mmap.value:
+            address = vma.start + index
+            leaf = Pte(blocks[0], write=True, dirty=True)
+            if huge:
+                vma.mm.pmd(address).value = leaf
+            else:
+                vma.mm.pmd(address).value = TABLE
+                vma.mm.slots[address].value = leaf
+            head.refcount.value += self.memory.pte_references()
+            head.mapcount.value += self.memory.pte_references()
 
     def tlb_of(self, task: Task) -> Tlb:
         """The translations of the processor that runs a task."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
 
 
 class VmFault(StrEnum):
-    """vm_fault_t, as far as callers act on it."""
+    """vm_fault_t, as far as callers act on it; NOPAGE also stands for 0: done, the access may be tried again."""
 
     NOPAGE = "VM_FAULT_NOPAGE"
     SIGBUS = "VM_FAULT_SIGBUS"
+    FALLBACK = "VM_FAULT_FALLBACK"
+    """Not with an entry of this size; try a smaller one."""
+    NEEDDSYNC = "VM_FAULT_NEEDDSYNC"
+    """Nothing is mapped before the file's metadata is durable; within a file system only."""
 
 
 class Fault:
@@ -25,9 +30,10 @@ class Fault:
 
     index: the file page (pgoff).
     pages: how many pages the entry is to map (the order that huge_fault is asked for).
+    pfn: first page of what a NEEDDSYNC fault is to map once that is durable (pfnp).
     """
 
-    __slots__ = ("address", "index", "pages", "vma", "write")
+    __slots__ = ("address", "index", "pages", "pfn", "vma", "write")
 
     def __init__(self, vma: Vma, address: int, write: bool, pages: int = 1) -> None:
         self.vma = vma
@@ -35,6 +41,7 @@ class Fault:
         self.index = address - vma.start
         self.write = write
         self.pages = pages
+        self.pfn = -1
 
 
 class Memory(Subsystem):
@@ -47,7 +54,7 @@ class Memory(Subsystem):
     async def find_vma(self, mm: Mm, address: int) -> Vma | None:
         """The VMA that covers an address; mmap_lock is held."""
         for vma in await mm.vmas.read():
-            if vma.start <= address < vma.start + vma.pages:
+            if vma.start <= address < vma.end:
                 return vma
         return None
 
@@ -62,16 +69,50 @@ class Memory(Subsystem):
         return "SIGBUS" if fault is VmFault.SIGBUS else ""
 
     async def handle_mm_fault(self, vma: Vma, address: int, write: bool) -> VmFault:
-        """A fault on one address of a VMA; mmap_lock is held."""
-        pmd = await vma.mm.pmd(address).read()
-        return await self.handle_pte_fault(vma, address, write, pmd is TABLE)
+        """A fault on one address of a VMA; mmap_lock is held. First as large as possible, then for a page.
 
-    async def handle_pte_fault(self, vma: Vma, address: int, write: bool, table: bool) -> VmFault:
-        """Enter the file system if there is no entry, or if a write needs a writable one. table: whether a table is
-        there; it stays as long as mmap_lock is held."""
+        Known deviation: a PUD is not tried, where the kernel enters the file system once more if there is not even
+        a table of PMDs yet; fs/dax.c never maps a file with one.
+        """
+        pmd = await vma.mm.pmd(address).read()
+        result = VmFault.FALLBACK
+        if pmd is None:
+            if self.k.huge_memory.hugepage_vma_check(vma):
+                result = await self.create_huge_pmd(vma, address, write)
+        elif isinstance(pmd, Pte):
+            if not write or pmd.write:
+                await self.k.huge_memory.huge_pmd_set_accessed(vma.mm, address, pmd, write)
+                return VmFault.NOPAGE
+            result = await self.wp_huge_pmd(vma, address)
+        if result is VmFault.FALLBACK:
+            return await self.handle_pte_fault(vma, address, write)
+        return result
+
+    def create_huge_pmd(self, vma: Vma, address: int, write: bool) -> Awaitable[VmFault]:
+        """Have the file system map a whole PMD, where nothing is mapped."""
+        return self.k.fs.dax_fault(Fault(vma, address, write, vma.mm.pmd_pages))
+
+    async def wp_huge_pmd(self, vma: Vma, address: int) -> VmFault:
+        """A write to a PMD entry that does not permit it: make it writable, or split it."""
+        result = await self.k.fs.dax_fault(Fault(vma, address, True, vma.mm.pmd_pages))
+        if result is VmFault.FALLBACK:
+            await self.k.huge_memory._split_huge_pmd(vma.mm, address)
+        return result
+
+    async def handle_pte_fault(self, vma: Vma, address: int, write: bool) -> VmFault:
+        """Enter the file system if there is no entry, or if a write needs a writable one.
+
+        If a PMD entry has come meanwhile, the access is tried again. A table stays as long as mmap_lock is held.
+        """
         mm = vma.mm
         slot = mm.slots[address]
-        orig = await slot.read() if table else None
+        orig = None
+        pmd = mm.pmd(address)
+        table = await pmd.read()
+        if table is not None:
+            if table is not TABLE and await self.pmd_devmap_trans_unstable(mm, address):
+                return VmFault.NOPAGE
+            orig = await slot.read()
         if orig is None:
             return await self.k.fs.dax_fault(Fault(vma, address, write))
         ptl = mm.ptl(address)
@@ -83,10 +124,21 @@ class Memory(Subsystem):
             return await self.k.fs.dax_fault(Fault(vma, address, write))
         return VmFault.NOPAGE
 
+    async def pmd_devmap_trans_unstable(self, mm: Mm, address: int) -> bool:
+        """Whether a PMD entry is no table: it is a leaf, or it was one and is none again."""
+        return await mm.pmd(address).read() is not TABLE
+
     async def pte_alloc(self, mm: Mm, address: int) -> None:
-        """Have a page table at an address: look without the lock, and install one under it."""
+        """Have a page table at an address: look without the lock, and install one under it.
+
+        The kernel does not look for a leaf here: who comes holds the entry lock and has looked. It would take the
+        file's data for a page table.
+        """
         pmd = mm.pmd(address)
-        if await pmd.read() is not None:
+        found = await pmd.read()
+        if found is not None:
+            if found is not TABLE:
+                self.k.bug("walk_to_pmd: a PMD entry is taken for a page table")
             return
         await mm.pmd_lock.acquire()
         if await pmd.read() is None:
@@ -112,14 +164,28 @@ class Memory(Subsystem):
         return VmFault.NOPAGE
 
     async def unmap_page_range(self, tlb: MmuGather, addresses: range) -> None:
-        """Clear what maps a range, PMD by PMD (zap_pmd_range); the flush comes when the gather finishes."""
+        """Clear what maps a range, PMD by PMD; the flush comes when the gather finishes."""
         size = tlb.mm.pmd_pages
         first = addresses.start
         while first < addresses.stop:
             stop = min(first - first % size + size, addresses.stop)
-            if await tlb.mm.pmd(first).read() is TABLE:
-                await self.zap_pte_range(tlb, range(first, stop))
+            await self.zap_pmd_range(tlb, range(first, stop))
             first = stop
+
+    async def zap_pmd_range(self, tlb: MmuGather, addresses: range) -> None:
+        """Clear what maps a range below one PMD entry. A leaf goes as a whole, even if only a part of it should."""
+        mm = tlb.mm
+        pmd = mm.pmd(addresses.start)
+        found = await pmd.read()
+        if isinstance(found, Pte):
+            if len(addresses) != mm.pmd_pages:
+                await self.k.huge_memory._split_huge_pmd(mm, addresses.start)
+            elif await self.k.huge_memory.zap_huge_pmd(tlb, addresses.start):
+                return
+            # pmd_none_or_trans_huge_or_clear_bad
+            found = await pmd.read()
+        if found is TABLE:
+            await self.zap_pte_range(tlb, addresses)
 
     async def zap_pte_range(self, tlb: MmuGather, addresses: range) -> None:
         """Clear the entries of one page table under its lock."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,13 @@ class Memremap(Subsystem):
         if await self.put_devmap_managed_page_refs(folio, 1):
             return
         await self.folio_put_refs(folio, 1)
+
+    async def release_pages(self, pages: Sequence[Page]) -> None:
+        """Drop one FOLL_GET reference of each page (mm/swap.c); those of devices go one by one."""
+        for page in pages:
+            folio = await page.head.read()
+            if not await self.put_devmap_managed_page_refs(folio, 1):
+                await self.folio_put_refs(folio, 1)
 
     async def memunmap_pages(self, pgmap: DevPagemap) -> None:
         """Tear the page map down: kill, drop the references of all pages at once, wait until it drains.

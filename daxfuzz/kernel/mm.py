@@ -21,12 +21,15 @@ class Pte(NamedTuple):
 
     pfn: the first page.
     zero: maps the zero page (pte_special, no devmap) instead of blocks.
+    invalid: the present bit is cleared while the rest stays (pmd_mkinvalid; PMDs only): no processor walks through it,
+    and software still takes it for what it was.
     """
 
     pfn: int
     write: bool = False
     dirty: bool = False
     zero: bool = False
+    invalid: bool = False
 
     def sub(self, offset: int) -> Pte:
         """What it is for the page at an offset into what it maps."""
@@ -34,7 +37,7 @@ class Pte(NamedTuple):
 
     def __repr__(self) -> str:
         what = "zero page" if self.zero else f"pfn {self.pfn}"
-        return what + ("|W" if self.write else "") + ("|D" if self.dirty else "")
+        return what + ("|W" if self.write else "") + ("|D" if self.dirty else "") + ("|INVALID" if self.invalid else "")
 
 
 class PageTable:
@@ -74,6 +77,11 @@ class Vma:
         self.start = start
         self.pages = pages
         self.flags = flags
+
+    @property
+    def end(self) -> int:
+        """vm_end, in pages."""
+        return self.start + self.pages
 
     def addresses(self, first: int, last: int) -> range:
         """Addresses that map the file pages from `first` to `last`, both included, as far as they are mapped."""
@@ -142,12 +150,10 @@ class Mm:
         """pte_lockptr"""
         return self.ptls[address // self.pmd_pages]
 
-    async def walk(self, address: int) -> Pte | None:
-        """The walk of a processor, lock-free: the translation of one page, None if there is none."""
-        pmd = await self.pmd(address).read()
-        if pmd is TABLE:
-            return await self.slots[address].read()
-        return pmd.sub(address % self.pmd_pages) if isinstance(pmd, Pte) else None
+    def pmd_addresses(self, address: int) -> range:
+        """All addresses that the PMD entry of one maps."""
+        first = address - address % self.pmd_pages
+        return range(first, first + self.pmd_pages)
 
     def __repr__(self) -> str:
         return self.name

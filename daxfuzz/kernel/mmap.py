@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daxfuzz.kernel.mm import VMA_PAGES, Mm, Vma
+from daxfuzz.kernel.mm import VMA_PAGES, Mm, Vma, VmFlag
 from daxfuzz.kernel.subsystem import Subsystem
 
 if TYPE_CHECKING:
@@ -18,8 +18,11 @@ EINVAL = 22
 class Mmap(Subsystem):
     """Mappings come and go, whole files at a time, at an address that is the file's own in each mm."""
 
-    async def do_mmap(self, mm: Mm, inode: Inode) -> int:
-        """mmap(MAP_SHARED | MAP_FIXED_NOREPLACE): 0, -EEXIST, or -EINTR when killed while it waits for mmap_lock."""
+    async def do_mmap(self, mm: Mm, inode: Inode, flags: int = VmFlag.SHARED) -> int:
+        """mmap(MAP_SHARED_VALIDATE | MAP_FIXED_NOREPLACE) with VMA flags (of VmFlag).
+
+        0, -EEXIST, or -EINTR when killed while it waits for mmap_lock.
+        """
         if not await mm.mmap_lock.down_write(killable=True):
             return -EINTR
         vmas = await mm.vmas.read()
@@ -27,7 +30,7 @@ class Mmap(Subsystem):
         error = -EEXIST
         if all(vma.mapping is not mapping for vma in vmas):
             error = 0
-            vma = Vma(mm, mapping, inode.number * VMA_PAGES, len(inode.extents))
+            vma = Vma(mm, mapping, inode.number * VMA_PAGES, len(inode.extents), flags)
             # vma_link: in the mm and in the file's tree, both under i_mmap_rwsem.
             await mapping.i_mmap_rwsem.down_write()
             await mm.vmas.write((*vmas, vma))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Generator, Hashable, Iterable
+from collections.abc import Generator, Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from daxfuzz.kernel.machine import TlbMode
@@ -18,41 +18,68 @@ if TYPE_CHECKING:
 class Tlb(Shared):
     """The translations that one processor holds for the mm it runs.
 
+    entries: of single pages, by address.
+    huge: of PMD entries, by address // pmd_pages.
+
     A hardware walk loads the page-table entry, fills the buffer and makes the access before the processor takes
     an interrupt; so filling belongs to the walk's step, and an access whose translation is flushed first is
     restarted (:meth:`holds` is part of the access's step).
     """
 
-    __slots__ = ("_flush", "entries", "task")
-    GUARDED = ("entries",)
+    __slots__ = ("_flush", "_pmd_pages", "entries", "huge", "task")
+    GUARDED = ("entries", "huge")
     PASSENGER = True
 
-    def __init__(self, world: World, task: Task) -> None:
+    def __init__(self, world: World, task: Task, pmd_pages: int) -> None:
         super().__init__(world, f"{task.name}.tlb")
         self.task = task
         self.entries: dict[int, Pte] = {}
+        self.huge: dict[int, Pte] = {}
+        self._pmd_pages = pmd_pages
         self._flush = self.point(Access.WRITE, "tlbi")
 
     def lookup(self, address: int) -> Pte | None:
         """The processor looks at its own buffer."""
-        return self.entries.get(address)
+        pte = self.entries.get(address)
+        if pte is None and self.huge:
+            pmd = self.huge.get(address // self._pmd_pages)
+            if pmd is not None:
+                return pmd.sub(address % self._pmd_pages)
+        return pte
 
     def fill(self, address: int, pte: Pte) -> None:
-        """Keep a translation, in the step that read it from the page table."""
+        """Keep the translation of a page, in the step that read it from the page table.
+
+        What was there for the address goes: the processor drops a translation that did not permit its access.
+        """
+        self.huge.pop(address // self._pmd_pages, None)
         self.entries[address] = pte
+
+    def fill_huge(self, address: int, pmd: Pte) -> None:
+        """Keep the translation that a PMD entry gives to all of its addresses."""
+        self.entries.pop(address, None)
+        self.huge[address // self._pmd_pages] = pmd
 
     def holds(self, address: int, pte: Pte) -> bool:
         """Whether an access may still use the translation."""
-        return self.entries.get(address) == pte
+        return self.lookup(address) == pte
 
     def drop(self, addresses: Iterable[int]) -> None:
-        """Forget translations, in a step of whoever flushes."""
+        """Forget translations, in a step of whoever flushes; a huge one goes with any of its addresses."""
         for address in addresses:
             self.entries.pop(address, None)
+            self.huge.pop(address // self._pmd_pages, None)
+
+    def translations(self) -> Iterator[tuple[int, Pte]]:
+        """All translations, page by page, for observers."""
+        yield from self.entries.items()
+        for number, pmd in self.huge.items():
+            for offset in range(self._pmd_pages):
+                yield number * self._pmd_pages + offset, pmd.sub(offset)
 
     def maps(self, pfn: int) -> bool:
         """Whether any translation leads to the page."""
-        return any(pte.pfn == pfn and not pte.zero for pte in self.entries.values())
+        return any(pte.pfn == pfn and not pte.zero for _, pte in self.translations())
 
     @types.coroutine
     def broadcast(self, tlbs: Iterable[Tlb], addresses: Iterable[int]) -> Generator[Point, None, None]:
@@ -62,10 +89,12 @@ class Tlb(Shared):
             tlb.drop(addresses)
 
     def state(self) -> Hashable:
-        return tuple(sorted(self.entries.items()))
+        return tuple(sorted(self.entries.items())), tuple(sorted(self.huge.items()))
 
     def restore(self, state: Hashable) -> None:
-        self.entries = dict(cast(Any, state))
+        entries, huge = cast(Any, state)
+        self.entries = dict(entries)
+        self.huge = dict(huge)
 
 
 class MmuGather:

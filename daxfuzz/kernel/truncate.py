@@ -55,8 +55,8 @@ class Truncate(Subsystem):
             found = await mapping.i_pages.find(first, last)
             if found is None:
                 break
-            indices.append(found[0])
-            first = found[0] + 1
+            indices.append(found.at)
+            first = found.end
         await self.k.rcu.read_unlock()
         return indices
 

@@ -35,8 +35,8 @@ class FreedBlock(Oracle):
         self.sim.on_end.append(self.returned)
 
     def freed(self, pfn: int, owner: Owner) -> None:
-        for index, registers in enumerate(self.sim.registers):
-            for reference in registers.values():
+        for index in range(len(self.sim.registers)):
+            for reference in self.sim.references(index):
                 if reference.page.pfn == pfn:
                     self.report(reference, self.world.tasks[index], pfn)
         for mm in self.kernel.mms:
@@ -56,15 +56,17 @@ class FreedBlock(Oracle):
 
     def returned(self, task: Task, call: Call, result: Result) -> None:
         tlb = self.tlbs.get(task.index)
-        if tlb is None or not tlb.entries:
+        if tlb is None or not (tlb.entries or tlb.huge):
             return
-        for address, pte in tlb.entries.items():
+        for address, pte in tlb.translations():
             owner = (address // VMA_PAGES, address % VMA_PAGES)
             if not pte.zero and owner not in self.kernel.allocator.table[pte.pfn]:
                 self.fail("stale-tlb", f"{call} returns while {task.name} still translates to block {pte.pfn}")
 
     def held(self, task: Task, reference: Reference) -> None:
         pfn = reference.page.pfn
+        if reference.page is self.kernel.zero_folio:
+            return
         if (reference.inode, reference.file_page) not in self.kernel.allocator.table[pfn]:
             self.report(reference, task, pfn)
 

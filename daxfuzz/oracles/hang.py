@@ -77,8 +77,8 @@ def page_wait(sim: Simulation, task: Task, entry: WaitEntry) -> Wait:
         return Wait(task, "page_idle", satisfied=True, page=page)
     holders = tuple(
         (sim.world.tasks[index], reference)
-        for index, registers in enumerate(sim.registers)
-        for reference in registers.values()
+        for index in range(len(sim.registers))
+        for reference in sim.references(index)
         if reference.page is page
     )
     return Wait(task, "page_idle", page=page, holders=holders)

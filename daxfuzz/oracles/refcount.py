@@ -32,8 +32,11 @@ class Refcount(Oracle):
     def attach(self) -> None:
         self.idle = self.kernel.dax.idle_refcount()
         self.per_pte = self.kernel.memory.pte_references()
+        # The zero page stands for a hole, and its references are kept like those of any page.
+        self.pages = [*self.kernel.pages, self.kernel.zero_folio]
         for page in self.kernel.pages:
-            listen(page.refcount, "watch", self.watcher(page.pfn))
+            listen(page.refcount, "watch", self.watcher(page.pfn, self.idle))
+        listen(self.kernel.zero_folio.refcount, "watch", self.watcher(self.kernel.zero_folio.pfn, 1))
         if self.per_pte:
             for mm in self.kernel.mms:
                 for slot in mm.slots.values():
@@ -48,9 +51,9 @@ class Refcount(Oracle):
     def reset(self) -> None:
         self.in_flight: list[dict[int, int]] = [{} for _ in self.world.tasks]
 
-    def watcher(self, pfn: int) -> Callable[[int, int], None]:
+    def watcher(self, pfn: int, idle: int) -> Callable[[int, int], None]:
         def changed(old: int, new: int) -> None:
-            if new < self.idle:
+            if new < idle:
                 self.fail("refcount-underflow", f"the reference count of page {pfn} falls from {old} to {new}")
             mine = self.in_flight[self.world.current.index]
             mine[pfn] = mine.get(pfn, 0) + new - old
@@ -90,16 +93,16 @@ class Refcount(Oracle):
         # Of a call that will never end, nobody can say what it still has to drop.
         if self.world.freed or any(task.point is not None for task in self.world.tasks):
             return
-        held = [0] * len(self.kernel.pages)
-        for registers in self.sim.registers:
-            for reference in registers.values():
+        held = [0] * len(self.pages)
+        for index in range(len(self.sim.registers)):
+            for reference in self.sim.references(index):
                 held[reference.page.pfn] += self.weight(reference)
         for mm in self.kernel.mms:
             for pte in leaves(mm):
                 if not pte.zero:
                     held[self.kernel.pages[pte.pfn].head.value.pfn] += self.per_pte
-        for page in self.kernel.pages:
-            left = page.refcount.value - self.idle - held[page.pfn]
+        for page in self.pages:
+            left = page.refcount.value - (1 if page is self.kernel.zero_folio else self.idle) - held[page.pfn]
             if left:
                 raise Violation("leak", f"{left} references of page {page.pfn} are left that nobody holds")
         pgmap = self.kernel.pgmap

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.gup import Foll
 from daxfuzz.oracles.oracle import Oracle
 
 if TYPE_CHECKING:
@@ -69,11 +70,10 @@ class StaleData(Oracle):
         return [self.histories[file, page] for page in pages]
 
     def device_pages(self, task: Task, call: Call) -> list[list[Write]]:
-        """The history of the page that a register refers to."""
-        reference = self.sim.registers[task.index].get(str(call.arguments[0]))
-        if reference is None:
-            return []
-        return [self.histories[list(self.kernel.inodes)[reference.inode], reference.file_page]]
+        """The histories of the pages that a register refers to."""
+        names = list(self.kernel.inodes)
+        references = self.sim.registers[task.index].get(str(call.arguments[0]), ())
+        return [self.histories[names[each.inode], each.file_page] for each in references if each.flags & Foll.WRITE]
 
     def began(self, task: Task, call: Call) -> None:
         if call.name not in RELEVANT:

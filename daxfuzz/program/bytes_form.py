@@ -5,7 +5,7 @@ modulo the length of that list. Bytes that are missing at the end read as 0, and
 further call, the first file, the default machine, no switch. So small inputs are simple programs, and cutting an input
 short makes its program simpler.
 
-In order: machine, files, tasks and who shares an mm, prefault, the calls of each task, the switches.
+In order: machine, files, tasks and who shares an mm, prefault, huge, the calls of each task, the switches.
 
 Names are not stored. Decoded programs have tasks t0, t1, ..., files file0, ..., mms mm0, ... in order of their first
 task, and in each task registers r0, ..., a new one for each assignment; :func:`canonical` renames any program so. For
@@ -138,7 +138,7 @@ def decode(data: bytes) -> tuple[Program, SparseSchedule]:
     machine = _read_machine(reader)
     files = _read_files(reader)
     tasks = tuple(f"t{index}" for index in range(_TASK_COUNTS[reader.number(len(_TASK_COUNTS))]))
-    setup = Setup(files, _read_mms(reader, tasks), reader.number(2) == 0)
+    setup = Setup(files, _read_mms(reader, tasks), reader.number(2) == 0, reader.number(2) == 1)
     calls = {task: _read_calls(reader, _Scope(files, tasks)) for task in tasks}
     return Program(calls, setup, machine), _read_switches(reader, len(tasks))
 
@@ -158,6 +158,7 @@ def encode(program: Program, schedule: SparseSchedule) -> bytes:
     writer.number(_position(len(tasks), _TASK_COUNTS, "number of tasks"), len(_TASK_COUNTS))
     _write_mms(writer, plain.setup.mms, tasks)
     writer.number(int(not plain.setup.prefault), 2)
+    writer.number(int(plain.setup.huge), 2)
     for calls in plain.tasks.values():
         _write_calls(writer, calls, _Scope(plain.setup.files, tasks))
     _write_switches(writer, schedule, len(tasks))
@@ -315,9 +316,8 @@ def _read_call(reader: _Reader, operation: str, scope: _Scope) -> Call:
     for parameter in SIGNATURES[operation].parameters:
         choices = scope.choices(parameter, arguments)
         argument = choices[reader.number(len(choices))]
-        if argument == _OMITTED:
-            break
-        arguments.append(argument)
+        if argument != _OMITTED:
+            arguments.append(argument)
     return Call(operation, tuple(arguments), scope.result(operation))
 
 
@@ -333,13 +333,12 @@ def _write_calls(writer: _Writer, calls: Sequence[Call], scope: _Scope) -> None:
 
 
 def _write_arguments(writer: _Writer, call: Call, scope: _Scope) -> None:
-    parameters = SIGNATURES[call.name].parameters
-    for index, parameter in enumerate(parameters):
-        choices = scope.choices(parameter, call.arguments[:index])
-        if index == len(call.arguments):
-            writer.number(choices.index(_OMITTED), len(choices))
-            break
-        writer.number(choices.index(call.arguments[index]), len(choices))
+    earlier: list[Argument] = []
+    for parameter, argument in SIGNATURES[call.name].bind(call.arguments):
+        choices = scope.choices(parameter, earlier)
+        writer.number(choices.index(_OMITTED if argument is None else argument), len(choices))
+        if argument is not None:
+            earlier.append(argument)
 
 
 # Schedule
@@ -406,8 +405,8 @@ def _canonical_calls(calls: Sequence[Call], files: Mapping[str, str], tasks: Map
 
 
 def _canonical_arguments(call: Call, names: Mapping[Kind, Mapping[str, str]]) -> tuple[Argument, ...]:
-    parameters = SIGNATURES[call.name].parameters
     return tuple(
         names[parameter.kind][str(argument)] if parameter.kind in names else argument
-        for parameter, argument in zip(parameters, call.arguments, strict=False)
+        for parameter, argument in SIGNATURES[call.name].bind(call.arguments)
+        if argument is not None
     )

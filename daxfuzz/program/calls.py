@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from keyword import iskeyword
 
@@ -172,7 +172,11 @@ def _check_count(call: Call, signature: Signature) -> None:
 
 def _check_arguments(call: Call, signature: Signature, scope: _Scope) -> None:
     size = page = 0
-    for parameter, argument in zip(signature.parameters, call.arguments, strict=False):
+    bound = signature.bind(call.arguments)
+    _check_bound(call, bound)
+    for parameter, argument in bound:
+        if argument is None:
+            continue
         match parameter.kind:
             case Kind.FILE:
                 size = scope.files[_one_of("file", argument, scope.files)]
@@ -188,6 +192,15 @@ def _check_arguments(call: Call, signature: Signature, scope: _Scope) -> None:
                 _one_of("task", argument, scope.tasks)
             case Kind.FLAG:
                 _one_of(parameter.name, argument, dict.fromkeys(parameter.choices))
+
+
+def _check_bound(call: Call, bound: Sequence[tuple[Parameter, Argument | None]]) -> None:
+    """No argument is left over, as one in the wrong order or of the wrong type is."""
+    used = sum(argument is not None for _, argument in bound)
+    if used < len(call.arguments):
+        left = [parameter for parameter, argument in bound if argument is None]
+        allowed = " or ".join("|".join(parameter.choices) or parameter.name for parameter in left)
+        raise ValueError(f"{shown(str(call.arguments[used]))} does not fit here: {allowed} can follow")
 
 
 def _one_of(what: str, argument: Argument, allowed: Mapping[str, object]) -> str:
@@ -219,7 +232,7 @@ def _check_register(parameter: Parameter, argument: Argument, held: Mapping[str,
 
 def dropped_registers(call: Call) -> Iterator[str]:
     """Registers whose reference a valid call drops: those that it demands to hold one kind."""
-    for parameter, argument in zip(SIGNATURES[call.name].parameters, call.arguments, strict=False):
+    for parameter, argument in SIGNATURES[call.name].bind(call.arguments):
         if parameter.kind is Kind.REGISTER and parameter.holds is not Holds.NOTHING:
             yield str(argument)
 

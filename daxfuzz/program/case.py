@@ -32,11 +32,13 @@ class Setup:
     files: size in pages, by name.
     mms: names of the tasks that share an address space, by its name; every task is in exactly one.
     prefault: whether all files are allocated and present in the page tables that map them.
+    huge: whether they are so with PMD entries, as far as these fit.
     """
 
     files: Mapping[str, int] = field(default_factory=lambda: {"file0": 1})
     mms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     prefault: bool = True
+    huge: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,7 +43,7 @@ class Parameter:
     """One argument.
 
     choices: names allowed for a FLAG.
-    optional: may be left out; only trailing parameters are.
+    optional: may be left out, also where others follow: a number and a name cannot stand for each other.
     holds: for a REGISTER, what it must hold; NOTHING allows any.
     """
 
@@ -51,6 +52,11 @@ class Parameter:
     choices: tuple[str, ...] = ()
     optional: bool = False
     holds: Holds = Holds.NOTHING
+
+    @property
+    def number(self) -> bool:
+        """Whether it is a number, not a name."""
+        return self.kind in (Kind.PAGE, Kind.OFFSET, Kind.LENGTH, Kind.SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,15 @@ class Signature:
     parameters: tuple[Parameter, ...]
     result: Holds
     summary: str
+
+    def bind(self, arguments: Sequence[int | str]) -> list[tuple[Parameter, int | str | None]]:
+        """Each parameter with its argument; None where an optional one is left out, or where there are too few."""
+        bound: list[tuple[Parameter, int | str | None]] = []
+        rest = list(arguments)
+        for parameter in self.parameters:
+            fits = bool(rest) and (not parameter.optional or isinstance(rest[0], int) == parameter.number)
+            bound.append((parameter, rest.pop(0) if fits else None))
+        return bound
 
     def __str__(self) -> str:
         inner = ", ".join(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.kernel import Kernel
 from daxfuzz.kernel.mm import VMA_PAGES
 from daxfuzz.program.operations import OPERATIONS, SIGNATURES, Result
@@ -29,7 +28,7 @@ DEAD = -2
 
 
 class Reference(NamedTuple):
-    """What a register holds: a page, how it was taken (GET or PIN, with LONGTERM if so), and for which file page."""
+    """One page that a register holds: how it was taken (of Foll), and for which file page."""
 
     page: Page
     flags: int
@@ -40,10 +39,10 @@ class Reference(NamedTuple):
 class Simulation:
     """Executions of one program on one kernel. Run ``world`` on a host of daxfuzz.sim.
 
-    registers: per task, what its registers hold now.
+    registers: per task, what its registers hold now: references on consecutive file pages, one at least.
     results: per task, what its calls have returned so far.
     on_begin, on_end: called around each operation with (task, call) and (task, call, result).
-    on_hold, on_drop: called with (task, reference) when a register gets one, and just before it is released.
+    on_hold, on_drop: called with (task, reference) for each that a register gets, and just before they are released.
     ghosts: state that observers share, by its class.
     on_dma: called with (task, reference) in the step in which a device has written through a reference.
     """
@@ -52,7 +51,7 @@ class Simulation:
         self.program = program
         self.world = World()
         self.kernel = Kernel(self.world, program.machine, subsystems, filesystem, program.setup.files)
-        self.registers: list[dict[str, Reference]] = []
+        self.registers: list[dict[str, tuple[Reference, ...]]] = []
         self.results: list[list[Result]] = []
         self.on_begin: list[Callable[[Task, Call], None]] = []
         self.on_end: list[Callable[[Task, Call, Result], None]] = []
@@ -82,7 +81,7 @@ class Simulation:
                     kernel.map_file(mm, kernel.inodes[file])
         if setup.prefault:
             for inode in kernel.inodes.values():
-                kernel.prefault(inode)
+                kernel.prefault(inode, setup.huge)
 
     def _reset(self) -> None:
         for registers in self.registers:
@@ -120,6 +119,11 @@ class Simulation:
         """The file that a call names first."""
         return self.kernel.inodes[str(call.arguments[0])]
 
+    def references(self, task: int) -> Iterator[Reference]:
+        """All references that the registers of a task hold, by its index."""
+        for references in self.registers[task].values():
+            yield from references
+
     def address(self, call: Call) -> int:
         """The address of the file page that a call names first."""
         return self.inode(call).number * VMA_PAGES + int(call.arguments[1])
@@ -128,27 +132,27 @@ class Simulation:
         """A value that no other write of the execution stores."""
         return (task.index + 1) * 1000 + task.operation
 
-    def hold(self, task: Task, call: Call, how: int, page: Page | int) -> Result:
-        """Put the outcome of a GUP call into its register: 0, or the error."""
-        if isinstance(page, int):
-            return page
-        if "FOLL_LONGTERM" in call.arguments:
-            how |= Foll.LONGTERM
-        reference = Reference(page, how, self.inode(call).number, int(call.arguments[1]))
+    def hold(self, task: Task, call: Call, flags: int, pages: list[Page] | int) -> Result:
+        """Put the outcome of a GUP call into its register: 0, also if it got only some pages, or the error."""
+        if isinstance(pages, int):
+            return pages
+        inode = self.inode(call).number
+        first = int(call.arguments[1])
+        references = tuple(Reference(page, flags, inode, first + offset) for offset, page in enumerate(pages))
         assert call.result is not None, "the loader requires a register for every reference"
-        self.registers[task.index][call.result] = reference
-        for hook in self.on_hold:
-            hook(task, reference)
+        self.registers[task.index][call.result] = references
+        for reference in references:
+            for hook in self.on_hold:
+                hook(task, reference)
         return 0
 
-    def drop(self, task: Task, register: str) -> Page | None:
-        """Take a reference out of its register, None if there is none (its GUP call failed)."""
-        reference = self.registers[task.index].pop(register, None)
-        if reference is None:
-            return None
-        for hook in self.on_drop:
-            hook(task, reference)
-        return reference.page
+    def drop(self, task: Task, register: str) -> list[Page]:
+        """Take references out of their register; none if there are none (its GUP call failed)."""
+        references = self.registers[task.index].pop(register, ())
+        for reference in references:
+            for hook in self.on_drop:
+                hook(task, reference)
+        return [reference.page for reference in references]
 
 
 def address_spaces(program: Program) -> dict[str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from itertools import permutations
 
 from daxfuzz.kernel.machine import Machine, TlbMode
 from daxfuzz.program.calls import CallError, check_calls
-from daxfuzz.program.case import Call, Program, Setup
+from daxfuzz.program.case import Call, Program
 from daxfuzz.program.operations import SIGNATURES
 from daxfuzz.program.signature import Kind
 from daxfuzz.program.simulation import address_spaces
@@ -223,6 +223,7 @@ def smaller_scale(program: Program) -> Iterator[Program]:
         if pages > 1:
             yield with_lower_pages(program, file)
     yield replace(program, setup=replace(setup, prefault=True))
+    yield replace(program, setup=replace(setup, huge=False))
     yield replace(program, setup=replace(setup, mms={}))
     yield renamed_file(program, next(iter(setup.files)), "file0")
     for name, calls in program.tasks.items():
@@ -238,14 +239,14 @@ def with_lower_pages(program: Program, file: str) -> Program:
     def lowered(call: Call) -> Call:
         if not call.arguments or call.arguments[0] != file:
             return call
-        kinds = [parameter.kind for parameter in SIGNATURES[call.name].parameters]
         return replace(
             call,
             arguments=tuple(
                 max(argument - 1, 0)
-                if isinstance(argument, int) and kind in (Kind.PAGE, Kind.OFFSET, Kind.SIZE)
+                if isinstance(argument, int) and parameter.kind in (Kind.PAGE, Kind.OFFSET, Kind.SIZE)
                 else argument
-                for argument, kind in zip(call.arguments, kinds, strict=False)
+                for parameter, argument in SIGNATURES[call.name].bind(call.arguments)
+                if argument is not None
             ),
         )
 
@@ -253,16 +254,16 @@ def with_lower_pages(program: Program, file: str) -> Program:
 
 
 def simpler_arguments(call: Call) -> Iterator[Call]:
-    """The call on the first page, for one page, with no flag that can be left out."""
-    parameters = SIGNATURES[call.name].parameters
+    """The call on the first page, for one page, without what can be left out."""
     smallest = {Kind.PAGE: 0, Kind.OFFSET: 0, Kind.SIZE: 0, Kind.LENGTH: 1}
-    for position, parameter in enumerate(parameters[: len(call.arguments)]):
+    bound = SIGNATURES[call.name].bind(call.arguments)
+    present = [parameter for parameter, argument in bound if argument is not None]
+    for position, parameter in enumerate(present):
+        before, after = call.arguments[:position], call.arguments[position + 1 :]
         if parameter.kind in smallest and call.arguments[position] != smallest[parameter.kind]:
-            arguments = list(call.arguments)
-            arguments[position] = smallest[parameter.kind]
-            yield replace(call, arguments=tuple(arguments))
+            yield replace(call, arguments=(*before, smallest[parameter.kind], *after))
         if parameter.optional:
-            yield replace(call, arguments=call.arguments[:position])
+            yield replace(call, arguments=(*before, *after))
 
 
 def renamed_file(program: Program, old: str, new: str) -> Program:
@@ -277,7 +278,7 @@ def renamed_file(program: Program, old: str, new: str) -> Program:
         )
         for task, calls in program.tasks.items()
     }
-    return replace(program, tasks=tasks, setup=Setup(files, program.setup.mms, program.setup.prefault))
+    return replace(program, tasks=tasks, setup=replace(program.setup, files=files))
 
 
 def reordered(failure: Failure, order: tuple[str, ...]) -> Failure:

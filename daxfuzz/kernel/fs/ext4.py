@@ -10,11 +10,12 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.fs.filesystem import Filesystem, Iomap
+from daxfuzz.kernel.memory import VmFault
 from daxfuzz.kernel.xarray import Mark
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
-    from daxfuzz.kernel.memory import Fault, VmFault
+    from daxfuzz.kernel.memory import Fault
 
 
 class Ext4(Filesystem):
@@ -30,42 +31,82 @@ class Ext4(Filesystem):
         """Faults exclude truncation, not each other."""
         lock = vmf.vma.mapping.invalidate_lock
         await lock.down_read()
-        result = await self.k.dax_fault.dax_iomap_pte_fault(vmf)
+        result = await self.k.dax_fault.dax_iomap_fault(vmf)
+        if result is VmFault.NEEDDSYNC:
+            result = await self.k.dax_fault.dax_finish_sync_fault(vmf)
         await lock.up_read()
         return result
 
     # -- the extent tree -----------------------------------------------------------------------------------------
 
-    def iomap_begin(self, inode: Inode, index: int, write: bool) -> Awaitable[Iomap | None]:
+    def iomap_begin(self, inode: Inode, index: int, write: bool, pages: int = 1) -> Awaitable[Iomap | None]:
         """ext4_iomap_ops"""
-        return self.ext4_iomap_begin(inode, index, write)
+        return self.ext4_iomap_begin(inode, index, write, pages)
 
-    async def ext4_iomap_begin(self, inode: Inode, index: int, write: bool) -> Iomap | None:
-        """A lookup under i_data_sem shared; a write to a hole allocates under it exclusively."""
-        pfn = await self.ext4_map_blocks(inode, index)
-        if pfn is not None or not write:
-            return Iomap(pfn)
-        return await self.ext4_map_blocks_create(inode, index)
+    async def ext4_iomap_begin(self, inode: Inode, index: int, write: bool, pages: int) -> Iomap | None:
+        """A lookup under i_data_sem shared; a write to a hole allocates under it exclusively.
 
-    async def ext4_map_blocks(self, inode: Inode, index: int) -> int | None:
-        """The block of a file page, None for a hole."""
+        What is allocated is as long as the hole, at most; so a PMD with blocks in one half only gets two extents.
+        """
+        iomap: Iomap | None = await self.ext4_map_blocks(inode, index, pages)
+        if iomap is not None and write and iomap.pfn is None:
+            iomap = await self.ext4_map_blocks_create(inode, index, iomap.pages)
+        if iomap is None:
+            return None
+        return await self.ext4_set_iomap(inode, iomap)
+
+    async def ext4_set_iomap(self, inode: Inode, iomap: Iomap) -> Iomap:
+        """The extent with IOMAP_F_DIRTY, if fsync would have metadata to write.
+
+        Known deviation: an extent beyond i_size is dirty as well; no fault asks for one.
+        """
+        if await self.ext4_inode_datasync_dirty(inode):
+            return iomap._replace(dirty=True)
+        return iomap
+
+    def ext4_inode_datasync_dirty(self, inode: Inode) -> Awaitable[bool]:
+        """Whether the transaction that fdatasync has to wait for is not committed yet."""
+        return inode.datasync_dirty.read()
+
+    async def ext4_map_blocks(self, inode: Inode, index: int, pages: int) -> Iomap:
+        """The extent at a file page, or the hole, up to a length."""
         await inode.i_data_sem.down_read()
-        pfn = await inode.extents[index].read()
+        iomap = await self.ext4_ext_map_blocks(inode, index, pages)
         await inode.i_data_sem.up_read()
-        return pfn
+        return iomap
 
-    async def ext4_map_blocks_create(self, inode: Inode, index: int) -> Iomap | None:
+    async def ext4_ext_map_blocks(self, inode: Inode, index: int, pages: int) -> Iomap:
+        """Look into the extent tree: as many pages as are one extent, or one hole."""
+        pfn = await inode.extents[index].read()
+        length = 1
+        while length < pages and index + length < len(inode.extents):
+            block = await inode.extents[index + length].read()
+            if block != (None if pfn is None else pfn + length):
+                break
+            length += 1
+        return Iomap(pfn, pages=length)
+
+    async def ext4_map_blocks_create(self, inode: Inode, index: int, pages: int) -> Iomap | None:
         """EXT4_GET_BLOCKS_CREATE_ZERO: allocate and zero, unless somebody has done so; None if the device is full."""
         await inode.i_data_sem.down_write()
-        pfn = await inode.extents[index].read()
-        new = pfn is None
-        if pfn is None:
-            pfn = await self.k.allocator.allocate(inode.number, index)
-            if pfn is not None:
-                await self.k.blocks[pfn].zero()
-                await inode.extents[index].write(pfn)
+        iomap: Iomap | None = await self.ext4_ext_map_blocks(inode, index, pages)
+        if iomap is not None and iomap.pfn is None:
+            iomap = await self.ext4_mb_new_blocks(inode, index, iomap.pages)
         await inode.i_data_sem.up_write()
-        return None if pfn is None else Iomap(pfn, new)
+        return iomap
+
+    async def ext4_mb_new_blocks(self, inode: Inode, index: int, pages: int) -> Iomap | None:
+        """Allocate blocks for up to so many file pages, zero them and put them into the tree."""
+        blocks = await self.k.allocator.allocate_extent(inode.number, index, pages)
+        if not blocks:
+            return None
+        for pfn in blocks:
+            await self.k.blocks[pfn].zero()
+        for offset, pfn in enumerate(blocks):
+            await inode.extents[index + offset].write(pfn)
+        # ext4_update_inode_fsync_trans
+        await inode.datasync_dirty.write(True)
+        return Iomap(blocks[0], new=True, pages=len(blocks))
 
     async def ext4_remove_space(self, inode: Inode, first: int, last: int) -> None:
         """ext4_ext_remove_space: free the blocks of a range."""
@@ -147,6 +188,20 @@ class Ext4(Filesystem):
         await inode.i_rwsem.up_write()
         return error
 
-    def fsync(self, inode: Inode) -> Awaitable[int]:
-        """ext4_sync_file: ext4_dax_writepages, with no lock of the inode."""
-        return self.k.dax_writeback.dax_writeback_mapping_range(inode.i_mapping, 0, len(inode.extents) - 1)
+    def vfs_fsync_range(self, inode: Inode, first: int, last: int) -> Awaitable[int]:
+        """ext4_file_operations"""
+        return self.ext4_sync_file(inode, first, last)
+
+    async def ext4_sync_file(self, inode: Inode, first: int, last: int) -> int:
+        """ext4_dax_writepages, with no lock of the inode; then the journal, for the whole file."""
+        error = await self.k.dax_writeback.dax_writeback_mapping_range(inode.i_mapping, first, last)
+        if not error and await self.ext4_inode_datasync_dirty(inode):
+            await self.jbd2_complete_transaction(inode)
+        return error
+
+    async def jbd2_complete_transaction(self, inode: Inode) -> None:
+        """Commit the transaction that the file's metadata is in, and wait for it.
+
+        Known deviation: the commit is one step, and clean means that no allocation came after the last commit.
+        """
+        await inode.datasync_dirty.write(False)

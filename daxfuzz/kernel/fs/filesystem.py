@@ -19,7 +19,7 @@ class Iomap(NamedTuple):
     new: IOMAP_F_NEW, just allocated.
     shared: IOMAP_F_SHARED, other file pages have the block, too; a write gets `pfn` for its copy of `source`.
     dirty: IOMAP_F_DIRTY, metadata is not durable yet.
-    pages: length from the file page on; the blocks are contiguous.
+    pages: length from the file page on, no longer than asked for; the blocks are contiguous.
     """
 
     pfn: int | None
@@ -36,11 +36,11 @@ class Filesystem(Subsystem):
     name = ""
 
     def dax_fault(self, vmf: Fault) -> Awaitable[VmFault]:
-        """vm_ops->fault and vm_ops->pfn_mkwrite"""
+        """vm_ops->fault, vm_ops->huge_fault and vm_ops->pfn_mkwrite"""
         raise NotImplementedError
 
-    def iomap_begin(self, inode: Inode, index: int, write: bool) -> Awaitable[Iomap | None]:
-        """Look the extent up, allocating it for a write; None if the device is full."""
+    def iomap_begin(self, inode: Inode, index: int, write: bool, pages: int = 1) -> Awaitable[Iomap | None]:
+        """Look the extent up, up to a length, allocating it for a write; None if the device is full."""
         raise NotImplementedError
 
     async def do_truncate(self, inode: Inode, size: int) -> int:
@@ -60,4 +60,8 @@ class Filesystem(Subsystem):
 
     def fsync(self, inode: Inode) -> Awaitable[int]:
         """fsync: 0 or a negative error."""
+        return self.vfs_fsync_range(inode, 0, len(inode.extents) - 1)
+
+    def vfs_fsync_range(self, inode: Inode, first: int, last: int) -> Awaitable[int]:
+        """fsync of a range of file pages, both ends included: 0 or a negative error."""
         raise NotImplementedError

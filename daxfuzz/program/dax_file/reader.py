@@ -213,6 +213,7 @@ _DOCUMENT = _table(
                 "files": _named(_integer(1, MAX_FILE_SIZE), MAX_FILES, "files"),
                 "mms": _named(_array(_string, MAX_TASKS, "tasks"), MAX_TASKS, "mms"),
                 "prefault": _boolean,
+                "huge": _boolean,
             }
         ),
         "tasks": _named(_array(_parse_call, MAX_CALLS, "calls"), MAX_TASKS, "tasks"),

@@ -99,6 +99,7 @@ def _setup(program: Program) -> Section:
     mms = list(setup.mms.items()) or default
     section.add("mms", mms, _inline(mms, lambda names: f"[{', '.join(map(quoted, names))}]"), mms != default)
     section.add("prefault", setup.prefault, _scalar(setup.prefault), not setup.prefault)
+    section.add("huge", setup.huge, _scalar(setup.huge), setup.huge)
     return section
 
 

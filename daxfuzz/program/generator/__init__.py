@@ -15,14 +15,15 @@ MAX_TASKS = 4
 def generate(rng: Random) -> Program:
     """Draw a program. The same state of `rng` gives the same program."""
     machine = draw_machine(rng)
-    files = {f"file{i}": rng.choice((1, 1, 1, 2, 2, 3)) for i in range(rng.choice((1, 1, 1, 2)))}
+    files = {f"file{i}": rng.choice((1, 1, 1, 2, 2, 3, 4)) for i in range(rng.choice((1, 1, 1, 2)))}
     roles = draw_roles(rng)
     names = name_tasks(roles)
     tasks = {
         name: ROLES[role](Draft(rng, machine, files, [other for other in names if other != name]))
         for name, role in zip(names, roles, strict=True)
     }
-    setup = Setup(files, draw_address_spaces(rng, names), prefault=rng.random() < 0.8)
+    # PMD entries exist only where a file begins with them, or with holes.
+    setup = Setup(files, draw_address_spaces(rng, names), prefault=rng.random() < 0.75, huge=rng.random() < 0.5)
     return Program(tasks, setup, machine)
 
 
@@ -32,6 +33,7 @@ def draw_machine(rng: Random) -> Machine:
         bias=rng.choice((4, 4, 8, 1024)),
         tlb=rng.choice((TlbMode.IPI, TlbMode.IPI, TlbMode.BROADCAST)),
         wait_buckets=rng.choice((1, 2, 4)),
+        pmd_pages=rng.choice((2, 2, 2, 4)),
         merge_vmas=rng.random() < 0.75,
     )
 

@@ -34,18 +34,27 @@ class Draft:
         self.calls.append(Call(name, arguments, result))
 
     def take(self, name: str, file: str, page: int) -> None:
-        """Take one reference into a fresh register."""
+        """Take references on a page, or a few, into a fresh register."""
         register = f"r{self.taken}"
         self.taken += 1
-        longterm = name.startswith("pin_") and self.rng.random() < 0.05
-        self.add(name, file, page, *(("FOLL_LONGTERM",) if longterm else ()), result=register)
-        self.held.append((register, "unpin_user_pages" if name.startswith("pin_") else "put_page"))
+        extra: list[int | str] = []
+        left = self.files[file] - page
+        if left > 1 and self.rng.random() < 0.4:
+            extra.append(self.rng.randint(2, left))
+        pin = name.startswith("pin_")
+        flag = self.rng.random()
+        if pin and flag < 0.05:
+            extra.append("FOLL_LONGTERM")
+        elif flag > 0.9:
+            extra.append("READ_ONLY")
+        self.add(name, file, page, *extra, result=register)
+        self.held.append((register, "unpin_user_pages" if pin else "put_page"))
 
     def release(self) -> None:
-        """Drop one reference, if there is one."""
+        """Drop what one register holds, if there is one."""
         if self.held:
             register, name = self.held.pop(self.rng.randrange(len(self.held)))
-            self.add(name, register)
+            self.add("release_pages" if name == "put_page" and self.rng.random() < 0.3 else name, register)
 
     def maybe_signal(self) -> None:
         """Now and then, a signal to somebody else."""

@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from daxfuzz.program.operations.operation import FILE, PAGE, Result, operation
+from daxfuzz.kernel.mm import TABLE, Pte, VmFlag
+from daxfuzz.program.operations.operation import FILE, PAGE, Result, operation, parameter
+from daxfuzz.program.signature import Kind
 from daxfuzz.sim import Signal
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.mm import Mm
+    from daxfuzz.kernel.tlb import Tlb
     from daxfuzz.program.case import Call
     from daxfuzz.program.simulation import Simulation
     from daxfuzz.sim import Task
 
 
-@operation("map a whole file shared, where it is not mapped yet", FILE)
+@operation(
+    "map a whole file shared, where it is not mapped yet",
+    FILE,
+    parameter("flags", Kind.FLAG, "MAP_SYNC", optional=True),
+)
 def mmap(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
-    return sim.kernel.mmap.do_mmap(sim.kernel.mm_of[task.index], sim.inode(call))
+    flags = VmFlag.SHARED | (VmFlag.SYNC if "MAP_SYNC" in call.arguments else 0)
+    return sim.kernel.mmap.do_mmap(sim.kernel.mm_of[task.index], sim.inode(call), flags)
 
 
 @operation("unmap a file", FILE)
@@ -46,15 +55,14 @@ async def access(sim: Simulation, task: Task, address: int, value: int | None) -
     while True:
         pte = tlb.lookup(address)
         if pte is None or (write and not pte.write):
-            pte = await mm.slots[address].read()
-            if pte is None or (write and not pte.write):
+            pte = await walk(mm, tlb, address, write)
+            if pte is None:
                 signal = await kernel.memory.do_user_addr_fault(mm, address, write)
                 if signal:
                     return signal
                 if task.signal is Signal.FATAL:
                     return "SIGKILL"
                 continue
-            tlb.fill(address, pte)
         block = kernel.zero_page if pte.zero else kernel.blocks[pte.pfn]
         if value is None:
             read = await block.load(tlb, address, pte)
@@ -62,3 +70,18 @@ async def access(sim: Simulation, task: Task, address: int, value: int | None) -
                 return read
         elif await block.store(tlb, address, pte, value):
             return value
+
+
+async def walk(mm: Mm, tlb: Tlb, address: int, write: bool) -> Pte | None:
+    """The processor walks the page table and keeps the translation; None if there is none that permits the access."""
+    pmd = await mm.pmd(address).read()
+    if pmd is TABLE:
+        pte = await mm.slots[address].read()
+        if pte is None or (write and not pte.write):
+            return None
+        tlb.fill(address, pte)
+        return pte
+    if not isinstance(pmd, Pte) or pmd.invalid or (write and not pmd.write):
+        return None
+    tlb.fill_huge(address, pmd)
+    return pmd.sub(address % mm.pmd_pages)

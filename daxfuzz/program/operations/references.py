@@ -2,80 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
-from daxfuzz.program.operations.operation import EINVAL, FILE, PAGE, Result, operation, parameter
+from daxfuzz.program.operations.operation import EINVAL, FILE, PAGE, SIGNATURES, Result, operation, parameter
 from daxfuzz.program.signature import Holds, Kind
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.mm import Mm
     from daxfuzz.kernel.page import Page
     from daxfuzz.program.case import Call
     from daxfuzz.program.simulation import Simulation
     from daxfuzz.sim import Task
 
-LONGTERM = parameter("flags", Kind.FLAG, "FOLL_LONGTERM", optional=True)
+    Gup = Callable[[Mm, range, int], Awaitable[list[Page] | int]]
+    Release = Callable[[Sequence[Page]], Awaitable[None]]
+
+PAGES = parameter("length", Kind.LENGTH, optional=True)
+GET_FLAGS = parameter("flags", Kind.FLAG, "READ_ONLY", optional=True)
+PIN_FLAGS = parameter("flags", Kind.FLAG, "FOLL_LONGTERM", "READ_ONLY", optional=True)
 
 
-@operation("FOLL_GET|FOLL_WRITE reference, slow path", FILE, PAGE, result=Holds.GET)
-async def get_user_pages(sim: Simulation, task: Task, call: Call) -> Result:
-    mm = sim.kernel.mm_of[task.index]
-    return sim.hold(task, call, Foll.GET, await sim.kernel.gup.get_user_pages_unlocked(mm, *_gup(sim, call, Foll.GET)))
+@operation("FOLL_GET|FOLL_WRITE references, slow path", FILE, PAGE, PAGES, GET_FLAGS, result=Holds.GET)
+def get_user_pages(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return _take(sim, task, call, Foll.GET, sim.kernel.gup.get_user_pages_unlocked)
 
 
-@operation("FOLL_GET|FOLL_WRITE reference, lockless first", FILE, PAGE, result=Holds.GET)
-async def get_user_pages_fast(sim: Simulation, task: Task, call: Call) -> Result:
-    mm = sim.kernel.mm_of[task.index]
-    page = await sim.kernel.gup.internal_get_user_pages_fast(mm, *_gup(sim, call, Foll.GET))
-    return sim.hold(task, call, Foll.GET, page)
+@operation("FOLL_GET|FOLL_WRITE references, lockless first", FILE, PAGE, PAGES, GET_FLAGS, result=Holds.GET)
+def get_user_pages_fast(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return _take(sim, task, call, Foll.GET, sim.kernel.gup.internal_get_user_pages_fast)
 
 
-@operation("FOLL_PIN|FOLL_WRITE reference, slow path", FILE, PAGE, LONGTERM, result=Holds.PIN)
-async def pin_user_pages(sim: Simulation, task: Task, call: Call) -> Result:
-    mm = sim.kernel.mm_of[task.index]
-    return sim.hold(task, call, Foll.PIN, await sim.kernel.gup.get_user_pages_unlocked(mm, *_gup(sim, call, Foll.PIN)))
+@operation("FOLL_PIN|FOLL_WRITE references, slow path", FILE, PAGE, PAGES, PIN_FLAGS, result=Holds.PIN)
+def pin_user_pages(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return _take(sim, task, call, Foll.PIN, sim.kernel.gup.get_user_pages_unlocked)
 
 
-@operation("FOLL_PIN|FOLL_WRITE reference, lockless first", FILE, PAGE, LONGTERM, result=Holds.PIN)
-async def pin_user_pages_fast(sim: Simulation, task: Task, call: Call) -> Result:
-    mm = sim.kernel.mm_of[task.index]
-    page = await sim.kernel.gup.internal_get_user_pages_fast(mm, *_gup(sim, call, Foll.PIN))
-    return sim.hold(task, call, Foll.PIN, page)
+@operation("FOLL_PIN|FOLL_WRITE references, lockless first", FILE, PAGE, PAGES, PIN_FLAGS, result=Holds.PIN)
+def pin_user_pages_fast(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return _take(sim, task, call, Foll.PIN, sim.kernel.gup.internal_get_user_pages_fast)
 
 
-def _gup(sim: Simulation, call: Call, flags: int) -> tuple[int, int]:
-    flags |= Foll.WRITE
-    if "FOLL_LONGTERM" in call.arguments:
-        flags |= Foll.LONGTERM
-    return sim.address(call), flags
+async def _take(sim: Simulation, task: Task, call: Call, flags: int, gup: Gup) -> Result:
+    """Take references on one page, or on as many as the call says; READ_ONLY is the absence of FOLL_WRITE."""
+    _, length, flag = (argument for _, argument in SIGNATURES[call.name].bind(call.arguments)[1:])
+    flags |= {"READ_ONLY": 0, "FOLL_LONGTERM": Foll.WRITE | Foll.LONGTERM}.get(str(flag), Foll.WRITE)
+    address = sim.address(call)
+    addresses = range(address, address + int(length or 1))
+    return sim.hold(task, call, flags, await gup(sim.kernel.mm_of[task.index], addresses, flags))
 
 
-@operation("drop a FOLL_GET reference", parameter("register", Kind.REGISTER, holds=Holds.GET))
-def put_page(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
-    return _release(sim, task, call, sim.kernel.memremap.put_page)
+@operation("drop FOLL_GET references, page by page", parameter("register", Kind.REGISTER, holds=Holds.GET))
+async def put_page(sim: Simulation, task: Task, call: Call) -> Result:
+    pages = sim.drop(task, str(call.arguments[0]))
+    for page in pages:
+        await sim.kernel.memremap.put_page(page)
+    return 0 if pages else -EINVAL
 
 
-@operation("drop a FOLL_PIN reference", parameter("register", Kind.REGISTER, holds=Holds.PIN))
+@operation("drop FOLL_PIN references", parameter("register", Kind.REGISTER, holds=Holds.PIN))
 def unpin_user_pages(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
-    return _release(sim, task, call, sim.kernel.gup.unpin_user_page)
+    return _release(sim, task, call, sim.kernel.gup.unpin_user_pages)
 
 
-async def _release(sim: Simulation, task: Task, call: Call, put: Callable[[Page], Awaitable[None]]) -> Result:
-    page = sim.drop(task, str(call.arguments[0]))
-    if page is None:
+async def _release(sim: Simulation, task: Task, call: Call, release: Release) -> Result:
+    pages = sim.drop(task, str(call.arguments[0]))
+    if not pages:
         return -EINVAL
-    await put(page)
+    await release(pages)
     return 0
 
 
-@operation("a device writes to a held page", parameter("register", Kind.REGISTER))
+@operation("a device writes to the held pages, one after the other", parameter("register", Kind.REGISTER))
 async def dma_write(sim: Simulation, task: Task, call: Call) -> Result:
-    reference = sim.registers[task.index].get(str(call.arguments[0]))
-    if reference is None:
+    references = sim.registers[task.index].get(str(call.arguments[0]), ())
+    if not references or not references[0].flags & Foll.WRITE:
         return -EINVAL
     value = sim.unique_value(task)
-    await sim.kernel.blocks[reference.page.pfn].dma_write(value)
-    for hook in sim.on_dma:
-        hook(task, reference)
+    for reference in references:
+        await sim.kernel.blocks[reference.page.pfn].dma_write(value)
+        for hook in sim.on_dma:
+            hook(task, reference)
     return value
+
+
+@operation("drop FOLL_GET references in a batch", parameter("register", Kind.REGISTER, holds=Holds.GET))
+def release_pages(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return _release(sim, task, call, sim.kernel.memremap.release_pages)

@@ -15,9 +15,14 @@ def mapper(draft: Draft) -> tuple[Call, ...]:
             draft.add("load", *draft.place())
         elif step < 0.7:
             draft.add("store", *draft.place())
-        elif step < 0.9:
+        elif step < 0.87:
             draft.add("munmap", draft.file())
-        else:
+        elif step < 0.95:
             draft.add("mmap", draft.file())
+        else:
+            file = draft.file()
+            draft.add("munmap", file)
+            draft.add("mmap", file, "MAP_SYNC")
+            draft.add("store", file, rng.randrange(draft.files[file]))
         draft.maybe_signal()
     return tuple(draft.calls)
