@@ -83,7 +83,7 @@ def call_lists(draw: Any, files: dict[str, int], tasks: list[str], max_calls: in
         arguments: list[Argument] = []
         for parameter in signature.parameters:
             if parameter.optional and draw(st.booleans()):
-                break
+                continue
             arguments.append(_argument(draw, parameter, arguments, scope))
             if parameter.kind is Kind.REGISTER and parameter.holds is not Holds.NOTHING:
                 del held[str(arguments[-1])]
@@ -114,7 +114,7 @@ def programs(draw: Any, max_tasks: int = 8) -> Program:
     tasks = draw(st.lists(NAMES, min_size=1, max_size=max_tasks, unique=True))
     homes = {f"mm{i}": (task,) for i, task in enumerate(tasks)} if draw(st.booleans()) else draw(mms(tasks))
     calls = {task: draw(call_lists(files, tasks)) for task in tasks}
-    return Program(calls, Setup(files, homes, draw(st.booleans())), draw(MACHINES))
+    return Program(calls, Setup(files, homes, draw(st.booleans()), draw(st.booleans())), draw(MACHINES))
 
 
 @st.composite

@@ -92,7 +92,7 @@ class Memremap(Subsystem):
         await self.folio_put_refs(folio, 1)
 
     async def release_pages(self, pages: Sequence[Page]) -> None:
-        """Drop one FOLL_GET reference of each page (mm/swap.c); those of devices go one by one."""
+        """Drop one FOLL_GET reference of each page (mm/swap.c, v6.0); those of devices go one by one."""
         for page in pages:
             folio = await page.head.read()
             if not await self.put_devmap_managed_page_refs(folio, 1):

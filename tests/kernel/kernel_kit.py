@@ -41,6 +41,15 @@ def simulate(
     return Simulation(program(tasks, **setup), kernel, "ext4")
 
 
+def huge(
+    tasks: dict[str, list[str]], pages: int = 2, protocol: str = "refcount-1", machine: Machine = IPI
+) -> Simulation:
+    """A file that is mapped with PMD entries as far as they fit."""
+    calls = {name: tuple(parse_call(call) for call in body) for name, body in tasks.items()}
+    program = Program(calls, Setup({"file0": pages}, huge=True), machine)
+    return Simulation(program, build(protocol, ()).subsystems, "ext4")
+
+
 def add_task(sim: Simulation, name: str, body: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:
     """A further task, in no mm, that runs kernel functions directly; what they return goes into the list."""
     returned: list[Any] = []

@@ -27,17 +27,18 @@ def test_a_read_of_a_hole_maps_the_zero_page() -> None:
 
 
 def test_a_write_to_a_hole_allocates_a_zeroed_block() -> None:
-    sim = simulate({"a": ["store(file0, 1)"]}, files={"file0": 2}, prefault=False)
+    # A PMD does not fit into the rest of the file.
+    sim = simulate({"a": ["store(file0, 2)"]}, files={"file0": 3}, prefault=False)
     run(sim)
     kernel = sim.kernel
     mapping = kernel.inodes["file0"].i_mapping
     assert sim.results == [[1000]]
-    assert kernel.mms[0].slots[1].value == WRITABLE
+    assert kernel.mms[0].slots[2].value == WRITABLE
     assert kernel.mms[0].slots[0].value is None
-    assert mapping.i_pages.entries == {1: Entry(0)}
-    assert kernel.allocator.table == [((0, 1),), (), ()]
-    assert (kernel.pages[0].mapping.value, kernel.pages[0].index.value) == (mapping, 1)
-    assert kernel.inodes["file0"].extents[1].value == 0
+    assert mapping.i_pages.entries == {2: Entry(0)}
+    assert kernel.allocator.table == [((0, 2),), (), (), ()]
+    assert (kernel.pages[0].mapping.value, kernel.pages[0].index.value) == (mapping, 2)
+    assert kernel.inodes["file0"].extents[2].value == 0
 
 
 def test_a_write_replaces_the_zero_page_everywhere() -> None:
@@ -60,7 +61,7 @@ def test_a_flush_write_protects_and_the_next_write_makes_it_writable_again() -> 
     slot = sim.kernel.mms[0].slots[0]
     seen = []
     # Nobody has a translation yet, so the store begins with a walk of the page table.
-    run(sim, ("a", "access.read"), lambda: seen.append((slot.value, list(i_pages.marks[Mark.DIRTY]))))
+    run(sim, ("a", "walk.read"), lambda: seen.append((slot.value, list(i_pages.marks[Mark.DIRTY]))))
     assert sim.results == [[0, 1001]]
     assert seen == [(Pte(0), [])]
     assert slot.value == WRITABLE
@@ -111,7 +112,7 @@ def test_a_dead_device_draws_sigbus() -> None:
 
 def test_two_faults_on_one_hole_share_the_block() -> None:
     sim = simulate({"a": ["store(file0, 0)"], "b": ["store(file0, 0)"]}, prefault=False)
-    run(sim, ("a", "ext4_map_blocks_create.allocate"), ("b", ""), ("a", ""))
+    run(sim, ("a", "ext4_mb_new_blocks.allocate"), ("b", ""), ("a", ""))
     assert sim.kernel.allocator.table == [((0, 0),), ()]
     assert [mm.slots[0].value for mm in sim.kernel.mms] == [WRITABLE, WRITABLE]
 
@@ -127,8 +128,8 @@ def test_a_fault_that_finds_the_entry_set_meanwhile_leaves_it() -> None:
 
 def test_faults_run_beside_each_other_but_not_beside_truncation() -> None:
     sim = simulate(
-        {"a": ["load(file0, 0)"], "b": ["load(file0, 1)"], "t": ["truncate(file0, 0)"]},
-        files={"file0": 2},
+        {"a": ["load(file0, 0)"], "b": ["load(file0, 2)"], "t": ["truncate(file0, 0)"]},
+        files={"file0": 4},
         prefault=False,
     )
     blocked = []

@@ -32,7 +32,7 @@ def test_it_drains_and_is_out_of_sight() -> None:
 def test_a_pin_does_not_hold_it_up_and_is_left_without_its_page(take, use) -> None:
     sim = simulate({"a": [f"r0 = {take}(file0, 0)", use]})
     unbind(sim)
-    steered = Steered(("a", "unpin_user_page.read" if "unpin" in use else "put_page.read"), ("unbind", ""))
+    steered = Steered(("a", "gup_folio_next.read" if "unpin" in use else "put_page.read"), ("unbind", ""))
     violation = Stepper(sim.world).run(steered).violation
     assert violation is not None
     assert (violation.kind, violation.tasks) == ("use-after-free", ("a",))

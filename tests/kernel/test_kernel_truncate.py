@@ -94,7 +94,7 @@ def test_a_pin_holds_up_who_frees_blocks_until_it_ends(call, protocol) -> None:
     def asleep() -> None:
         held.append((sim.task("t").asleep, inode.i_rwsem.writer, inode.i_mapping.invalidate_lock.writer))
 
-    run(sim, ("p", "unpin_user_page.read"), ("t", ""), asleep)
+    run(sim, ("p", "gup_folio_next.read"), ("t", ""), asleep)
     # Asleep it keeps i_rwsem, but not the lock that faults need.
     assert held == [(True, sim.task("t"), None)]
     assert sim.results == [[0, 0], [0]]
@@ -125,7 +125,7 @@ def test_a_signal_before_the_sleep_loses_against_a_true_condition() -> None:
             "s": ["signal(t)"],
         }
     )
-    run(sim, ("p", "unpin_user_page.read"), ("t", "wait_page_idle.prepare_to_wait"), ("s", ""), ("p", ""), ("t", ""))
+    run(sim, ("p", "gup_folio_next.read"), ("t", "wait_page_idle.prepare_to_wait"), ("s", ""), ("p", ""), ("t", ""))
     assert sim.results == [[0, 0], [0], [0]]
 
 

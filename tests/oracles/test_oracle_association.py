@@ -38,14 +38,14 @@ class NoDisassociation(Patch):
             return
 
 
-SECOND = program({"mapper": ["store(file0, 1)"]}, files={"file0": 2}, prefault=False)
+THIRD = program({"mapper": ["store(file0, 2)"]}, files={"file0": 3}, prefault=False)
 
 
 @pytest.mark.parametrize(
     ("of", "patch", "message"),
     [
         (FAULT, NoAssociation, "which names None[0]"),
-        (SECOND, WrongIndex, "[1] is page 0, which names file0.mapping[0]"),
+        (THIRD, WrongIndex, "[2] is page 0, which names file0.mapping[0]"),
         (DELETE, NoDisassociation, "page 0 names file0.mapping[0], which is None"),
     ],
 )
@@ -54,6 +54,6 @@ def test_page_and_entry_that_disagree_are_a_finding(of, patch, message) -> None:
     assert message in violation.message
 
 
-@pytest.mark.parametrize("of", [FAULT, DELETE, SECOND])
+@pytest.mark.parametrize("of", [FAULT, DELETE, THIRD])
 def test_page_and_entry_agree_whenever_xa_lock_is_dropped(of) -> None:
     assert_silent(simulate(of), random=80)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from oracle_kit import assert_silent, program, simulate, trip
 
 from daxfuzz.kernel.fs.ext4 import Ext4
-from daxfuzz.kernel.gup import Foll, Gup
+from daxfuzz.kernel.gup import Gup
 from daxfuzz.kernel.inode import Inode
 from daxfuzz.kernel.mm import Mm
 from daxfuzz.kernel.page import Page
@@ -31,9 +31,9 @@ class LeaveInterruptsOff(Patch):
     """gup: Do not turn interrupts on after the lockless walk."""
 
     class gup(Gup):
-        async def lockless_pages_from_mm(self, mm: Mm, address: int, flags: Foll) -> Page | None:
+        async def lockless_pages_from_mm(self, mm: Mm, addresses: range, flags: int) -> list[Page]:
             await self.k.interrupts.local_irq_save()
-            return await super().lockless_pages_from_mm(mm, address, flags)
+            return await super().lockless_pages_from_mm(mm, addresses, flags)
 
 
 class KeepTheLockWhenInterrupted(Patch):

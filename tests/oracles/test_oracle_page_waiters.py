@@ -18,8 +18,8 @@ class AllowLongterm(Patch):
     """gup: Allow FOLL_LONGTERM on file-system DAX."""
 
     class gup(Gup):
-        async def _get_user_pages(self, mm: Mm, address: int, flags: Foll) -> Page | int:
-            return await super()._get_user_pages(mm, address, flags & ~Foll.LONGTERM)
+        async def _get_user_pages(self, mm: Mm, addresses: range, flags: int) -> list[Page] | int:
+            return await super()._get_user_pages(mm, addresses, flags & ~Foll.LONGTERM)
 
 
 class FreeBeforeWait(Patch):

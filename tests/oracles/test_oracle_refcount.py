@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from oracle_kit import assert_silent, program, simulate, trip
 
@@ -32,9 +34,9 @@ class UnpinOneTooMany(Patch):
     """gup: Drop a pin and one reference more."""
 
     class gup(Gup):
-        async def unpin_user_page(self, page: Page) -> None:
-            await super().unpin_user_page(page)
-            await self.gup_put_folio(page, 1, Foll.GET)
+        async def unpin_user_pages(self, pages: Sequence[Page]) -> None:
+            await super().unpin_user_pages(pages)
+            await self.gup_put_folio(pages[0], 1, Foll.GET)
 
 
 class ForgetPut(Patch):

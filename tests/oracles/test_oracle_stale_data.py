@@ -71,7 +71,7 @@ class NoZeroing(Patch):
     """ext4: Do not zero new blocks."""
 
     class ext4(Ext4):
-        async def ext4_map_blocks_create(self, inode: Inode, index: int) -> Iomap | None:
+        async def ext4_map_blocks_create(self, inode: Inode, index: int, pages: int) -> Iomap | None:
             await inode.i_data_sem.down_write()
             pfn = await inode.extents[index].read()
             if pfn is None:

@@ -41,7 +41,7 @@ class ForgetExtent(Patch):
     """ext4: Do not note the allocated block in the extent tree."""
 
     class ext4(Ext4):
-        async def ext4_map_blocks_create(self, inode: Inode, index: int) -> Iomap | None:
+        async def ext4_map_blocks_create(self, inode: Inode, index: int, pages: int) -> Iomap | None:
             pfn = await self.k.allocator.allocate(inode.number, index)
             return None if pfn is None else Iomap(pfn, True)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from oracle_kit import assert_silent, executions, program, simulate, trip
 
 from daxfuzz.kernel.fs.ext4 import Ext4
@@ -27,10 +29,10 @@ class UnbindInPut(Patch):
     """gup: Give the page map up in the middle of a release."""
 
     class gup(Gup):
-        async def unpin_user_page(self, page: Page) -> None:
-            await super().unpin_user_page(page)
+        async def unpin_user_pages(self, pages: Sequence[Page]) -> None:
+            await super().unpin_user_pages(pages)
             self.k.memremap.arch_remove_memory()
-            await page.refcount.read()
+            await pages[0].refcount.read()
 
 
 def test_a_page_that_is_used_after_its_page_map_went_away_is_a_finding() -> None:
@@ -41,7 +43,7 @@ def test_a_page_that_is_used_after_its_page_map_went_away_is_a_finding() -> None
 
 def test_the_finding_names_the_function_that_touches_what_is_gone() -> None:
     violation = trip(simulate(PINNER, UnbindInPut), "use-after-free", simple=1, random=0)
-    assert violation.function == "unpin_user_page"
+    assert violation.function == "unpin_user_pages"
     assert violation.message == "pinner touches page0.refcount after it was freed"
 
 

@@ -123,8 +123,14 @@ def test_valid_programs_pass_and_survive_text(program: Program) -> None:
     [
         ("lod(file0, 0)", 'no operation is called "lod" (did you mean "load"?); `daxfuzz list operations` lists them'),
         ("load(file0)", "load(file, page) takes 2 arguments, not 1"),
-        ("mmap(file0, 1)", "mmap(file) takes 1 argument, not 2"),
-        ("pin_user_pages()", "r = pin_user_pages(file, page, [FOLL_LONGTERM]) takes 2 to 3 arguments, not 0"),
+        ("mmap(file0, MAP_SYNC, 1)", "mmap(file, [MAP_SYNC]) takes 1 to 2 arguments, not 3"),
+        ("mmap(file0, 1)", '"1" does not fit here: MAP_SYNC can follow'),
+        ("pin_user_pages(file0, 0, READ_ONLY, 1)", '"1" does not fit here: length can follow'),
+        ("r0 = pin_user_pages(file0, 1, 2)", 'length must be 1 here, not "2"'),
+        (
+            "pin_user_pages()",
+            "r = pin_user_pages(file, page, [length], [FOLL_LONGTERM|READ_ONLY]) takes 2 to 4 arguments, not 0",
+        ),
         ("load(file1, 0)", '"file1" is no file (did you mean "file0"?); there is file0'),
         ("load(0, 0)", '"0" is no file; there is file0'),
         ("load(file0, 2)", 'page must be from 0 to 1 here, not "2"'),

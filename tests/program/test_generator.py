@@ -98,7 +98,9 @@ def test_scale_and_hardware_vary() -> None:
     assert {machine.merge_vmas for machine in machines} == {True, False}
     assert len({machine.wait_buckets for machine in machines}) > 1
     sizes = {size for program in programs() for size in program.setup.files.values()}
-    assert sizes == {1, 2, 3}
+    assert sizes == {1, 2, 3, 4}
+    assert {machine.pmd_pages for machine in machines} == {2, 4}
+    assert {program.setup.huge for program in programs()} == {True, False}
     assert {program.setup.prefault for program in programs()} == {True, False}
     assert {len(program.setup.mms) for program in programs()} >= {1, 2, 3}
 
@@ -119,7 +121,7 @@ def test_some_references_outlive_their_task() -> None:
         for calls in program.tasks.values():
             names = Counter(call.name for call in calls)
             kept += sum(names[n] for n in names if "get_user" in n or n.startswith("pin_")) > (
-                names["put_page"] + names["unpin_user_pages"]
+                names["put_page"] + names["release_pages"] + names["unpin_user_pages"]
             )
     assert kept > 50
 

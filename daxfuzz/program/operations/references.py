@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from daxfuzz.program.simulation import Simulation
     from daxfuzz.sim import Task
 
-    Gup = Callable[[Mm, range, int], Awaitable[list[Page] | int]]
     Release = Callable[[Sequence[Page]], Awaitable[None]]
 
 PAGES = parameter("length", Kind.LENGTH, optional=True)
@@ -25,32 +24,35 @@ PIN_FLAGS = parameter("flags", Kind.FLAG, "FOLL_LONGTERM", "READ_ONLY", optional
 
 
 @operation("FOLL_GET|FOLL_WRITE references, slow path", FILE, PAGE, PAGES, GET_FLAGS, result=Holds.GET)
-def get_user_pages(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
-    return _take(sim, task, call, Foll.GET, sim.kernel.gup.get_user_pages_unlocked)
+async def get_user_pages(sim: Simulation, task: Task, call: Call) -> Result:
+    mm, addresses, flags = _request(sim, task, call, Foll.GET)
+    return sim.hold(task, call, flags, await sim.kernel.gup.get_user_pages_unlocked(mm, addresses, flags))
 
 
 @operation("FOLL_GET|FOLL_WRITE references, lockless first", FILE, PAGE, PAGES, GET_FLAGS, result=Holds.GET)
-def get_user_pages_fast(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
-    return _take(sim, task, call, Foll.GET, sim.kernel.gup.internal_get_user_pages_fast)
+async def get_user_pages_fast(sim: Simulation, task: Task, call: Call) -> Result:
+    mm, addresses, flags = _request(sim, task, call, Foll.GET)
+    return sim.hold(task, call, flags, await sim.kernel.gup.internal_get_user_pages_fast(mm, addresses, flags))
 
 
 @operation("FOLL_PIN|FOLL_WRITE references, slow path", FILE, PAGE, PAGES, PIN_FLAGS, result=Holds.PIN)
-def pin_user_pages(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
-    return _take(sim, task, call, Foll.PIN, sim.kernel.gup.get_user_pages_unlocked)
+async def pin_user_pages(sim: Simulation, task: Task, call: Call) -> Result:
+    mm, addresses, flags = _request(sim, task, call, Foll.PIN)
+    return sim.hold(task, call, flags, await sim.kernel.gup.get_user_pages_unlocked(mm, addresses, flags))
 
 
 @operation("FOLL_PIN|FOLL_WRITE references, lockless first", FILE, PAGE, PAGES, PIN_FLAGS, result=Holds.PIN)
-def pin_user_pages_fast(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
-    return _take(sim, task, call, Foll.PIN, sim.kernel.gup.internal_get_user_pages_fast)
+async def pin_user_pages_fast(sim: Simulation, task: Task, call: Call) -> Result:
+    mm, addresses, flags = _request(sim, task, call, Foll.PIN)
+    return sim.hold(task, call, flags, await sim.kernel.gup.internal_get_user_pages_fast(mm, addresses, flags))
 
 
-async def _take(sim: Simulation, task: Task, call: Call, flags: int, gup: Gup) -> Result:
-    """Take references on one page, or on as many as the call says; READ_ONLY is the absence of FOLL_WRITE."""
+def _request(sim: Simulation, task: Task, call: Call, flags: int) -> tuple[Mm, range, int]:
+    """The addresses of one page, or of as many as the call says; READ_ONLY is the absence of FOLL_WRITE."""
     _, length, flag = (argument for _, argument in SIGNATURES[call.name].bind(call.arguments)[1:])
     flags |= {"READ_ONLY": 0, "FOLL_LONGTERM": Foll.WRITE | Foll.LONGTERM}.get(str(flag), Foll.WRITE)
     address = sim.address(call)
-    addresses = range(address, address + int(length or 1))
-    return sim.hold(task, call, flags, await gup(sim.kernel.mm_of[task.index], addresses, flags))
+    return sim.kernel.mm_of[task.index], range(address, address + int(length or 1)), flags
 
 
 @operation("drop FOLL_GET references, page by page", parameter("register", Kind.REGISTER, holds=Holds.GET))
