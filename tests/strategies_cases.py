@@ -46,7 +46,8 @@ MACHINES = st.builds(
 
 
 def _argument(draw: Any, parameter: Parameter, earlier: list[Argument], scope: dict[str, Any]) -> Argument:
-    size = scope["files"][earlier[0]] if earlier and earlier[0] in scope["files"] else 0
+    names = [argument for argument in earlier if argument in scope["files"]]
+    size = scope["files"][names[-1]] if names else 0
     match parameter.kind:
         case Kind.FILE:
             return draw(st.sampled_from(list(scope["files"])))

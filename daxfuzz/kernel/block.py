@@ -15,15 +15,21 @@ if TYPE_CHECKING:
 
 
 class Block(Shared):
-    """One block, addressed by its pfn. Data is one integer per block; 0 is a zeroed one."""
+    """One block, addressed by its pfn. Data is one integer per block; 0 is a zeroed one.
 
-    __slots__ = ("_load", "_store", "data", "pfn")
+    data: what processors and devices see.
+    durable: what is at least on the medium, and so survives a crash. Stores of processors stay in their caches until
+    they are flushed; devices and copies of the kernel that bypass the caches write to both.
+    """
+
+    __slots__ = ("_load", "_store", "data", "durable", "pfn")
     GUARDED = ("data",)
 
     def __init__(self, world: World, pfn: int) -> None:
         super().__init__(world, f"block{pfn}")
         self.pfn = pfn
         self.data = 0
+        self.durable = 0
         self._load = self.point(Access.READ, "load")
         self._store = self.point(Access.WRITE, "store")
 
@@ -49,24 +55,39 @@ class Block(Shared):
     def dma_write(self, value: int) -> Generator[Point, None, None]:
         """A device writes to the bus address it was given; no page table has a say."""
         yield self._store
-        self.data = value
+        self.data = self.durable = value
+
+    @types.coroutine
+    def copy_from_iter(self, value: int) -> Generator[Point, None, None]:
+        """dax_copy_from_iter: the kernel copies user data past the caches (flushcache)."""
+        yield self._store
+        self.data = self.durable = value
+
+    @types.coroutine
+    def copy_to_iter(self) -> Generator[Point, None, int]:
+        """dax_copy_to_iter: the kernel reads for the user."""
+        yield self._load
+        value = self.data
+        self.log.append(value)
+        return value
 
     @types.coroutine
     def zero(self) -> Generator[Point, None, None]:
-        """The file system zeroes a block it has just allocated."""
+        """The file system zeroes a block it has just allocated, past the caches."""
         yield self._store
-        self.data = 0
+        self.data = self.durable = 0
 
     @types.coroutine
     def flush(self) -> Generator[Point, None, None]:
         """dax_flush: write the processor caches back."""
         yield self._load
+        self.durable = self.data
 
     def state(self) -> Hashable:
-        return self.data
+        return self.data, self.durable
 
     def restore(self, state: Hashable) -> None:
-        self.data = cast(Any, state)
+        self.data, self.durable = cast(Any, state)
 
 
 Owner = tuple[int, int]
@@ -77,16 +98,21 @@ class BlockAllocator(Shared):
     """Hands out the free blocks with the lowest numbers, so that a freed one is reused soon.
 
     table: by pfn, who owns the block: nobody while it is free, more than one where files share it.
+    freed: free blocks that cannot be reused before the transaction that freed them is durable.
+    freeing: the same, for a transaction that is on its way there.
     on_free: called with (pfn, last owner) after a block was freed.
     on_allocate, on_share: called with (pfn, owner) after a block was allocated or got one more owner.
     """
 
-    __slots__ = ("_allocate", "_free", "on_allocate", "on_free", "on_share", "table")
-    GUARDED = ("table",)
+    __slots__ = ("_allocate", "_free", "_look", "freed", "freeing", "on_allocate", "on_free", "on_share", "table")
+    GUARDED = ("freed", "freeing", "table")
 
     def __init__(self, world: World, blocks: int) -> None:
         super().__init__(world, "allocator")
         self.table: list[tuple[Owner, ...]] = [()] * blocks
+        self.freed: tuple[int, ...] = ()
+        self.freeing: tuple[int, ...] = ()
+        self._look = self.point(Access.READ, "pending")
         self.on_free: Callable[[int, Owner], None] | None = None
         self.on_allocate: Callable[[int, Owner], None] | None = None
         self.on_share: Callable[[int, Owner], None] | None = None
@@ -117,9 +143,13 @@ class BlockAllocator(Shared):
         """The blocks that the next allocation of so many gets."""
         for length in (pages, 1):
             for first in range(0, len(self.table) + 1 - length, length):
-                if not any(self.table[first : first + length]):
+                if not any(map(self.unusable, range(first, first + length))):
                     return range(first, first + length)
         return range(0)
+
+    def unusable(self, pfn: int) -> bool:
+        """Whether a block has an owner, or was freed by a transaction that is not durable yet."""
+        return bool(self.table[pfn]) or pfn in self.freed or pfn in self.freeing
 
     @types.coroutine
     def share(self, pfn: int, inode: int, index: int) -> Generator[Point, None, None]:
@@ -130,20 +160,49 @@ class BlockAllocator(Shared):
             self.on_share(pfn, (inode, index))
 
     @types.coroutine
-    def free(self, pfn: int, inode: int, index: int) -> Generator[Point, None, bool]:
-        """An owner gives a block up. Whether it was the last one, so that the block is free now."""
+    def free(self, pfn: int, inode: int, index: int, busy: bool = False) -> Generator[Point, None, bool]:
+        """An owner gives a block up. Whether it was the last one, so that the block is free now.
+
+        busy: it is not to be reused before the freeing is durable.
+        """
         yield self._free
         owner = (inode, index)
         owners = list(self.table[pfn])
         owners.remove(owner)
         self.table[pfn] = tuple(owners)
         self.log.append(not owners)
+        if busy and not owners:
+            self.freed += (pfn,)
         if not owners and self.on_free is not None:
             self.on_free(pfn, owner)
         return not owners
 
+    @types.coroutine
+    def pending(self) -> Generator[Point, None, bool]:
+        """Whether a commit would give blocks back (ext4: s_mb_free_pending)."""
+        yield self._look
+        pending = bool(self.freed or self.freeing)
+        self.log.append(pending)
+        return pending
+
+    def seal_freed(self) -> None:
+        """The transaction that has freed blocks takes no more changes; part of the step in which that happens."""
+        self.freeing = self.freed
+        self.freed = ()
+
+    def reuse(self) -> None:
+        """The freeing of the sealed transaction's blocks is durable; part of the step in which it becomes so."""
+        self.freeing = ()
+
+    @types.coroutine
+    def move(self, pfn: int, inode: int, index: int, to: int) -> Generator[Point, None, None]:
+        """A block becomes that of another page of the file."""
+        yield self._allocate
+        self.table[pfn] = tuple((inode, to) if owner == (inode, index) else owner for owner in self.table[pfn])
+
     def state(self) -> Hashable:
-        return tuple(self.table)
+        return tuple(self.table), self.freed, self.freeing
 
     def restore(self, state: Hashable) -> None:
-        self.table = list(cast(Any, state))
+        table, self.freed, self.freeing = cast(Any, state)
+        self.table = list(table)

@@ -290,3 +290,7 @@ class Dax(Subsystem):
         """Delete the entry that truncation has seen at an index; locks of the file system keep others from doing so."""
         if not await self._dax_invalidate_entry(mapping, index, trunc=True):
             self.k.warn("dax_delete_mapping_entry: no entry", None)
+
+    def dax_invalidate_mapping_entry_sync(self, mapping: AddressSpace, index: int) -> Awaitable[bool]:
+        """Delete an entry if it is clean: whether it was."""
+        return self._dax_invalidate_entry(mapping, index, trunc=False)

@@ -46,14 +46,14 @@ class DaxWriteback(Subsystem):
         """Write one entry back; xa_lock is held on entry and return, but dropped in between."""
         i_pages = mapping.i_pages
         if entry.locked:
-            unlocked = await self.k.dax.get_unlocked_entry(mapping, xas)
+            unlocked = await self.wait_marked_entry(mapping, xas)
             error, write = await self.still_to_write(mapping, xas, entry, unlocked)
             if unlocked is None or not write:
                 await self.k.dax.put_unlocked_entry(mapping, xas, unlocked, WakeMode.WAKE_NEXT)
                 return error
             entry = unlocked
         await self.k.dax.dax_lock_entry(xas, entry)
-        await i_pages.clear_mark(xas.index, Mark.TOWRITE)
+        await self.start_writeback(mapping, xas)
         await i_pages.lock.release()
         # A walk may have begun in the middle of a PMD.
         pages = entry.size(self.k.machine)
@@ -66,9 +66,21 @@ class DaxWriteback(Subsystem):
         xas.reset()
         await i_pages.lock.acquire()
         await xas.store(entry)
-        await i_pages.clear_mark(xas.index, Mark.DIRTY)
+        await self.end_writeback(mapping, xas)
         await self.k.dax.dax_wake_entry(mapping, xas.index, entry, WakeMode.WAKE_NEXT)
         return 0
+
+    async def wait_marked_entry(self, mapping: AddressSpace, xas: XaState) -> Entry | None:
+        """What a walk does on a locked entry: get_unlocked_entry, which inside a walk finds nothing."""
+        return await self.k.dax.get_unlocked_entry(mapping, xas)
+
+    async def start_writeback(self, mapping: AddressSpace, xas: XaState) -> None:
+        """The entry has just been locked; who tags it from now on wants it written again."""
+        await mapping.i_pages.clear_mark(xas.index, Mark.TOWRITE)
+
+    async def end_writeback(self, mapping: AddressSpace, xas: XaState) -> None:
+        """The data is durable, and the entry has just been unlocked."""
+        await mapping.i_pages.clear_mark(xas.index, Mark.DIRTY)
 
     async def still_to_write(
         self, mapping: AddressSpace, xas: XaState, old: Entry, entry: Entry | None

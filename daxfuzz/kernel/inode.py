@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from daxfuzz.kernel.xarray import XArray
-from daxfuzz.sim import Cell, RwSemaphore
+from daxfuzz.sim import Atomic, Cell, Mutex, RwSemaphore
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.machine import Machine
@@ -37,26 +37,62 @@ class AddressSpace:
         return f"{self.host.name}.mapping"
 
 
+class Unwritten(NamedTuple):
+    """An extent that has a block and reads as zeroes, until a write initializes the block."""
+
+    pfn: int
+
+
+Extent = int | Unwritten | None
+"""What is at a file page: a block with data, an unwritten one, or nothing (a hole)."""
+
+
+def block_of(extent: Extent) -> int | None:
+    """The block of an extent, written or not; None for a hole."""
+    return extent.pfn if isinstance(extent, Unwritten) else extent
+
+
+def mapped_block(extent: Extent) -> int | None:
+    """The block that holds an extent's data; None for what reads as zeroes."""
+    return None if isinstance(extent, Unwritten) else extent
+
+
 class Inode:
-    """A regular file.
+    """A regular file with one name. It can grow to as many pages as `extents` has (s_maxbytes).
 
     i_size: in pages.
-    extents: per file page the pfn of its block, or None for a hole (ext4: the extent tree, under i_data_sem).
-    datasync_dirty: whether metadata that fdatasync must write is not durable yet (ext4: i_datasync_tid).
+    i_count: references. Known deviation: struct file and dentry are left out, so that each open descriptor table, each
+    VMA and the name hold one here. What would be the put of a struct file is put off to the return to user space.
+    i_nlink: 1, or 0 once the name is gone.
+    i_sync: I_SYNC, held by whoever writes the inode back without a reference.
+    extents: per file page what is there (ext4: the extent tree, under i_data_sem).
     """
 
-    __slots__ = ("datasync_dirty", "extents", "i_data_sem", "i_mapping", "i_rwsem", "i_size", "name", "number")
+    __slots__ = (
+        "extents",
+        "i_count",
+        "i_data_sem",
+        "i_mapping",
+        "i_nlink",
+        "i_rwsem",
+        "i_size",
+        "i_sync",
+        "name",
+        "number",
+    )
 
     def __init__(
         self, world: World, number: int, name: str, pages: int, interrupts: Interrupts, machine: Machine
     ) -> None:
         self.number = number
         self.name = name
+        self.i_count = Atomic(world, f"{name}.i_count", 1)
+        self.i_nlink: Cell[int] = Cell(world, f"{name}.i_nlink", 1)
+        self.i_sync = Mutex(world, f"{name}.i_sync", "i_sync")
         self.i_rwsem = RwSemaphore(world, f"{name}.i_rwsem", "i_rwsem")
         self.i_data_sem = RwSemaphore(world, f"{name}.i_data_sem", "i_data_sem")
         self.i_size: Cell[int] = Cell(world, f"{name}.i_size", pages)
-        self.extents: list[Cell[int | None]] = [Cell(world, f"{name}.extent{i}", None) for i in range(pages)]
-        self.datasync_dirty: Cell[bool] = Cell(world, f"{name}.datasync_dirty", False)
+        self.extents: list[Cell[Extent]] = [Cell(world, f"{name}.extent{i}", None) for i in range(pages)]
         self.i_mapping = AddressSpace(world, self, interrupts, machine)
 
     def __repr__(self) -> str:

@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING
 from daxfuzz.kernel.block import Block, BlockAllocator
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.dax_fault import DaxFault
+from daxfuzz.kernel.dax_io import DaxIo
 from daxfuzz.kernel.dax_writeback import DaxWriteback
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.gup import Gup
 from daxfuzz.kernel.huge_memory import HugeMemory
 from daxfuzz.kernel.inode import Inode
+from daxfuzz.kernel.journal import Journal
 from daxfuzz.kernel.memory import Memory
 from daxfuzz.kernel.memremap import DevPagemap, MemoryType, Memremap
 from daxfuzz.kernel.mm import TABLE, VMA_PAGES, Mm, Pte, Vma
 from daxfuzz.kernel.mmap import Mmap
 from daxfuzz.kernel.page import Page
+from daxfuzz.kernel.super import SuperBlock
 from daxfuzz.kernel.tlb import Tlb, TlbFlush
 from daxfuzz.kernel.truncate import Truncate
+from daxfuzz.kernel.vfs import Vfs
 from daxfuzz.kernel.xarray import Mark
-from daxfuzz.sim import Cell, Interrupts, Rcu, Signals, Violation, WaitTable
+from daxfuzz.sim import Cell, Interrupts, Rcu, RwSemaphore, Signals, Violation, WaitTable
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.filesystem import Filesystem
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 SUBSYSTEMS: dict[str, type[Subsystem]] = {
     "dax": Dax,
     "dax_fault": DaxFault,
+    "dax_io": DaxIo,
     "dax_writeback": DaxWriteback,
     "ext4": Ext4,
     "gup": Gup,
@@ -42,6 +47,7 @@ SUBSYSTEMS: dict[str, type[Subsystem]] = {
     "mmap": Mmap,
     "tlb": TlbFlush,
     "truncate": Truncate,
+    "vfs": Vfs,
 }
 """The functions of the base, v6.0, by the name of their subsystem."""
 
@@ -56,6 +62,7 @@ class Kernel:
 
     subsystems: for each name in SUBSYSTEMS the class to use.
     files: size in pages by name; their inodes are numbered in this order.
+    task_works: per task the files that it puts when it returns to user space.
     on_warn: called with (message, page or None) when a WARN_ON_ONCE of the modelled code fires.
     """
 
@@ -66,15 +73,18 @@ class Kernel:
         "dax",
         "dax_alive",
         "dax_fault",
+        "dax_io",
         "dax_srcu",
         "dax_waitqueues",
         "dax_writeback",
+        "directory",
         "ext4",
         "fs",
         "gup",
         "huge_memory",
         "inodes",
         "interrupts",
+        "journal",
         "machine",
         "memory",
         "memremap",
@@ -86,10 +96,13 @@ class Kernel:
         "pgmap",
         "pgmap_array",
         "rcu",
+        "sb",
         "signals",
+        "task_works",
         "tlb",
         "truncate",
         "var_waitqueues",
+        "vfs",
         "world",
         "zero_folio",
         "zero_page",
@@ -97,6 +110,7 @@ class Kernel:
 
     dax: Dax
     dax_fault: DaxFault
+    dax_io: DaxIo
     dax_writeback: DaxWriteback
     gup: Gup
     huge_memory: HugeMemory
@@ -105,6 +119,7 @@ class Kernel:
     mmap: Mmap
     tlb: TlbFlush
     truncate: Truncate
+    vfs: Vfs
 
     def __init__(
         self,
@@ -142,6 +157,11 @@ class Kernel:
             name: Inode(world, number, name, pages, self.interrupts, machine)
             for number, (name, pages) in enumerate(files.items())
         }
+        self.directory = RwSemaphore(world, "directory.i_rwsem", "i_rwsem/parent")
+        self.sb = SuperBlock(world)
+        self.journal = Journal(world, len(files), self.sb, self.allocator)
+        self.task_works: dict[int, list[Inode]] = {}
+        world.on_reset.append(self.task_works.clear)
         self.mms: list[Mm] = []
         self.mm_of: dict[int, Mm] = {}
 
@@ -161,6 +181,12 @@ class Kernel:
         vma = Vma(mm, inode.i_mapping, inode.number * VMA_PAGES, len(inode.extents))
         mm.vmas.value += (vma,)
         inode.i_mapping.i_mmap.value += (vma,)
+        inode.i_count.value += 1
+
+    def open_file(self, mm: Mm, inode: Inode) -> None:
+        """Open a file in a process, before the world is sealed."""
+        mm.files.open += (inode.number,)
+        inode.i_count.value += 1
 
     def prefault(self, inode: Inode, huge: bool = False) -> None:
         """Allocate all blocks of a file and write-fault them into every mapping, before the world is sealed.

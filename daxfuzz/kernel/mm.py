@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from daxfuzz.kernel.fdtable import FdTable
 from daxfuzz.sim import Atomic, Cell, RwSemaphore, SpinLock
 
 if TYPE_CHECKING:
@@ -99,12 +100,14 @@ class Mm:
     no entries.
     pmd_lock: of the PMD entries; one, since one page holds them all.
     ptls: the locks of page tables, by address // pmd_pages.
+    files: what its tasks have open; a process and its threads share that as they share the mm.
     tlb_flush_pending: number of mmu_gathers at work.
     write_protect_seq: odd while fork write-protects private pages.
     tlbs: one per task, since each task has a processor of its own.
     """
 
     __slots__ = (
+        "files",
         "index",
         "mmap_lock",
         "name",
@@ -124,6 +127,7 @@ class Mm:
         self.index = index
         self.name = name
         self.pmd_pages = machine.pmd_pages
+        self.files = FdTable(world, f"{name}.files")
         self.mmap_lock = RwSemaphore(world, f"{name}.mmap_lock", "mmap_lock")
         self.vmas: Cell[tuple[Vma, ...]] = Cell(world, f"{name}.vmas", ())
         self.write_protect_seq = Atomic(world, f"{name}.write_protect_seq", 0)

@@ -30,6 +30,7 @@ class Mmap(Subsystem):
         error = -EEXIST
         if all(vma.mapping is not mapping for vma in vmas):
             error = 0
+            await self.k.vfs.get_file(inode)
             vma = Vma(mm, mapping, inode.number * VMA_PAGES, len(inode.extents), flags)
             # vma_link: in the mm and in the file's tree, both under i_mmap_rwsem.
             await mapping.i_mmap_rwsem.down_write()
@@ -55,6 +56,7 @@ class Mmap(Subsystem):
         await mm.vmas.write(tuple(vma for vma in vmas if vma not in gone))
         await mm.mmap_lock.downgrade_write()
         await self.unmap_region(gone[0])
+        self.k.vfs.fput(inode)
         await mm.mmap_lock.up_read()
         return 0
 

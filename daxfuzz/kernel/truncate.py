@@ -9,6 +9,8 @@ from daxfuzz.kernel.subsystem import Subsystem
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import AddressSpace
 
+EBUSY = 16
+
 FOLIO_BATCH = 15
 """PAGEVEC_SIZE: entries looked up at a time."""
 
@@ -45,6 +47,33 @@ class Truncate(Subsystem):
                 index = first
                 continue
             await self.truncate_folio_batch_exceptionals(mapping, indices)
+            index = indices[-1] + 1
+
+    async def truncate_inode_pages_final(self, mapping: AddressSpace) -> None:
+        """Delete everything, at the end of the inode's life. xa_lock is cycled for who has not seen AS_EXITING."""
+        if not await mapping.i_pages.empty():
+            await mapping.i_pages.lock.acquire()
+            await mapping.i_pages.lock.release()
+        await self.truncate_inode_pages_range(mapping, 0, len(mapping.host.extents) - 1)
+
+    async def invalidate_inode_pages2_range(self, mapping: AddressSpace, first: int, last: int) -> int:
+        """Delete the clean entries of a range, and then unmap all of it: 0, or -EBUSY if a dirty one is left."""
+        if await mapping.i_pages.empty():
+            return 0
+        error = 0
+        index = first
+        while index <= last and (indices := await self.find_lock_entries(mapping, index, last)):
+            for each in indices:
+                if not await self.k.dax.dax_invalidate_mapping_entry_sync(mapping, each):
+                    error = -EBUSY
+            index = indices[-1] + 1
+        await self.k.memory.unmap_mapping_pages(mapping, first, last + 1 - first)
+        return error
+
+    async def invalidate_mapping_pages(self, mapping: AddressSpace) -> None:
+        """invalidate_mapping_pages of a whole file: looks at all entries and leaves those of DAX alone."""
+        index = 0
+        while indices := await self.find_lock_entries(mapping, index, len(mapping.host.extents) - 1):
             index = indices[-1] + 1
 
     async def find_lock_entries(self, mapping: AddressSpace, first: int, last: int) -> list[int]:

@@ -10,7 +10,8 @@ from daxfuzz.oracles.oracle import Oracle
 class Deadlock(Oracle):
     """When nobody can go on, no cycle and no unexplained wait is left.
 
-    A wait for a page that a user holds a reference of is the kernel's design, and so is any wait behind it; taking
+    A wait for a page that a user holds a reference of is the kernel's design, and so are one for a frozen file system
+    to be thawed and any wait behind these; taking
     a lock that the task itself holds is reported as self-deadlock at the acquisition.
     """
 
@@ -29,7 +30,7 @@ class Deadlock(Oracle):
         ring = cycle(found)
         if ring:
             self.report(ring, "wait for each other")
-        explained = [wait.task.index for wait in found if wait.holders]
+        explained = [wait.task.index for wait in found if wait.holders or wait.frozen]
         while True:
             more = [
                 wait.task.index

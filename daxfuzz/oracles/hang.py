@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from daxfuzz.kernel.page import PAGE_STRUCT_SIZE
 from daxfuzz.oracles.entry_owners import EntryOwners
 from daxfuzz.oracles.lookup import entry_at
-from daxfuzz.sim import Task, WaitEntry, WaitQueueHead
+from daxfuzz.sim import PercpuRwSemaphore, Task, WaitEntry, WaitQueueHead
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.page import Page
@@ -25,6 +25,7 @@ class Wait:
     satisfied: asleep although what it waits for has happened.
     page: the page it waits to become idle, if that is it.
     holders: user-held references that keep the page busy, with their tasks.
+    frozen: it waits for somebody to thaw the file system.
     """
 
     task: Task
@@ -33,6 +34,7 @@ class Wait:
     satisfied: bool = False
     page: Page | None = None
     holders: tuple[tuple[Task, Reference], ...] = ()
+    frozen: bool = False
 
 
 def waits(sim: Simulation) -> list[Wait]:
@@ -54,7 +56,8 @@ def wait_of(sim: Simulation, task: Task) -> Wait:
         return Wait(task, on.name.split("[")[0])
     if on is None:
         return Wait(task, "nothing")
-    return Wait(task, getattr(on, "lock_class", on.name), on.owners())
+    frozen = isinstance(on, PercpuRwSemaphore) and on.frozen()
+    return Wait(task, getattr(on, "lock_class", on.name), on.owners(), frozen=frozen)
 
 
 def entry_wait(sim: Simulation, task: Task, mapping: int, index: int) -> Wait:

@@ -16,6 +16,7 @@ from daxfuzz.oracles.kernel_warning import KernelWarning, SpuriousWarning
 from daxfuzz.oracles.livelock import Livelock
 from daxfuzz.oracles.lock_held import LockHeld
 from daxfuzz.oracles.lock_order import LockOrder
+from daxfuzz.oracles.lost_dirty_data import LostDirtyData
 from daxfuzz.oracles.lost_wakeup import LostWakeup
 from daxfuzz.oracles.oracle import Oracle
 from daxfuzz.oracles.refcount import Refcount
@@ -41,6 +42,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     Association,
     StalePte,
     StaleData,
+    LostDirtyData,
     KernelWarning,
     SpuriousWarning,
     Livelock,

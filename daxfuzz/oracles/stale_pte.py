@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.inode import mapped_block
 from daxfuzz.kernel.mm import VMA_PAGES, Mm, Pmd, Pte
 from daxfuzz.oracles.lookup import entry_at, mapped
 from daxfuzz.oracles.oracle import Oracle, listen
@@ -13,10 +14,16 @@ from daxfuzz.sim import Violation
 if TYPE_CHECKING:
     from daxfuzz.kernel.entry import Entry
     from daxfuzz.kernel.inode import Inode
+    from daxfuzz.program.case import Call
+    from daxfuzz.program.operations import Result
+    from daxfuzz.sim import Task
 
 
 class StalePte(Oracle):
-    """A page-table entry maps the page of the entry in i_pages, and, at rest, the block of the extent map."""
+    """A page-table entry maps the page of the entry in i_pages, and, at rest, the block of the extent map.
+
+    invalidate_inode_pages2_range deletes clean entries first and unmaps then: until the write(2) that calls it returns.
+    """
 
     kinds = ("stale-pte",)
 
@@ -29,7 +36,11 @@ class StalePte(Oracle):
                 listen(pmd, "watch", self.pmd_watcher(number * mm.pmd_pages, mm.pmd_pages))
         for inode in self.inodes:
             listen(inode.i_mapping.i_pages, "watch", self.entry_watcher(inode))
+        self.sim.on_end.append(self.returned)
         self.world.on_end.append(self.at_rest)
+
+    def reset(self) -> None:
+        self.invalidated: list[tuple[int, Inode, int]] = []
 
     def slot_watcher(self, address: int) -> Callable[[Pte | None, Pte | None], None]:
         inode = self.inodes[address // VMA_PAGES]
@@ -62,6 +73,10 @@ class StalePte(Oracle):
         def stored(index: int, old: Entry | None, new: Entry | None) -> None:
             if new is not None or old is None or not old.real:
                 return
+            task = self.world.current
+            if self.sim.program.tasks[task.name][task.operation].name in ("write", "pwrite"):
+                self.invalidated.append((task.index, inode, index))
+                return
             for mm in self.kernel.mms:
                 for each in range(index, index + old.size(self.kernel.machine)):
                     pte = mapped(mm, inode.number * VMA_PAGES + each)
@@ -69,6 +84,16 @@ class StalePte(Oracle):
                         self.fail("stale-pte", f"{inode.name}[{each}] is deleted while {mm.name} maps page {pte.pfn}")
 
         return stored
+
+    def returned(self, task: Task, call: Call, result: Result) -> None:
+        if not self.invalidated:
+            return
+        for index, inode, page in self.invalidated:
+            for mm in self.kernel.mms:
+                pte = mapped(mm, inode.number * VMA_PAGES + page)
+                if index == task.index and pte is not None and not pte.zero:
+                    self.compare_entry(inode, page, pte)
+        self.invalidated = [each for each in self.invalidated if each[0] != task.index]
 
     def at_rest(self) -> None:
         if any(task.point is not None for task in self.world.tasks):
@@ -81,6 +106,6 @@ class StalePte(Oracle):
         """One entry against the extent map, with nothing under way."""
         if pte is None:
             return
-        block = inode.extents[index].value
+        block = mapped_block(inode.extents[index].value)
         if (None if pte.zero else pte.pfn) != block:
             raise Violation("stale-pte", f"{mm.name} maps {pte!r} at {inode.name}[{index}], whose block is {block}")

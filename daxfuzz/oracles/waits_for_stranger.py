@@ -20,7 +20,11 @@ class WaitsForStranger(Oracle):
         for wait in waits(self.sim):
             if wait.page is None or wait.satisfied or not wait.holders:
                 continue
-            file = str(self.sim.program.tasks[wait.task.name][wait.task.operation].arguments[0])
+            arguments = self.sim.program.tasks[wait.task.name][wait.task.operation].arguments
+            if not arguments:
+                # It works on all files (drop_caches).
+                continue
+            file = str(arguments[0])
             number = self.kernel.inodes[file].number
             owners = self.kernel.allocator.table[wait.page.pfn]
             if number not in [inode for inode, _ in owners]:

@@ -45,6 +45,7 @@ class Parameter:
     choices: names allowed for a FLAG.
     optional: may be left out, also where others follow: a number and a name cannot stand for each other.
     holds: for a REGISTER, what it must hold; NOTHING allows any.
+    descriptor: for a FILE, reached through a descriptor that the process has open from the start.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     optional: bool = False
     holds: Holds = Holds.NOTHING
+    descriptor: bool = False
 
     @property
     def number(self) -> bool:

@@ -79,6 +79,10 @@ class Simulation:
             for file in setup.files:
                 if file in used:
                     kernel.map_file(mm, kernel.inodes[file])
+            opened = opened_files(self.program, members)
+            for file in setup.files:
+                if file in opened:
+                    kernel.open_file(mm, kernel.inodes[file])
         if setup.prefault:
             for inode in kernel.inodes.values():
                 kernel.prefault(inode, setup.huge)
@@ -93,12 +97,15 @@ class Simulation:
         async def user_space() -> None:
             task = self.world.tasks[index]
             user = self._user_spaces[index]
+            task_works = self.kernel.task_works
             for position, call in enumerate(calls):
                 await user.call()
                 task.operation = position
                 for begin in self.on_begin:
                     begin(task, call)
                 result = await OPERATIONS[call.name](self, task, call)
+                if task_works:
+                    await self.kernel.vfs.task_work_run(task)
                 self.results[index].append(result)
                 for end in self.on_end:
                     end(task, call, result)
@@ -171,6 +178,18 @@ def mapped_files(program: Program, members: tuple[str, ...]) -> list[str]:
     for member in members:
         for call in program.tasks[member]:
             kinds = [parameter.kind for parameter in SIGNATURES[call.name].parameters]
-            if Kind.FILE in kinds and (kinds[1:2] == [Kind.PAGE] or call.name == "munmap"):
-                used.append(str(call.arguments[0]))
+            for position, argument in enumerate(call.arguments):
+                if kinds[position : position + 2] == [Kind.FILE, Kind.PAGE] or call.name == "munmap":
+                    used.append(str(argument))
     return used
+
+
+def opened_files(program: Program, members: tuple[str, ...]) -> list[str]:
+    """Files that a process has open at the start: those that its tasks reach through descriptors."""
+    return [
+        str(argument)
+        for member in members
+        for call in program.tasks[member]
+        for parameter, argument in zip(SIGNATURES[call.name].parameters, call.arguments, strict=False)
+        if parameter.descriptor
+    ]

@@ -10,11 +10,13 @@ from functools import lru_cache
 
 from daxfuzz.protocols.compose import ComposedKernel, ComposeError, compose
 from daxfuzz.protocols.patch import Patch, Repair
+from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
 from daxfuzz.protocols.repairs.flush_before_unlink import FixFlushBeforeUnlink
 from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
 from daxfuzz.protocols.repairs.skip_locked import FixSkipLocked
 from daxfuzz.protocols.repairs.wake_on_threshold import FixWakeOnThreshold
+from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
 from daxfuzz.protocols.series_v1 import SERIES_V1
 
 
@@ -28,7 +30,7 @@ class Protocol:
     repairs: tuple[type[Repair], ...]
 
 
-_COMMON = (FixMappingMapped, FixSkipLocked, FixFlushBeforeUnlink)
+_COMMON = (FixEvictWaits, FixMappingMapped, FixSkipLocked, FixFlushBeforeUnlink, FixWritebackWaits)
 _PIN_WAIT = (*_COMMON, FixWakeOnThreshold, FixIdleOnRefcount)
 
 _GENERATIONS = (

@@ -24,6 +24,7 @@ from daxfuzz.sim.host import Host
 from daxfuzz.sim.interrupts import Interrupts
 from daxfuzz.sim.locks import Lock, Mutex, RwSemaphore, SpinLock
 from daxfuzz.sim.percpu_ref import PercpuRef
+from daxfuzz.sim.percpu_rwsem import PercpuRwSemaphore
 from daxfuzz.sim.point import Access, Point, conflict
 from daxfuzz.sim.rcu import Rcu
 from daxfuzz.sim.schedule import Constraint, Label, SparseSchedule
@@ -61,6 +62,7 @@ __all__ = [
     "Lock",
     "Mutex",
     "PercpuRef",
+    "PercpuRwSemaphore",
     "Point",
     "Rcu",
     "RwSemaphore",

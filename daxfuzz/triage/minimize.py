@@ -14,7 +14,7 @@ from itertools import permutations
 
 from daxfuzz.kernel.machine import Machine, TlbMode
 from daxfuzz.program.calls import CallError, check_calls
-from daxfuzz.program.case import Call, Program
+from daxfuzz.program.case import Argument, Call, Program
 from daxfuzz.program.operations import SIGNATURES
 from daxfuzz.program.signature import Kind
 from daxfuzz.program.simulation import address_spaces
@@ -237,18 +237,16 @@ def with_lower_pages(program: Program, file: str) -> Program:
     """With every page of a file that any call names lower by one, where none is the first."""
 
     def lowered(call: Call) -> Call:
-        if not call.arguments or call.arguments[0] != file:
-            return call
-        return replace(
-            call,
-            arguments=tuple(
-                max(argument - 1, 0)
-                if isinstance(argument, int) and parameter.kind in (Kind.PAGE, Kind.OFFSET, Kind.SIZE)
-                else argument
-                for parameter, argument in SIGNATURES[call.name].bind(call.arguments)
-                if argument is not None
-            ),
-        )
+        arguments: list[Argument] = []
+        named: Argument = ""
+        for parameter, argument in SIGNATURES[call.name].bind(call.arguments):
+            if argument is None:
+                continue
+            if parameter.kind is Kind.FILE:
+                named = argument
+            lower = parameter.kind in (Kind.PAGE, Kind.OFFSET, Kind.SIZE) and isinstance(argument, int)
+            arguments.append(max(int(argument) - 1, 0) if lower and named == file else argument)
+        return replace(call, arguments=tuple(arguments))
 
     return replace(program, tasks={name: tuple(map(lowered, calls)) for name, calls in program.tasks.items()})
 

@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from daxfuzz.kernel.block import Block, BlockAllocator
+from daxfuzz.kernel.fdtable import FdTable
+from daxfuzz.kernel.journal import Journal
 from daxfuzz.kernel.tlb import Tlb
 from daxfuzz.kernel.xarray import Mark, XArray
 from daxfuzz.program.user_space import UserSpace
@@ -24,6 +26,7 @@ from daxfuzz.sim import (
     Interrupts,
     Mutex,
     PercpuRef,
+    PercpuRwSemaphore,
     Point,
     Rcu,
     RwSemaphore,
@@ -161,6 +164,9 @@ class _Names:
         )
         return re.sub(r"\.extent(\d+)$", r".extent[\1]", name)
 
+    def file(self, inode: int) -> str:
+        return self._files[inode]
+
     def page(self, inode: int, index: object) -> str:
         return f"{self._files[inode]} {index}"
 
@@ -208,7 +214,16 @@ def changes(obj: Shared, old: Hashable, new: Hashable, names: _Names) -> Iterato
         case BlockAllocator():
             yield from _blocks(before, after, names)
         case Block():
-            yield f"{name} data {before} -> {after}"
+            if before[0] != after[0]:
+                yield f"{name} data {before[0]} -> {after[0]}"
+            if before[1] != after[1]:
+                yield f"{name} durable {before[1]} -> {after[1]}"
+        case Journal():
+            yield from _journal(before, after, names)
+        case PercpuRwSemaphore():
+            yield from _percpu_rwsem(name, before, after)
+        case FdTable():
+            yield from (f"{name}: {names.file(number)} closed" for number in before if number not in after)
         case Tlb():
             yield from _tlb(name, before, after)
         case PercpuRef():
@@ -267,12 +282,39 @@ def _xarray(name: str, old: Any, new: Any) -> Iterator[str]:
 
 
 def _blocks(old: Any, new: Any, names: _Names) -> Iterator[str]:
-    """State: per block its owners, (inode, page) each."""
-    for pfn, (was, now) in enumerate(zip(old, new, strict=True)):
+    """State: per block its owners, (inode, page) each; and the free blocks that wait for a commit."""
+    for pfn, (was, now) in enumerate(zip(old[0], new[0], strict=True)):
         if was != now:
             owners = " and ".join(names.page(*owner) for owner in now)
             verb = "freed" if not now else "allocated to" if not was else "shared by" if len(now) > 1 else "left to"
             yield f"block {pfn} {verb} {owners}".rstrip()
+
+
+def _journal(old: Any, new: Any, names: _Names) -> Iterator[str]:
+    """State: running and committed transaction, whether it is locked, freezer, handles, committer, and the inodes'."""
+    yield from (f"{names.tasks[task]} opens a handle" for task in new[4] if task not in old[4])
+    yield from (f"{names.tasks[task]} closes its handle" for task in old[4] if task not in new[4])
+    if new[2] and not old[2]:
+        yield f"transaction {new[0]} locked"
+    if new[0] != old[0]:
+        yield f"transaction {old[0]} being committed"
+    if new[1] != old[1]:
+        yield f"transaction {new[1]} committed"
+    if new[3] != old[3]:
+        yield "handles barred" if new[3] >= 0 else "handles let in"
+    for number, (was, now) in enumerate(zip(old[6], new[6], strict=True)):
+        if was != now:
+            yield f"{names.file(number)} changed by transaction {now}"
+
+
+def _percpu_rwsem(name: str, old: Any, new: Any) -> Iterator[str]:
+    """State: whether readers are barred, the writer that waits or -1, and the readers."""
+    if new[0] != old[0]:
+        yield f"{name} {'barred' if new[0] else 'open'}"
+    elif new[1] != old[1]:
+        yield f"{name} frozen"
+    elif len(new[2]) != len(old[2]):
+        yield f"{name} {'taken for read' if len(new[2]) > len(old[2]) else 'released'}"
 
 
 def _tlb(name: str, old: Any, new: Any) -> Iterator[str]:

@@ -197,7 +197,7 @@ def test_a_fault_on_a_page_that_meets_a_pmd_entry_is_tried_again() -> None:
         sim,
         ("b", "handle_pte_fault.read"),
         ("b", "+"),
-        lambda: allocator.restore([()] * 3),
+        lambda: allocator.restore(([()] * 3, (), ())),
         ("a", ""),
         lambda: seen.append(state(sim)[:2]),
         ("b", "raced_with_pmd.read"),

@@ -16,7 +16,8 @@ NOBODYS = program(
 SOMEBODY_ELSES = program(
     {
         "getter": ["r0 = get_user_pages(file0, 0)", "dma_write(r0)", "put_page(r0)"],
-        "truncator": ["truncate(file0, 0)", "store(file1, 0)"],
+        # ext4 reuses a block when its freeing has been committed.
+        "truncator": ["truncate(file0, 0)", "fsync(file0)", "store(file1, 0)"],
     },
     files={"file0": 1, "file1": 1},
     prefault=False,

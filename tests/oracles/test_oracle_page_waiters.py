@@ -66,7 +66,7 @@ def test_a_wait_for_a_page_that_the_file_has_lost_is_a_finding() -> None:
 def test_a_wait_for_a_page_that_another_file_has_by_now_is_a_finding() -> None:
     of = program(
         {
-            "pinner": ["fallocate(file1, PUNCH_HOLE, 0, 1)", "r0 = pin_user_pages(file1, 0)"],
+            "pinner": ["fallocate(file1, PUNCH_HOLE, 0, 1)", "fsync(file1)", "r0 = pin_user_pages(file1, 0)"],
             "truncator": ["truncate(file0, 0)"],
         },
         files={"file0": 1, "file1": 1},

@@ -121,7 +121,10 @@ def test_a_load_right_after_a_store_begins_with_its_own_first_step() -> None:
 
 
 def test_what_another_file_left_in_a_block_is_stale_data() -> None:
-    tasks = {"mapper": ["store(file0, 0)", "truncate(file0, 0)", "store(file1, 0)"], "reader": ["load(file1, 0)"]}
+    tasks = {
+        "mapper": ["store(file0, 0)", "truncate(file0, 0)", "fsync(file0)", "store(file1, 0)"],
+        "reader": ["load(file1, 0)"],
+    }
     of = program(tasks, files={"file0": 1, "file1": 1}, prefault=False)
     sim = simulate(of, NoZeroing)
     trip(sim, "stale-data")

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies_cases import programs
 
+from daxfuzz.kernel.fs.filesystem import Falloc
 from daxfuzz.program.calls import CallError, check_calls, parse_call
 from daxfuzz.program.case import Call, Program, Setup
 
@@ -137,7 +138,10 @@ def test_valid_programs_pass_and_survive_text(program: Program) -> None:
         ("load(file0, x)", 'page must be from 0 to 1 here, not "x"'),
         ("truncate(file0, 3)", 'size must be from 0 to 2 here, not "3"'),
         ("fallocate(file0, PUNCH_HOLE, 1, 2)", 'length must be 1 here, not "2"'),
-        ("fallocate(file0, PUNCH, 0, 1)", '"PUNCH" is no mode (did you mean "PUNCH_HOLE"?); there is PUNCH_HOLE'),
+        (
+            "fallocate(file0, PUNCH, 0, 1)",
+            f'"PUNCH" is no mode (did you mean "PUNCH_HOLE"?); there is {", ".join(Falloc)}',
+        ),
         ("signal(other)", '"other" is no task; there is task'),
         ("put_page(r0)", '"r0" is no register that an earlier call of the task fills; so far: none'),
         (

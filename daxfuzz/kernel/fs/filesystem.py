@@ -1,15 +1,32 @@
-"""What the rest of the kernel asks a file system."""
+"""What the rest of the kernel asks a file system, and what the VFS does first (fs/open.c, fs/read_write.c, v6.0)."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from daxfuzz.kernel.subsystem import Subsystem
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.memory import Fault, VmFault
+
+EINVAL = 22
+EFBIG = 27
+ENOSPC = 28
+EOPNOTSUPP = 95
+
+
+class Falloc(StrEnum):
+    """Modes of fallocate, FALLOC_FL_ left out. ALLOCATE is mode 0; PUNCH_HOLE always comes with KEEP_SIZE."""
+
+    PUNCH_HOLE = "PUNCH_HOLE"
+    ZERO_RANGE = "ZERO_RANGE"
+    COLLAPSE_RANGE = "COLLAPSE_RANGE"
+    INSERT_RANGE = "INSERT_RANGE"
+    ALLOCATE = "ALLOCATE"
+    KEEP_SIZE = "KEEP_SIZE"
 
 
 class Iomap(NamedTuple):
@@ -18,8 +35,8 @@ class Iomap(NamedTuple):
     pfn: its block, None for a hole or an unwritten extent that is read.
     new: IOMAP_F_NEW, just allocated.
     shared: IOMAP_F_SHARED, other file pages have the block, too; a write gets `pfn` for its copy of `source`.
-    dirty: IOMAP_F_DIRTY, metadata is not durable yet.
-    pages: length from the file page on, no longer than asked for; the blocks are contiguous.
+    dirty: IOMAP_F_DIRTY, metadata is not durable yet. Only writes look at it, so lookups for reads leave it out.
+    pages: length from the file page on; the blocks are contiguous.
     """
 
     pfn: int | None
@@ -30,32 +47,70 @@ class Iomap(NamedTuple):
     pages: int = 1
 
 
+UserCopy = Callable[[], Awaitable[bool]]
+"""Touches the user's buffer, as copy_from_user does; False for -EFAULT."""
+
+
 class Filesystem(Subsystem):
     """One file system. Sizes, offsets and lengths are in pages."""
 
     name = ""
 
+    durable_metadata: ClassVar[bool] = False
+    """Whether it calls SuperBlock.on_sealed and on_durable, so that a crash can be judged."""
+
+    # -- mappings ------------------------------------------------------------------------------------------------
+
     def dax_fault(self, vmf: Fault) -> Awaitable[VmFault]:
-        """vm_ops->fault, vm_ops->huge_fault and vm_ops->pfn_mkwrite"""
+        """vm_ops->fault, ->huge_fault and ->pfn_mkwrite"""
         raise NotImplementedError
 
     def iomap_begin(self, inode: Inode, index: int, write: bool, pages: int = 1) -> Awaitable[Iomap | None]:
-        """Look the extent up, up to a length, allocating it for a write; None if the device is full."""
+        """Look the extent up, allocating it for a write; None if the device is full.
+
+        pages: how many the caller could use; the answer has at most so many.
+        """
         raise NotImplementedError
 
+    async def iomap_end(self, inode: Inode, index: int, iomap: Iomap, written: int) -> int:
+        """The end of the use of an extent. written: pages, 0 after a failure. 0 or a negative error."""
+        return 0
+
+    # -- system calls --------------------------------------------------------------------------------------------
+
     async def do_truncate(self, inode: Inode, size: int) -> int:
-        """truncate(2) below the VFS: i_rwsem around notify_change."""
+        """ftruncate(2): i_rwsem around notify_change."""
+        await self.k.sb.writers.down_read()
         await inode.i_rwsem.down_write()
         error = await self.setattr_size(inode, size)
         await inode.i_rwsem.up_write()
+        await self.k.sb.writers.up_read()
         return error
+
+    async def do_fallocate(self, inode: Inode, mode: Falloc, first: int, length: int) -> int:
+        """vfs_fallocate"""
+        await self.k.sb.writers.down_read()
+        error = await self.fallocate(inode, mode, first, length)
+        await self.k.sb.writers.up_read()
+        return error
+
+    async def do_write(self, inode: Inode, index: int, value: int, copy: UserCopy | None = None) -> int:
+        """vfs_write of one page. copy: the access to the user's buffer, where that may fault."""
+        await self.k.sb.writers.down_read()
+        written = await self.write_iter(inode, index, value, copy)
+        await self.k.sb.writers.up_read()
+        return written
 
     def setattr_size(self, inode: Inode, size: int) -> Awaitable[int]:
         """notify_change with ATTR_SIZE; i_rwsem is held: 0 or a negative error."""
         raise NotImplementedError
 
-    def fallocate_punch_hole(self, inode: Inode, first: int, length: int) -> Awaitable[int]:
-        """fallocate(FALLOC_FL_PUNCH_HOLE): 0 or a negative error."""
+    def fallocate(self, inode: Inode, mode: Falloc, first: int, length: int) -> Awaitable[int]:
+        """f_op->fallocate, which takes its locks itself: 0 or a negative error."""
+        raise NotImplementedError
+
+    def write_iter(self, inode: Inode, index: int, value: int, copy: UserCopy | None) -> Awaitable[int]:
+        """f_op->write_iter of one page (O_DIRECT is the same on DAX): 0 or a negative error."""
         raise NotImplementedError
 
     def fsync(self, inode: Inode) -> Awaitable[int]:
@@ -65,3 +120,25 @@ class Filesystem(Subsystem):
     def vfs_fsync_range(self, inode: Inode, first: int, last: int) -> Awaitable[int]:
         """fsync of a range of file pages, both ends included: 0 or a negative error."""
         raise NotImplementedError
+
+    def unlink(self, inode: Inode) -> Awaitable[int]:
+        """i_op->unlink of the only name; i_rwsem of file and directory are held: 0 or a negative error."""
+        raise NotImplementedError
+
+    # -- life of the inode and the super block -------------------------------------------------------------------
+
+    def evict_inode(self, inode: Inode) -> Awaitable[None]:
+        """s_op->evict_inode; nobody refers to the inode any more."""
+        raise NotImplementedError
+
+    def sync_fs(self) -> Awaitable[None]:
+        """s_op->sync_fs: make all metadata durable."""
+        raise NotImplementedError
+
+    def freeze_fs(self) -> Awaitable[None]:
+        """s_op->freeze_fs; all levels are frozen."""
+        raise NotImplementedError
+
+    async def unfreeze_fs(self) -> None:
+        """s_op->unfreeze_fs"""
+        return

@@ -41,9 +41,10 @@ def draw_machine(rng: Random) -> Machine:
 def draw_roles(rng: Random) -> list[str]:
     """Two to four roles; there is always somebody who frees blocks and somebody who uses them."""
     users = ("pinner", "pinner", "mapper")
-    others = ("pinner", "mapper", "truncator", "syncer")
-    roles = [rng.choice(users), "truncator"]
-    roles += [rng.choice(others) for _ in range(rng.choice((0, 1, 1, 2)))]
+    others = ("pinner", "mapper", "truncator", "syncer", "pinner", "mapper", "truncator", "syncer")
+    rare = ("writer", "writer", "evictor", "freezer", "freezer", "dropper", "dropper")
+    roles = [rng.choice(users), "truncator" if rng.random() < 0.85 else "evictor"]
+    roles += [rng.choice(others + rare) for _ in range(rng.choice((0, 1, 1, 2)))]
     rng.shuffle(roles)
     return roles
 

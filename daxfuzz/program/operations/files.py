@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from daxfuzz.program.operations.operation import FILE, LENGTH, OFFSET, Result, operation, parameter
+from daxfuzz.kernel.fs.filesystem import Falloc
+from daxfuzz.kernel.mm import VMA_PAGES
+from daxfuzz.program.operations.memory import access
+from daxfuzz.program.operations.operation import (
+    DESCRIPTOR,
+    FILE,
+    LENGTH,
+    OFFSET,
+    PAGE,
+    Result,
+    operation,
+    parameter,
+    with_file,
+)
 from daxfuzz.program.signature import Kind
 
 if TYPE_CHECKING:
@@ -14,17 +27,63 @@ if TYPE_CHECKING:
     from daxfuzz.sim import Task
 
 
-@operation("truncate(2)", FILE, parameter("size", Kind.SIZE))
+@operation("ftruncate(2)", DESCRIPTOR, parameter("size", Kind.SIZE))
 def truncate(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
-    return sim.kernel.fs.do_truncate(sim.inode(call), int(call.arguments[1]))
+    return with_file(sim, task, call, lambda inode: sim.kernel.fs.do_truncate(inode, int(call.arguments[1])))
 
 
-@operation("fallocate(2)", FILE, parameter("mode", Kind.FLAG, "PUNCH_HOLE"), OFFSET, LENGTH)
+@operation("fallocate(2)", DESCRIPTOR, parameter("mode", Kind.FLAG, *(str(mode) for mode in Falloc)), OFFSET, LENGTH)
 def fallocate(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
-    _, _, first, length = call.arguments
-    return sim.kernel.fs.fallocate_punch_hole(sim.inode(call), int(first), int(length))
+    _, mode, first, length = call.arguments
+    fs = sim.kernel.fs
+    return with_file(sim, task, call, lambda inode: fs.do_fallocate(inode, Falloc(str(mode)), int(first), int(length)))
 
 
-@operation("fsync(2)", FILE)
+@operation("fsync(2)", DESCRIPTOR)
 def fsync(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
-    return sim.kernel.fs.fsync(sim.inode(call))
+    return with_file(sim, task, call, sim.kernel.fs.fsync)
+
+
+@operation("write(2) of one page, with O_DIRECT or without", DESCRIPTOR, OFFSET)
+def write(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    value = sim.unique_value(task)
+    return with_file(sim, task, call, lambda inode: sim.kernel.fs.do_write(inode, int(call.arguments[1]), value))
+
+
+@operation("pwrite(2) of one page from memory that maps a file", DESCRIPTOR, OFFSET, FILE, PAGE)
+def pwrite(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    # What is written is a value of its own, so that readers can tell it from the buffer's.
+    value = sim.unique_value(task)
+    address = sim.kernel.inodes[str(call.arguments[2])].number * VMA_PAGES + int(call.arguments[3])
+
+    async def copy_from_user() -> bool:
+        return isinstance(await access(sim, task, address, None), int)
+
+    return with_file(
+        sim, task, call, lambda inode: sim.kernel.fs.do_write(inode, int(call.arguments[1]), value, copy_from_user)
+    )
+
+
+@operation("close(2)", DESCRIPTOR)
+def close(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return sim.kernel.vfs.do_close(sim.kernel.mm_of[task.index], sim.inode(call))
+
+
+@operation("unlink(2) of the file's only name", FILE)
+def unlink(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return sim.kernel.vfs.do_unlinkat(sim.inode(call))
+
+
+@operation("freeze the file system, ioctl(FIFREEZE)")
+def freeze(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return sim.kernel.vfs.freeze_super()
+
+
+@operation("thaw the file system, ioctl(FITHAW)")
+def thaw(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return sim.kernel.vfs.thaw_super()
+
+
+@operation("write 1 to /proc/sys/vm/drop_caches")
+def drop_caches(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return sim.kernel.vfs.drop_caches()

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.mm import TABLE, Pte, VmFlag
-from daxfuzz.program.operations.operation import FILE, PAGE, Result, operation, parameter
+from daxfuzz.program.operations.operation import DESCRIPTOR, FILE, PAGE, Result, operation, parameter, with_file
 from daxfuzz.program.signature import Kind
 from daxfuzz.sim import Signal
 
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 @operation(
     "map a whole file shared, where it is not mapped yet",
-    FILE,
+    DESCRIPTOR,
     parameter("flags", Kind.FLAG, "MAP_SYNC", optional=True),
 )
 def mmap(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
     flags = VmFlag.SHARED | (VmFlag.SYNC if "MAP_SYNC" in call.arguments else 0)
-    return sim.kernel.mmap.do_mmap(sim.kernel.mm_of[task.index], sim.inode(call), flags)
+    mm = sim.kernel.mm_of[task.index]
+    return with_file(sim, task, call, lambda inode: sim.kernel.mmap.do_mmap(mm, inode, flags))
 
 
 @operation("unmap a file", FILE)

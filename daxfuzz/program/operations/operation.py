@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from daxfuzz.program.signature import Holds, Kind, Parameter, Signature
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.inode import Inode
+    from daxfuzz.kernel.mm import Mm
     from daxfuzz.program.case import Call
     from daxfuzz.program.simulation import Simulation
     from daxfuzz.sim import Task
@@ -19,6 +21,7 @@ Operation = Callable[["Simulation", "Task", "Call"], Awaitable[Result]]
 """Where an operation is one call into the kernel it hands over that coroutine instead of awaiting it: every level of
 awaiting costs each step of the call."""
 
+EBADF = 9
 EINVAL = 22
 
 SIGNATURES: dict[str, Signature] = {}
@@ -46,6 +49,28 @@ def parameter(name: str, kind: Kind, *choices: str, optional: bool = False, hold
 
 
 FILE = parameter("file", Kind.FILE)
+DESCRIPTOR = Parameter("file", Kind.FILE, descriptor=True)
 PAGE = parameter("page", Kind.PAGE)
 OFFSET = parameter("page", Kind.OFFSET)
 LENGTH = parameter("length", Kind.LENGTH)
+
+
+def with_file(sim: Simulation, task: Task, call: Call, run: Callable[[Inode], Awaitable[Result]]) -> Awaitable[Result]:
+    """Run a call on the file behind the descriptor that it names first; -EBADF if that is closed."""
+    mm = sim.kernel.mm_of[task.index]
+    inode = sim.inode(call)
+    if len(mm.tasks) > 1:
+        return _with_shared_file(sim, mm, inode, run)
+    return run(inode) if mm.files.has(inode.number) else _closed()
+
+
+async def _closed() -> Result:
+    return -EBADF
+
+
+async def _with_shared_file(sim: Simulation, mm: Mm, inode: Inode, run: Callable[[Inode], Awaitable[Result]]) -> Result:
+    if not await sim.kernel.vfs.fdget(mm, inode):
+        return -EBADF
+    result = await run(inode)
+    sim.kernel.vfs.fput(inode)
+    return result

@@ -6,12 +6,16 @@ from collections.abc import Callable
 
 from daxfuzz.program.case import Call
 from daxfuzz.program.generator.draft import Draft
+from daxfuzz.program.generator.roles.dropper import dropper
+from daxfuzz.program.generator.roles.evictor import evictor
+from daxfuzz.program.generator.roles.freezer import freezer
 from daxfuzz.program.generator.roles.mapper import mapper
 from daxfuzz.program.generator.roles.pinner import pinner
 from daxfuzz.program.generator.roles.syncer import syncer
 from daxfuzz.program.generator.roles.truncator import truncator
+from daxfuzz.program.generator.roles.writer import writer
 
 ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
-    role.__name__: role for role in (pinner, mapper, truncator, syncer)
+    role.__name__: role for role in (pinner, mapper, truncator, syncer, writer, evictor, freezer, dropper)
 }
 """By name."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 from daxfuzz.program.case import Call
 from daxfuzz.program.generator.draft import Draft
 
+MODES = ("ZERO_RANGE", "COLLAPSE_RANGE", "INSERT_RANGE", "ALLOCATE", "KEEP_SIZE")
+
 
 def truncator(draft: Draft) -> tuple[Call, ...]:
-    """Frees blocks, and now and then makes the file as large as it was."""
+    """Frees and moves blocks, and now and then makes the file as large as it was."""
     rng = draft.rng
     for _ in range(rng.choice((1, 1, 1, 2))):
         file, page = draft.place()
-        if rng.random() < 0.6:
+        step = rng.random()
+        if step < 0.55:
             draft.add("truncate", file, page if rng.random() < 0.85 else draft.files[file])
         else:
-            draft.add("fallocate", file, "PUNCH_HOLE", page, rng.randint(1, draft.files[file] - page))
+            mode = "PUNCH_HOLE" if step < 0.8 else rng.choice(MODES)
+            draft.add("fallocate", file, mode, page, rng.randint(1, draft.files[file] - page))
         draft.maybe_signal()
     return tuple(draft.calls)

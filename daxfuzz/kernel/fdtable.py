@@ -1,0 +1,53 @@
+"""Descriptor tables (fs/file.c, v6.0)."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Generator, Hashable
+from typing import TYPE_CHECKING, Any, cast
+
+from daxfuzz.sim import Access, Point, Shared
+
+if TYPE_CHECKING:
+    from daxfuzz.sim import World
+
+
+class FdTable(Shared):
+    """files_struct: which files a process has open, by inode number; at most one descriptor a file."""
+
+    __slots__ = ("_close", "_look", "open")
+    GUARDED = ("open",)
+    ARRIVAL = True
+
+    def __init__(self, world: World, name: str) -> None:
+        super().__init__(world, name)
+        self.open: tuple[int, ...] = ()
+        self._look = self.point(Access.READ, "fget")
+        self._close = self.point(Access.UPDATE, "close_fd")
+
+    def has(self, number: int) -> bool:
+        """The look of a process of one thread at its own table: no step, since nobody else can change it."""
+        return number in self.open
+
+    @types.coroutine
+    def look(self, number: int) -> Generator[Point, None, bool]:
+        """Whether a file is open; without a lock."""
+        yield self._look
+        found = number in self.open
+        self.log.append(found)
+        return found
+
+    @types.coroutine
+    def close(self, number: int) -> Generator[Point, None, bool]:
+        """Take a file out of the table: whether it was there."""
+        yield self._close
+        found = number in self.open
+        self.log.append(found)
+        self.open = tuple(other for other in self.open if other != number)
+        return found
+
+    def state(self) -> Hashable:
+        return self.open
+
+    def restore(self, state: Hashable) -> None:
+        self.open = cast(Any, state)

@@ -1,0 +1,162 @@
+"""Descriptors, the life of inodes, freezing and cache dropping (fs/file_table.c, fs/inode.c, fs/super.c, v6.0)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.subsystem import Subsystem
+from daxfuzz.kernel.super import Frozen
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.inode import Inode
+    from daxfuzz.kernel.mm import Mm
+    from daxfuzz.sim import Task
+
+EBADF = 9
+EBUSY = 16
+EINVAL = 22
+ENOENT = 2
+
+
+class Vfs(Subsystem):
+    """What is the same for all file systems."""
+
+    # -- descriptors ---------------------------------------------------------------------------------------------
+
+    async def fdget(self, mm: Mm, inode: Inode) -> bool:
+        """Look a descriptor up in a table that threads share, and keep the file: whether it was open.
+
+        A process of one thread needs no reference, since nobody else can close the descriptor.
+        """
+        while await mm.files.look(inode.number):
+            # The descriptor may be closed before the reference is there, and the file be gone.
+            if await self.igrab(inode):
+                if await mm.files.look(inode.number):
+                    return True
+                self.fput(inode)
+        return False
+
+    async def get_file(self, inode: Inode) -> None:
+        """One more VMA, or descriptor table, that refers to a file which the caller keeps."""
+        await inode.i_count.add(1)
+
+    def fput(self, inode: Inode) -> None:
+        """Drop a file reference: on the way back to user space (task_work), so that no lock is held then."""
+        self.k.task_works.setdefault(self.k.world.current.index, []).append(inode)
+
+    async def task_work_run(self, task: Task) -> None:
+        """What a task has put off until it returns to user space."""
+        for inode in self.k.task_works.pop(task.index, ()):
+            await self.iput(inode)
+
+    async def do_close(self, mm: Mm, inode: Inode) -> int:
+        """close(2): 0 or -EBADF."""
+        if not await mm.files.close(inode.number):
+            return -EBADF
+        self.fput(inode)
+        return 0
+
+    # -- inodes --------------------------------------------------------------------------------------------------
+
+    async def iput(self, inode: Inode) -> None:
+        """Drop a reference; the last one evicts the inode, whose name is gone then (iput_final).
+
+        A file that has a name stays in the inode cache: the name holds a reference here.
+        """
+        if not await inode.i_count.add_return(-1):
+            await self.evict(inode)
+
+    async def igrab(self, inode: Inode) -> bool:
+        """Take a reference unless the inode is being freed."""
+        return await inode.i_count.add_unless_zero(1)
+
+    async def evict(self, inode: Inode) -> None:
+        """Nobody can find the inode any more. Wait for a writeback that has no reference, then tear it down."""
+        await inode.i_sync.acquire()
+        await inode.i_sync.release()
+        await self.k.fs.evict_inode(inode)
+
+    async def do_unlinkat(self, inode: Inode) -> int:
+        """unlink(2) of the file's only name: 0 or -ENOENT. The last reference, if it is here, goes without i_rwsem."""
+        sb = self.k.sb
+        await sb.writers.down_read()
+        await self.k.directory.down_write()
+        error = -ENOENT
+        found = bool(await inode.i_nlink.read())
+        if found:
+            # The caller's own (ihold) and the name's are dropped together; only the last of them matters.
+            await inode.i_rwsem.down_write()
+            error = await self.k.fs.unlink(inode)
+            await inode.i_rwsem.up_write()
+        await self.k.directory.up_write()
+        if found:
+            await self.iput(inode)
+        await sb.writers.up_read()
+        return error
+
+    # -- the super block -----------------------------------------------------------------------------------------
+
+    async def freeze_super(self) -> int:
+        """ioctl(FIFREEZE): close the levels one by one: 0, or -EBUSY if somebody has done so. Not interruptible."""
+        sb = self.k.sb
+        await sb.s_umount.down_write()
+        if await sb.frozen.read() is not Frozen.UNFROZEN:
+            await sb.s_umount.up_write()
+            return -EBUSY
+        await sb.frozen.write(Frozen.WRITE)
+        # Writers may need s_umount, so it is not held while they leave.
+        await sb.s_umount.up_write()
+        await sb.writers.down_write()
+        await sb.s_umount.down_write()
+        await sb.frozen.write(Frozen.PAGEFAULT)
+        await sb.pagefault.down_write()
+        await self.sync_filesystem()
+        await sb.frozen.write(Frozen.FS)
+        await sb.intwrite.down_write()
+        await self.k.fs.freeze_fs()
+        await sb.frozen.write(Frozen.COMPLETE)
+        await sb.s_umount.up_write()
+        return 0
+
+    async def thaw_super(self) -> int:
+        """ioctl(FITHAW): 0, or -EINVAL if the file system is not frozen. Anybody may thaw."""
+        sb = self.k.sb
+        await sb.s_umount.down_write()
+        if await sb.frozen.read() is not Frozen.COMPLETE:
+            await sb.s_umount.up_write()
+            return -EINVAL
+        await self.k.fs.unfreeze_fs()
+        await sb.frozen.write(Frozen.UNFROZEN)
+        for level in (sb.intwrite, sb.pagefault, sb.writers):
+            await level.up_write()
+        await sb.s_umount.up_write()
+        return 0
+
+    async def sync_filesystem(self) -> None:
+        """Write back all inodes that are not being freed, then the metadata; s_umount is held."""
+        for inode in self.k.inodes.values():
+            await inode.i_sync.acquire()
+            if await inode.i_count.read():
+                last = len(inode.extents) - 1
+                await self.k.dax_writeback.dax_writeback_mapping_range(inode.i_mapping, 0, last)
+            await inode.i_sync.release()
+        await self.k.fs.sync_fs()
+
+    async def drop_caches(self) -> int:
+        """Write 1 to /proc/sys/vm/drop_caches: DAX entries stay, but each inode is held meanwhile.
+
+        An inode's reference is dropped after that of the next one was taken; it may be the last.
+        """
+        await self.k.sb.s_umount.down_read()
+        before: Inode | None = None
+        for inode in self.k.inodes.values():
+            if await inode.i_mapping.i_pages.empty() or not await self.igrab(inode):
+                continue
+            await self.k.truncate.invalidate_mapping_pages(inode.i_mapping)
+            if before is not None:
+                await self.iput(before)
+            before = inode
+        if before is not None:
+            await self.iput(before)
+        await self.k.sb.s_umount.up_read()
+        return 0

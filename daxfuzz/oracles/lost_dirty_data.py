@@ -1,0 +1,102 @@
+"""Data that a crash would lose although its durability was promised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.inode import Extent, Inode, mapped_block
+from daxfuzz.kernel.mm import VmFlag
+from daxfuzz.oracles.histories import Histories
+from daxfuzz.oracles.oracle import Oracle, listen
+
+if TYPE_CHECKING:
+    from daxfuzz.program.case import Call
+    from daxfuzz.program.operations import Result
+    from daxfuzz.sim import Task
+
+Metadata = dict[int, tuple[int, tuple[Extent, ...]]]
+"""By inode number: the size, and what is at each page."""
+
+
+class LostDirtyData(Oracle):
+    """What was written before an fsync began is durable when it returns 0; MAP_SYNC makes the metadata so at once.
+
+    A crash leaves what the metadata that is durable leads to, and of that what has left the caches of the processors.
+    Caches may write back by themselves at any time, so that what must survive is judged, never what must not. A page
+    that truncate, punch or zero range was removing during the fsync is not judged: like any page cache, DAX forgets
+    that it is dirty before the removal is durable, and what was there before may come back until then.
+    """
+
+    kinds = ("lost-dirty-data",)
+
+    def attach(self) -> None:
+        self.watched = False
+        names = {call.name for calls in self.sim.program.tasks.values() for call in calls}
+        if not self.kernel.fs.durable_metadata or not names & {"fsync", "store"}:
+            return
+        self.watched = True
+        self.histories = Histories.attach(self.sim)
+        listen(self.kernel.sb, "on_sealed", self.sealed)
+        listen(self.kernel.sb, "on_durable", self.became_durable)
+        self.sim.on_begin.append(self.began)
+        self.sim.on_end.append(self.ended)
+
+    def reset(self) -> None:
+        self.begin: dict[int, int] = {}
+        if self.watched:
+            self.durable = self.pending = self.metadata()
+
+    def metadata(self) -> Metadata:
+        """What the file system has in memory now."""
+        return {
+            inode.number: (inode.i_size.value, tuple(extent.value for extent in inode.extents))
+            for inode in self.kernel.inodes.values()
+        }
+
+    def sealed(self) -> None:
+        self.pending = self.metadata()
+
+    def became_durable(self) -> None:
+        self.durable = self.pending
+
+    def after_crash(self, inode: Inode, page: int) -> int:
+        """What a crash would leave of a file page now."""
+        size, extents = self.durable[inode.number]
+        block = mapped_block(extents[page]) if page < size else None
+        return 0 if block is None else self.kernel.blocks[block].durable
+
+    def began(self, task: Task, call: Call) -> None:
+        if call.name == "fsync":
+            self.begin[task.index] = self.histories.tick()
+
+    def ended(self, task: Task, call: Call, result: Result) -> None:
+        if call.name == "fsync" and result == 0:
+            self.synced(task, str(call.arguments[0]))
+        elif call.name == "store" and isinstance(result, int):
+            self.stored(task, str(call.arguments[0]), int(call.arguments[1]), result)
+
+    def synced(self, task: Task, file: str) -> None:
+        """fsync has returned 0."""
+        self.histories.tick()
+        inode = self.kernel.inodes[file]
+        for page in range(len(inode.extents)):
+            if self.histories.being_removed(file, page, self.begin[task.index]):
+                continue
+            value = self.after_crash(inode, page)
+            if not self.histories.current(file, page, value, self.begin[task.index]):
+                self.fail(
+                    "lost-dirty-data", f"{task.name} has synced {file}, but a crash leaves {value} in page {page}"
+                )
+
+    def stored(self, task: Task, file: str, page: int, value: int) -> None:
+        """A store through MAP_SYNC has got to the block: the file leads to it whenever the user flushes the line."""
+        inode = self.kernel.inodes[file]
+        vmas = self.kernel.mm_of[task.index].vmas.value
+        if not any(vma.mapping is inode.i_mapping and vma.flags & VmFlag.SYNC for vma in vmas):
+            return
+        block = mapped_block(self.durable[inode.number][1][page])
+        if not any(each.data == value and each.pfn != block for each in self.kernel.blocks):
+            return
+        self.fail(
+            "lost-dirty-data", f"{task.name} stores to {file}[{page}] through MAP_SYNC, but a crash loses the block"
+        )

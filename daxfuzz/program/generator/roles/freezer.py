@@ -1,0 +1,15 @@
+"""Freezers."""
+
+from __future__ import annotations
+
+from daxfuzz.program.case import Call
+from daxfuzz.program.generator.draft import Draft
+
+
+def freezer(draft: Draft) -> tuple[Call, ...]:
+    """Freezes the file system and thaws it again."""
+    draft.add("freeze")
+    if draft.rng.random() < 0.2:
+        draft.add("load", *draft.place())
+    draft.add("thaw")
+    return tuple(draft.calls)

@@ -1,0 +1,20 @@
+"""Writers."""
+
+from __future__ import annotations
+
+from daxfuzz.program.case import Call
+from daxfuzz.program.generator.draft import Draft
+
+
+def writer(draft: Draft) -> tuple[Call, ...]:
+    """Writes through descriptors, from memory that cannot fault or from a mapping."""
+    rng = draft.rng
+    for _ in range(rng.choice((1, 1, 2))):
+        if rng.random() < 0.75:
+            draft.add("write", *draft.place())
+        else:
+            draft.add("pwrite", *draft.place(), *draft.place())
+        if rng.random() < 0.25:
+            draft.add("fsync", draft.file())
+        draft.maybe_signal()
+    return tuple(draft.calls)

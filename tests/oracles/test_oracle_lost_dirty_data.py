@@ -1,0 +1,86 @@
+"""lost-dirty-data."""
+
+from __future__ import annotations
+
+import pytest
+from oracle_kit import assert_silent, program, simulate, trip
+
+from daxfuzz.kernel.dax_writeback import DaxWriteback
+from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.fs.ext4 import Ext4
+from daxfuzz.kernel.inode import Inode
+from daxfuzz.kernel.mm import VmFlag
+from daxfuzz.oracles.lost_dirty_data import LostDirtyData
+from daxfuzz.program.simulation import Simulation
+from daxfuzz.protocols.patch import Patch
+
+STORED = program({"a": ["store(file0, 0)", "fsync(file0)"]})
+ALLOCATED = program({"a": ["store(file0, 0)", "fsync(file0)"]}, prefault=False)
+WRITTEN = program({"a": ["write(file0, 0)", "fsync(file0)"], "b": ["load(file0, 0)"]}, prefault=False)
+PUNCHED = program(
+    {"a": ["store(file0, 0)", "fallocate(file0, PUNCH_HOLE, 0, 1)", "fsync(file0)"], "b": ["fsync(file0)"]},
+)
+MOVED = program(
+    {"a": ["store(file0, 1)", "fallocate(file0, COLLAPSE_RANGE, 0, 1)", "fsync(file0)"], "b": ["store(file0, 0)"]},
+    files={"file0": 2},
+)
+
+
+class NoFlush(Patch):
+    """dax: Do not flush."""
+
+    class dax_writeback(DaxWriteback):
+        async def dax_flush(self, entry: Entry) -> None:
+            return
+
+
+class NoCommit(Patch):
+    """ext4: fsync writes the data back only."""
+
+    class ext4(Ext4):
+        async def ext4_sync_file(self, inode: Inode, first: int, last: int) -> int:
+            return await self.k.dax_writeback.dax_writeback_mapping_range(inode.i_mapping, 0, 0)
+
+
+def map_sync(sim: Simulation) -> Simulation:
+    """Have MAP_SYNC on all mappings."""
+    for mm in sim.kernel.mms:
+        for vma in mm.vmas.value:
+            vma.flags |= VmFlag.SYNC
+    return sim
+
+
+def test_a_store_that_was_not_flushed_is_lost() -> None:
+    assert "a crash leaves 0 in page 0" in trip(simulate(STORED, NoFlush), "lost-dirty-data").message
+
+
+@pytest.mark.parametrize("of", [ALLOCATED, WRITTEN])
+def test_a_block_that_no_durable_metadata_leads_to_is_lost(of) -> None:
+    assert "a crash leaves 0 in page 0" in trip(simulate(of, NoCommit), "lost-dirty-data").message
+
+
+def test_a_hole_that_is_not_durable_brings_the_data_back() -> None:
+    # The punch itself has flushed what it then removes.
+    assert "a crash leaves 1000" in trip(simulate(PUNCHED, NoCommit), "lost-dirty-data").message
+
+
+@pytest.mark.parametrize("of", [STORED, ALLOCATED, WRITTEN, PUNCHED, MOVED])
+def test_what_was_synced_is_durable(of) -> None:
+    assert_silent(simulate(of))
+
+
+def test_a_store_through_map_sync_needs_durable_metadata() -> None:
+    # The fault does not commit what it allocates here, as if the mapping were an ordinary one.
+    of = program({"a": ["store(file0, 0)"]}, prefault=False)
+
+    class Ordinary(Patch):
+        """ext4: No extent is ever dirty."""
+
+        class ext4(Ext4):
+            async def ext4_inode_datasync_dirty(self, inode: Inode) -> bool:
+                return False
+
+    sim = map_sync(simulate(of, Ordinary, oracles=[LostDirtyData]))
+    assert "MAP_SYNC" in trip(sim, "lost-dirty-data", simple=1, random=0).message
+    durable = map_sync(simulate(program({"a": ["store(file0, 0)"], "b": ["load(file0, 0)"]}), oracles=[LostDirtyData]))
+    assert_silent(durable)

@@ -1,0 +1,41 @@
+"""Flaws of files and of writeback: found without their repair, and not with it."""
+
+from __future__ import annotations
+
+import pytest
+from oracle_kit import assert_silent, program, simulate, trip
+
+from daxfuzz.oracles.lost_dirty_data import LostDirtyData
+from daxfuzz.protocols.patch import Patch, Repair
+from daxfuzz.protocols.registry import protocol
+from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
+from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
+
+EVICTED = program(
+    {
+        "pinner": ["r0 = pin_user_pages_fast(file0, 0)", "munmap(file0)", "unpin_user_pages(r0)"],
+        "evictor": ["unlink(file0)"],
+    }
+)
+SYNCED = program({"a": ["store(file0, 0)", "fsync(file0)"], "b": ["fsync(file0)"]})
+
+
+def without(name: str, repair: type[Repair]) -> tuple[type[Patch], ...]:
+    return tuple(each for each in protocol(f"{name}-fixed").patches if each is not repair)
+
+
+@pytest.mark.parametrize("name", ["refcount-1", "pin-wait"])
+def test_f06(name) -> None:
+    patches = without(name, FixEvictWaits)
+    sim = simulate(EVICTED, *patches, protocol="refcount-1")
+    violation = trip(sim, "freed-while-pinned")
+    assert violation.function == "ext4_remove_space"
+    assert_silent(simulate(EVICTED, protocol=f"{name}-fixed"))
+
+
+@pytest.mark.parametrize("name", ["refcount-1", "pin-wait"])
+def test_n21(name) -> None:
+    sim = simulate(SYNCED, *without(name, FixWritebackWaits), protocol="refcount-1", oracles=[LostDirtyData])
+    violation = trip(sim, "lost-dirty-data")
+    assert "a crash leaves 0" in violation.message
+    assert_silent(simulate(SYNCED, protocol=f"{name}-fixed"))
