@@ -94,9 +94,9 @@ class Ext4(Filesystem):
         dirty = await self.ext4_inode_datasync_dirty(inode) or index + iomap.pages > await inode.i_size.read()
         return iomap._replace(dirty=dirty)
 
-    def ext4_inode_datasync_dirty(self, inode: Inode) -> Awaitable[bool]:
+    async def ext4_inode_datasync_dirty(self, inode: Inode) -> bool:
         """Whether the transaction that fdatasync has to wait for is not committed yet."""
-        return self.k.journal.datasync_dirty(inode.number)
+        return await self.k.journal.datasync_dirty(inode.number)
 
     async def ext4_map_blocks(self, inode: Inode, index: int, pages: int) -> Iomap:
         """The extent at a file page, or what reads as zeroes, up to a length."""
