@@ -52,6 +52,20 @@ class Block(Shared):
         return held
 
     @types.coroutine
+    def read(self) -> Generator[Point, None, int]:
+        """The kernel reads through its own mapping."""
+        yield self._load
+        value = self.data
+        self.log.append(value)
+        return value
+
+    @types.coroutine
+    def write(self, value: int) -> Generator[Point, None, None]:
+        """The kernel writes through its own mapping."""
+        yield self._store
+        self.data = value
+
+    @types.coroutine
     def dma_write(self, value: int) -> Generator[Point, None, None]:
         """A device writes to the bus address it was given; no page table has a say."""
         yield self._store

@@ -13,6 +13,7 @@ from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.kernel.xarray import Mark, XaState
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.block import Block
     from daxfuzz.kernel.fs.filesystem import Iomap
     from daxfuzz.kernel.memory import Fault
 
@@ -47,7 +48,7 @@ class DaxFault(Subsystem):
         entry = await self.k.dax.grab_mapping_entry(mapping, xas, 1)
         result = VmFault.NOPAGE
         if not await self.raced_with_pmd(vmf):
-            iomap = await self.k.fs.iomap_begin(inode, vmf.index, vmf.write)
+            iomap = await self.k.fs.iomap_begin(inode, vmf.index, vmf.write and vmf.cow_page is None)
             if iomap is None:
                 result = VmFault.SIGBUS
             else:
@@ -110,6 +111,8 @@ class DaxFault(Subsystem):
 
     async def dax_fault_iter(self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap) -> tuple[VmFault, Entry]:
         """Insert the entry and the page-table entry for one extent; returns the entry that is locked now, too."""
+        if vmf.cow_page is not None:
+            return await self.dax_fault_cow_page(vmf, iomap), entry
         huge = vmf.pages > 1
         if iomap.pfn is None:
             return await (self.dax_pmd_load_hole if huge else self.dax_load_hole)(vmf, xas, entry, iomap)
@@ -124,6 +127,25 @@ class DaxFault(Subsystem):
         if huge:
             return await self.k.huge_memory.vmf_insert_pfn_pmd(vmf, new), entry
         return await self.k.memory.vmf_insert_mixed(vmf, new), entry
+
+    async def dax_fault_cow_page(self, vmf: Fault, iomap: Iomap) -> VmFault:
+        """Fill the private copy and map it; the entry is locked, but stays as it was."""
+        assert vmf.cow_page is not None
+        copy = self.k.blocks[vmf.cow_page.pfn]
+        if iomap.pfn is None:
+            await copy.zero()
+        elif not await self.copy_cow_page_dax(copy, iomap.pfn):
+            return VmFault.SIGBUS
+        return await self.k.cow.finish_fault(vmf)
+
+    async def copy_cow_page_dax(self, copy: Block, block: int) -> bool:
+        """Copy a block; False once the device is dead."""
+        await self.k.dax_srcu.read_lock()
+        alive = await self.k.dax_alive.read()
+        if alive:
+            await copy.write(await self.k.blocks[block].read())
+        await self.k.dax_srcu.read_unlock()
+        return alive
 
     async def dax_load_hole(self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap) -> tuple[VmFault, Entry]:
         """A read of a hole maps the zero page."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.memory import VmFault
 from daxfuzz.kernel.mm import TABLE, Pte
+from daxfuzz.kernel.page import COW
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.sim import Signal
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 EFAULT = 14
 EINTR = 4
+EMLINK = 31
 ENOMEM = 12
 EOPNOTSUPP = 95
 
@@ -164,13 +166,43 @@ class Gup(Subsystem):
             if pte.zero:
                 page = await self.grab_zero_page(flags)
             else:
-                pgmap = await self.k.memremap.get_dev_pagemap(pte.pfn, pgmap)
-                if pgmap is not None:
-                    page = self.k.pages[pte.pfn]
-                    if not await self.try_grab_page(page, flags):
+                page, pgmap = await self.page_of_pte(pte, pgmap)
+                if page is not None:
+                    if not pte.write and await self.gup_must_unshare(flags, page):
+                        page, error = None, -EMLINK
+                    elif not await self.try_grab_page(page, flags):
                         page, error = None, -ENOMEM
         await ptl.release()
         return page, pgmap, error
+
+    async def page_of_pte(self, pte: Pte, pgmap: DevPagemap | None) -> tuple[Page | None, DevPagemap | None]:
+        """The page that an entry maps, and the cached page map; a device page only while its page map lives."""
+        page = self.k.pages[pte.pfn]
+        if page.ram:
+            return page, pgmap
+        pgmap = await self.k.memremap.get_dev_pagemap(pte.pfn, pgmap)
+        return (None if pgmap is None else page), pgmap
+
+    async def gup_must_unshare(self, flags: int, page: Page) -> bool:
+        """Whether a read-only pin has to break copy-on-write first: the page may be another process's, too.
+
+        Pins that write need a writable entry, which only pages of one process have.
+        """
+        if flags & (Foll.WRITE | Foll.PIN) != Foll.PIN:
+            return False
+        if not await self.page_anon(page):
+            return False
+        return not (page.ram and await page.anon_exclusive.read())
+
+    async def page_anon(self, page: Page) -> bool:
+        """PageAnon: bit 0 of the mapping. PAGE_MAPPING_DAX_COW is just that bit, so a device page that file pages
+        share looks anonymous, too."""
+        return page.ram or await page.mapping.read() is COW
+
+    async def mm_set_has_pinned_flag(self, mm: Mm, flags: int) -> None:
+        """Tell fork that pages of this mm may be pinned; only private pages are worth it."""
+        if flags & Foll.PIN and mm.anon_vma and not await mm.has_pinned.read():
+            await mm.has_pinned.write(True)
 
     async def grab_zero_page(self, flags: int) -> Page:
         """A reference on the zero page: counted like any other, and never the last one."""
@@ -217,17 +249,20 @@ class Gup(Subsystem):
             if self.k.world.current.signal is Signal.FATAL:
                 return None, pgmap, -EINTR
             page, pgmap, error = await self.follow_pmd_mask(vma.mm, address, flags, pgmap)
-            if page is not None or error:
+            if page is not None or error not in (0, -EMLINK):
                 return page, pgmap, error
-            if await self.faultin_page(vma, address, flags) is VmFault.SIGBUS:
-                return None, pgmap, -EFAULT
+            fault = await self.faultin_page(vma, address, flags, unshare=error == -EMLINK)
+            if fault in (VmFault.SIGBUS, VmFault.OOM):
+                return None, pgmap, -EFAULT if fault is VmFault.SIGBUS else -ENOMEM
 
-    async def faultin_page(self, vma: Vma, address: int, flags: int) -> VmFault:
-        """Make the page present, writable if the caller wants to write; the VMA stays, since mmap_lock is held."""
-        return await self.k.memory.handle_mm_fault(vma, address, bool(flags & Foll.WRITE))
+    async def faultin_page(self, vma: Vma, address: int, flags: int, unshare: bool) -> VmFault:
+        """Make the page present, writable if the caller wants to write, or, with unshare, this process's own; the VMA
+        stays, since mmap_lock is held."""
+        return await self.k.memory.handle_mm_fault(vma, address, bool(flags & Foll.WRITE), unshare)
 
     async def get_user_pages_unlocked(self, mm: Mm, addresses: range, flags: int) -> list[Page] | int:
         """The slow path with mmap_lock taken and dropped."""
+        await self.mm_set_has_pinned_flag(mm, flags)
         await mm.mmap_lock.down_read()
         result = await self._get_user_pages(mm, addresses, flags)
         await mm.mmap_lock.up_read()
@@ -307,21 +342,33 @@ class Gup(Subsystem):
         pgmap: DevPagemap | None = None
         for address in addresses:
             pte = await mm.slots[address].read()
-            if pte is None or (flags & Foll.WRITE and not pte.write) or pte.zero or flags & Foll.LONGTERM:
+            if pte is None or (flags & Foll.WRITE and not pte.write) or pte.zero:
                 break
-            pgmap = await self.k.memremap.get_dev_pagemap(pte.pfn, pgmap)
-            if pgmap is None:
-                await self.undo_dev_pagemap(pages, before, flags)
+            page = self.k.pages[pte.pfn]
+            if not page.ram:
+                if flags & Foll.LONGTERM:
+                    break
+                pgmap = await self.k.memremap.get_dev_pagemap(pte.pfn, pgmap)
+                if pgmap is None:
+                    await self.undo_dev_pagemap(pages, before, flags)
+                    break
+            if not await self.gup_pte(mm, address, pte, page, flags):
                 break
-            folio = await self.try_grab_folio(self.k.pages[pte.pfn], 1, flags)
-            if folio is None:
-                break
-            if not await self.pte_unchanged(mm, address, pte):
-                await self.gup_put_folio(folio, 1, flags)
-                break
-            pages.append(self.k.pages[pte.pfn])
+            pages.append(page)
         await self.k.memremap.put_dev_pagemap(pgmap)
         return len(pages) == before + len(addresses)
+
+    async def gup_pte(self, mm: Mm, address: int, pte: Pte, page: Page, flags: int) -> bool:
+        """The grab in the middle of gup_pte_range, and what is looked at after it: whether it is kept."""
+        folio = await self.try_grab_folio(page, 1, flags)
+        if folio is None:
+            return False
+        if not await self.pte_unchanged(mm, address, pte) or (
+            not pte.write and await self.gup_must_unshare(flags, page)
+        ):
+            await self.gup_put_folio(folio, 1, flags)
+            return False
+        return True
 
     async def pte_unchanged(self, mm: Mm, address: int, pte: Pte) -> bool:
         """The re-check after the grab: who clears the entry later than this will see the count."""
@@ -349,6 +396,7 @@ class Gup(Subsystem):
 
     async def internal_get_user_pages_fast(self, mm: Mm, addresses: range, flags: int) -> list[Page] | int:
         """The fast path, and the slow path for what it did not get; an error only if neither got any."""
+        await self.mm_set_has_pinned_flag(mm, flags)
         pages = await self.lockless_pages_from_mm(mm, addresses, flags)
         if len(pages) == len(addresses):
             return pages

@@ -6,21 +6,28 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.block import Block, BlockAllocator
+from daxfuzz.kernel.cow import Cow
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.dax_io import DaxIo
 from daxfuzz.kernel.dax_writeback import DaxWriteback
+from daxfuzz.kernel.direct_io import DirectIo, RequestQueue
 from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.fork import Fork
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.gup import Gup
 from daxfuzz.kernel.huge_memory import HugeMemory
 from daxfuzz.kernel.inode import Inode
 from daxfuzz.kernel.journal import Journal
+from daxfuzz.kernel.madvise import Madvise
 from daxfuzz.kernel.memory import Memory
 from daxfuzz.kernel.memremap import DevPagemap, MemoryType, Memremap
 from daxfuzz.kernel.mm import TABLE, VMA_PAGES, Mm, Pte, Vma
 from daxfuzz.kernel.mmap import Mmap
+from daxfuzz.kernel.mremap import Mremap
 from daxfuzz.kernel.page import Page
+from daxfuzz.kernel.page_alloc import FreeList, PageAlloc
+from daxfuzz.kernel.splice import Pipe, Splice
 from daxfuzz.kernel.super import SuperBlock
 from daxfuzz.kernel.tlb import Tlb, TlbFlush
 from daxfuzz.kernel.truncate import Truncate
@@ -35,16 +42,23 @@ if TYPE_CHECKING:
     from daxfuzz.sim import Task, World
 
 SUBSYSTEMS: dict[str, type[Subsystem]] = {
+    "cow": Cow,
     "dax": Dax,
     "dax_fault": DaxFault,
     "dax_io": DaxIo,
     "dax_writeback": DaxWriteback,
+    "direct_io": DirectIo,
     "ext4": Ext4,
+    "fork": Fork,
     "gup": Gup,
     "huge_memory": HugeMemory,
+    "madvise": Madvise,
     "memory": Memory,
     "memremap": Memremap,
     "mmap": Mmap,
+    "mremap": Mremap,
+    "page_alloc": PageAlloc,
+    "splice": Splice,
     "tlb": TlbFlush,
     "truncate": Truncate,
     "vfs": Vfs,
@@ -52,6 +66,9 @@ SUBSYSTEMS: dict[str, type[Subsystem]] = {
 """The functions of the base, v6.0, by the name of their subsystem."""
 
 FILESYSTEMS = ("ext4",)
+
+PIPE_BUFFERS = 2
+"""Pages that the pipe holds at most (16 in the kernel)."""
 
 SPARE_BLOCKS = 1
 """Free blocks beside those that the files need."""
@@ -63,6 +80,8 @@ class Kernel:
     subsystems: for each name in SUBSYSTEMS the class to use.
     files: size in pages by name; their inodes are numbered in this order.
     task_works: per task the files that it puts when it returns to user space.
+    regions: places for the mapping of each file in each mm; a second one is for mremap.
+    ram_pages: pages of memory for anonymous pages, after the pages of the device; 0 if nobody maps privately.
     on_warn: called with (message, page or None) when a WARN_ON_ONCE of the modelled code fires.
     """
 
@@ -70,6 +89,7 @@ class Kernel:
     __slots__ = (
         "allocator",
         "blocks",
+        "cow",
         "dax",
         "dax_alive",
         "dax_fault",
@@ -77,8 +97,12 @@ class Kernel:
         "dax_srcu",
         "dax_waitqueues",
         "dax_writeback",
+        "device_pages",
+        "direct_io",
         "directory",
         "ext4",
+        "fork",
+        "free_list",
         "fs",
         "gup",
         "huge_memory",
@@ -86,18 +110,26 @@ class Kernel:
         "interrupts",
         "journal",
         "machine",
+        "madvise",
         "memory",
         "memremap",
         "mm_of",
         "mmap",
         "mms",
+        "mremap",
         "on_warn",
+        "page_alloc",
         "pages",
         "pgmap",
         "pgmap_array",
+        "pipe",
         "rcu",
+        "regions",
+        "request_queue",
         "sb",
         "signals",
+        "signals",
+        "splice",
         "task_works",
         "tlb",
         "truncate",
@@ -108,15 +140,22 @@ class Kernel:
         "zero_page",
     )
 
+    cow: Cow
     dax: Dax
     dax_fault: DaxFault
     dax_io: DaxIo
     dax_writeback: DaxWriteback
+    direct_io: DirectIo
+    fork: Fork
     gup: Gup
     huge_memory: HugeMemory
+    madvise: Madvise
     memory: Memory
     memremap: Memremap
     mmap: Mmap
+    mremap: Mremap
+    page_alloc: PageAlloc
+    splice: Splice
     tlb: TlbFlush
     truncate: Truncate
     vfs: Vfs
@@ -128,6 +167,8 @@ class Kernel:
         subsystems: Mapping[str, type[Subsystem]],
         filesystem: str,
         files: Mapping[str, int],
+        ram_pages: int = 0,
+        regions: int = 1,
     ) -> None:
         self.world = world
         self.machine = machine
@@ -147,10 +188,17 @@ class Kernel:
         self.pgmap = DevPagemap(world, "pgmap", MemoryType.FS_DAX, blocks)
         self.pgmap_array: Cell[DevPagemap | None] = Cell(world, "pgmap_array", self.pgmap)
         self.pages = [Page(world, pfn, self.pgmap, self.dax.idle_refcount()) for pfn in range(blocks)]
-        self.blocks = [Block(world, pfn) for pfn in range(blocks)]
-        self.zero_page = Block(world, -1)
-        memory = DevPagemap(world, "memory", MemoryType.GENERIC, 0)
+        self.regions = regions
+        self.device_pages = blocks
+        memory = DevPagemap(world, "memory", MemoryType.NONE, 0)
         self.zero_folio = Page(world, -1, memory, 1)
+        if ram_pages:
+            self.pages += [Page(world, blocks + i, memory, 0, ram=True) for i in range(ram_pages)]
+        self.free_list = FreeList(world, blocks, ram_pages)
+        self.blocks = [Block(world, pfn) for pfn in range(blocks + ram_pages)]
+        self.pipe = Pipe(world, PIPE_BUFFERS)
+        self.request_queue = RequestQueue(world)
+        self.zero_page = Block(world, -1)
         self.signals = Signals(world)
         self.allocator = BlockAllocator(world, blocks)
         self.inodes = {
@@ -165,10 +213,28 @@ class Kernel:
         self.mms: list[Mm] = []
         self.mm_of: dict[int, Mm] = {}
 
-    def add_mm(self, name: str, tasks: list[Task]) -> Mm:
-        """An address space, shared by the given tasks."""
+    def pfn_to_page(self, pfn: int) -> Page:
+        """The page of a number; -1 is the zero page."""
+        return self.zero_folio if pfn < 0 else self.pages[pfn]
+
+    def is_ram(self, pte: Pte | None) -> bool:
+        """Whether an entry maps an anonymous page."""
+        return pte is not None and pte.pfn >= self.device_pages
+
+    def file_page(self, address: int) -> tuple[int, int]:
+        """The inode number and the file page that an address is for."""
+        return address // VMA_PAGES % len(self.inodes), address % VMA_PAGES
+
+    def addresses(self, inode: int, page: int) -> range:
+        """The addresses that are for a file page."""
+        step = len(self.inodes) * VMA_PAGES
+        return range(inode * VMA_PAGES + page, step * self.regions, step)
+
+    def add_mm(self, name: str, tasks: list[Task], born: bool = True) -> Mm:
+        """An address space, shared by the given tasks. born: it exists from the start; else fork fills it."""
         files = [len(inode.extents) for inode in self.inodes.values()]
-        mm = Mm(self.world, len(self.mms), name, files, self.machine)
+        mm = Mm(self.world, len(self.mms), name, files, self.machine, bool(self.free_list.used), born, self.regions)
+        mm.mm_users.value = len(tasks)
         self.mms.append(mm)
         for task in tasks:
             mm.tasks.append(task)

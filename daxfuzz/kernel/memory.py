@@ -6,11 +6,12 @@ from collections.abc import Awaitable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from daxfuzz.kernel.mm import TABLE, Mm, Pte, Vma
+from daxfuzz.kernel.mm import TABLE, Mm, Pte, Vma, VmFlag
 from daxfuzz.kernel.subsystem import Subsystem
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import AddressSpace
+    from daxfuzz.kernel.page import Page
     from daxfuzz.kernel.tlb import MmuGather
 
 
@@ -18,6 +19,8 @@ class VmFault(StrEnum):
     """vm_fault_t, as far as callers act on it; NOPAGE also stands for 0: done, the access may be tried again."""
 
     NOPAGE = "VM_FAULT_NOPAGE"
+    DONE_COW = "VM_FAULT_DONE_COW"
+    OOM = "VM_FAULT_OOM"
     SIGBUS = "VM_FAULT_SIGBUS"
     FALLBACK = "VM_FAULT_FALLBACK"
     """Not with an entry of this size; try a smaller one."""
@@ -30,18 +33,22 @@ class Fault:
 
     index: the file page (pgoff).
     pages: how many pages the entry is to map (the order that huge_fault is asked for).
+    unshare: FAULT_FLAG_UNSHARE, for a read-only pin of a page that may be shared with other processes.
+    cow_page: the page to fill, for a write to a private mapping.
     pfn: first page of what a NEEDDSYNC fault is to map once that is durable (pfnp).
     """
 
-    __slots__ = ("address", "index", "pages", "pfn", "vma", "write")
+    __slots__ = ("address", "cow_page", "index", "pages", "pfn", "unshare", "vma", "write")
 
-    def __init__(self, vma: Vma, address: int, write: bool, pages: int = 1) -> None:
+    def __init__(self, vma: Vma, address: int, write: bool, pages: int = 1, unshare: bool = False) -> None:
         self.vma = vma
         self.address = address
         self.index = address - vma.start
         self.write = write
         self.pages = pages
         self.pfn = -1
+        self.unshare = unshare
+        self.cow_page: Page | None = None
 
 
 class Memory(Subsystem):
@@ -66,9 +73,11 @@ class Memory(Subsystem):
         await mm.mmap_lock.up_read()
         if fault is None:
             return "SIGSEGV"
+        if fault is VmFault.OOM:
+            return "SIGKILL"
         return "SIGBUS" if fault is VmFault.SIGBUS else ""
 
-    async def handle_mm_fault(self, vma: Vma, address: int, write: bool) -> VmFault:
+    async def handle_mm_fault(self, vma: Vma, address: int, write: bool, unshare: bool = False) -> VmFault:
         """A fault on one address of a VMA; mmap_lock is held. First as large as possible, then for a page.
 
         Known deviation: a PUD is not tried, where the kernel enters the file system once more if there is not even
@@ -85,7 +94,7 @@ class Memory(Subsystem):
                 return VmFault.NOPAGE
             result = await self.wp_huge_pmd(vma, address)
         if result is VmFault.FALLBACK:
-            return await self.handle_pte_fault(vma, address, write)
+            return await self.handle_pte_fault(vma, address, write, unshare)
         return result
 
     def create_huge_pmd(self, vma: Vma, address: int, write: bool) -> Awaitable[VmFault]:
@@ -99,7 +108,7 @@ class Memory(Subsystem):
             await self.k.huge_memory._split_huge_pmd(vma.mm, address)
         return result
 
-    async def handle_pte_fault(self, vma: Vma, address: int, write: bool) -> VmFault:
+    async def handle_pte_fault(self, vma: Vma, address: int, write: bool, unshare: bool) -> VmFault:
         """Enter the file system if there is no entry, or if a write needs a writable one.
 
         If a PMD entry has come meanwhile, the access is tried again. A table stays as long as mmap_lock is held.
@@ -114,15 +123,23 @@ class Memory(Subsystem):
                 return VmFault.NOPAGE
             orig = await slot.read()
         if orig is None:
-            return await self.k.fs.dax_fault(Fault(vma, address, write))
+            return await self.do_fault(Fault(vma, address, write, unshare=unshare))
         ptl = mm.ptl(address)
         await ptl.acquire()
         same = await slot.read() == orig
+        if same and (write or unshare) and not orig.write and not vma.flags & VmFlag.SHARED:
+            return await self.k.cow.do_wp_page(Fault(vma, address, write, unshare=unshare), orig)
         await ptl.release()
         if same and write and not orig.write:
             # do_wp_page: a device entry of a shared mapping goes through wp_pfn_shared to pfn_mkwrite.
             return await self.k.fs.dax_fault(Fault(vma, address, write))
         return VmFault.NOPAGE
+
+    async def do_fault(self, vmf: Fault) -> VmFault:
+        """No entry: do_read_fault and do_shared_fault, or do_cow_fault for a write to a private mapping."""
+        if vmf.write and not vmf.vma.flags & VmFlag.SHARED:
+            return await self.k.cow.do_cow_fault(vmf)
+        return await self.k.fs.dax_fault(vmf)
 
     async def pmd_devmap_trans_unstable(self, mm: Mm, address: int) -> bool:
         """Whether a PMD entry is no table: it is a leaf, or it was one and is none again."""
@@ -163,16 +180,19 @@ class Memory(Subsystem):
         await ptl.release()
         return VmFault.NOPAGE
 
-    async def unmap_page_range(self, tlb: MmuGather, addresses: range) -> None:
-        """Clear what maps a range, PMD by PMD; the flush comes when the gather finishes."""
+    async def unmap_page_range(self, tlb: MmuGather, addresses: range, even_cows: bool = True) -> None:
+        """Clear what maps a range, PMD by PMD; the flush comes when the gather finishes.
+
+        even_cows: also the anonymous pages in private mappings, which are no pages of the file any more.
+        """
         size = tlb.mm.pmd_pages
         first = addresses.start
         while first < addresses.stop:
             stop = min(first - first % size + size, addresses.stop)
-            await self.zap_pmd_range(tlb, range(first, stop))
+            await self.zap_pmd_range(tlb, range(first, stop), even_cows)
             first = stop
 
-    async def zap_pmd_range(self, tlb: MmuGather, addresses: range) -> None:
+    async def zap_pmd_range(self, tlb: MmuGather, addresses: range, even_cows: bool) -> None:
         """Clear what maps a range below one PMD entry. A leaf goes as a whole, even if only a part of it should."""
         mm = tlb.mm
         pmd = mm.pmd(addresses.start)
@@ -185,28 +205,41 @@ class Memory(Subsystem):
             # pmd_none_or_trans_huge_or_clear_bad
             found = await pmd.read()
         if found is TABLE:
-            await self.zap_pte_range(tlb, addresses)
+            await self.zap_pte_range(tlb, addresses, even_cows)
 
-    async def zap_pte_range(self, tlb: MmuGather, addresses: range) -> None:
+    async def zap_pte_range(self, tlb: MmuGather, addresses: range, even_cows: bool) -> None:
         """Clear the entries of one page table under its lock."""
         mm = tlb.mm
         ptl = mm.ptl(addresses[0])
         await ptl.acquire()
         for address in addresses:
-            if await mm.slots[address].exchange(None) is not None:
-                tlb.addresses.append(address)
+            slot = mm.slots[address]
+            # Nobody else changes what is there: only where something may be spared is it worth a look beforehand.
+            if not even_cows and mm.anon_vma and self.k.is_ram(await slot.read()):
+                continue
+            pte = await slot.exchange(None)
+            if pte is None:
+                continue
+            tlb.addresses.append(address)
+            if self.k.is_ram(pte):
+                page = self.k.pages[pte.pfn]
+                await page.mapcount.add(-1)
+                tlb.pages.append(page)
         await ptl.release()
 
-    async def unmap_mapping_range_vma(self, vma: Vma, first: int, last: int) -> None:
+    async def unmap_mapping_range_vma(self, vma: Vma, first: int, last: int, even_cows: bool) -> None:
         """zap_page_range_single"""
         tlb = await self.k.tlb.tlb_gather_mmu(vma.mm)
-        await self.unmap_page_range(tlb, vma.addresses(first, last))
+        await self.unmap_page_range(tlb, vma.addresses(first, last), even_cows)
         await self.k.tlb.tlb_finish_mmu(tlb)
 
-    async def unmap_mapping_pages(self, mapping: AddressSpace, start: int, nr: int) -> None:
-        """Remove all mappings of `nr` file pages from `start`, in every VMA that i_mmap knows."""
+    async def unmap_mapping_pages(self, mapping: AddressSpace, start: int, nr: int, even_cows: bool = False) -> None:
+        """Remove all mappings of `nr` file pages from `start`, in every VMA that i_mmap knows.
+
+        even_cows: also private copies, as truncation does, and nobody else.
+        """
         await mapping.i_mmap_rwsem.down_read()
         for vma in await mapping.i_mmap.read():
             if start < vma.pages:
-                await self.unmap_mapping_range_vma(vma, start, start + nr - 1)
+                await self.unmap_mapping_range_vma(vma, start, start + nr - 1, even_cows)
         await mapping.i_mmap_rwsem.up_read()

@@ -19,6 +19,8 @@ class MemoryType(StrEnum):
 
     FS_DAX = "MEMORY_DEVICE_FS_DAX"
     GENERIC = "MEMORY_DEVICE_GENERIC"
+    NONE = "no device memory"
+    """For pages of ordinary memory, where the kernel tests is_zone_device_page instead."""
 
 
 class DevPagemap:
@@ -77,8 +79,15 @@ class Memremap(Subsystem):
         """Drop references; the last one frees the page. The count that is left."""
         count = await folio.refcount.add_return(-refs)
         if count == 0:
-            await self.free_zone_device_page(folio)
+            await self._folio_put(folio)
         return count
+
+    async def _folio_put(self, folio: Page) -> None:
+        """The last reference is gone."""
+        if folio.ram:
+            await self.k.page_alloc.free_unref_page(folio)
+        else:
+            await self.free_zone_device_page(folio)
 
     async def free_zone_device_page(self, page: Page) -> None:
         """A file-system DAX page has no page_free operation, so a count of 0 is a bug that the kernel warns of."""
@@ -105,7 +114,7 @@ class Memremap(Subsystem):
         finds it still cannot get a reference.
         """
         await pgmap.ref.kill()
-        await pgmap.ref.put(len(self.k.pages))
+        await pgmap.ref.put(self.k.device_pages)
         await pgmap.done.wait()
         self.arch_remove_memory()
         await self.k.pgmap_array.write(None)
@@ -113,6 +122,6 @@ class Memremap(Subsystem):
 
     def arch_remove_memory(self) -> None:
         """Free the page structs of the device; part of the step before, since nothing else is touched."""
-        for page in self.k.pages:
+        for page in self.k.pages[: self.k.device_pages]:
             for obj in (page.refcount, page.pincount, page.mapcount, page.mapping, page.index, page.pgmap, page.head):
                 self.k.world.free(obj)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from daxfuzz.sim import Task, World
 
 VMA_PAGES = 8
-"""Distance, in pages, between the places where a mm maps two files; a multiple of what a PUD entry maps."""
+"""Distance, in pages, between the places where a mm maps two files; a multiple of what a PUD entry maps. Where mremap
+moves mappings, the places that they move to follow, in the same order."""
 
 
 class Pte(NamedTuple):
@@ -67,7 +68,7 @@ class Vma:
     """A mapping of a whole file. Immutable: mapping again makes a new one.
 
     start: its first address, in pages.
-    flags: of VmFlag.
+    flags: of VmFlag; without SHARED it is private (copy on write).
     """
 
     __slots__ = ("flags", "mapping", "mm", "pages", "start")
@@ -103,12 +104,21 @@ class Mm:
     files: what its tasks have open; a process and its threads share that as they share the mm.
     tlb_flush_pending: number of mmu_gathers at work.
     write_protect_seq: odd while fork write-protects private pages.
+    has_pinned: MMF_HAS_PINNED, somebody has pinned a page in this mm. Like `anon_vma` it is there only if the program
+    has private mappings.
+    anon_vma: by inode number, whether the mapping of the file has had anonymous pages (vma->anon_vma).
+    mm_users: tasks that have not exited.
+    born: the mm has been there from the start; else fork fills it.
     tlbs: one per task, since each task has a processor of its own.
     """
 
     __slots__ = (
+        "anon_vma",
+        "born",
         "files",
+        "has_pinned",
         "index",
+        "mm_users",
         "mmap_lock",
         "name",
         "pmd_lock",
@@ -123,8 +133,21 @@ class Mm:
         "write_protect_seq",
     )
 
-    def __init__(self, world: World, index: int, name: str, files: list[int], machine: Machine) -> None:
+    has_pinned: Cell[bool]
+
+    def __init__(
+        self,
+        world: World,
+        index: int,
+        name: str,
+        files: list[int],
+        machine: Machine,
+        private: bool = False,
+        born: bool = True,
+        regions: int = 1,
+    ) -> None:
         self.index = index
+        self.born = born
         self.name = name
         self.pmd_pages = machine.pmd_pages
         self.files = FdTable(world, f"{name}.files")
@@ -132,11 +155,16 @@ class Mm:
         self.vmas: Cell[tuple[Vma, ...]] = Cell(world, f"{name}.vmas", ())
         self.write_protect_seq = Atomic(world, f"{name}.write_protect_seq", 0)
         self.tlb_flush_pending = Atomic(world, f"{name}.tlb_flush_pending", 0)
+        self.mm_users = Atomic(world, f"{name}.mm_users", 0)
+        self.anon_vma: list[Cell[bool]] = []
+        if private:
+            self.anon_vma = [Cell(world, f"{name}.anon_vma{number}", False) for number in range(len(files))]
+            self.has_pinned = Cell(world, f"{name}.has_pinned", False)
         self.pmd_lock = SpinLock(world, f"{name}.pmd_lock", "pmd_lock")
         self.pmds: dict[int, Cell[Pmd]] = {}
         self.slots: dict[int, Cell[Pte | None]] = {}
         self.ptls: dict[int, SpinLock] = {}
-        for number, pages in enumerate(files):
+        for number, pages in enumerate(files * regions):
             for i in range(pages):
                 address = number * VMA_PAGES + i
                 self.slots[address] = Cell(world, f"{name}.pte{number}.{i}", None)

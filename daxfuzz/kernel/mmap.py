@@ -19,9 +19,9 @@ class Mmap(Subsystem):
     """Mappings come and go, whole files at a time, at an address that is the file's own in each mm."""
 
     async def do_mmap(self, mm: Mm, inode: Inode, flags: int = VmFlag.SHARED) -> int:
-        """mmap(MAP_SHARED_VALIDATE | MAP_FIXED_NOREPLACE) with VMA flags (of VmFlag).
+        """mmap(MAP_FIXED_NOREPLACE): 0, -EEXIST, or -EINTR when killed while it waits for mmap_lock.
 
-        0, -EEXIST, or -EINTR when killed while it waits for mmap_lock.
+        flags: of VmFlag.
         """
         if not await mm.mmap_lock.down_write(killable=True):
             return -EINTR
@@ -32,14 +32,20 @@ class Mmap(Subsystem):
             error = 0
             await self.k.vfs.get_file(inode)
             vma = Vma(mm, mapping, inode.number * VMA_PAGES, len(inode.extents), flags)
-            # vma_link: in the mm and in the file's tree, both under i_mmap_rwsem.
-            await mapping.i_mmap_rwsem.down_write()
-            await mm.vmas.write((*vmas, vma))
-            i_mmap = await mapping.i_mmap.read()
-            await mapping.i_mmap.write((*i_mmap, vma))
-            await mapping.i_mmap_rwsem.up_write()
+            if mm.anon_vma:
+                await mm.anon_vma[inode.number].write(False)
+            await self.vma_link(vma, vmas)
         await mm.mmap_lock.up_write()
         return error
+
+    async def vma_link(self, vma: Vma, vmas: tuple[Vma, ...]) -> None:
+        """Put a VMA into its mm, beside those that it has, and into the file's tree, both under i_mmap_rwsem."""
+        mapping = vma.mapping
+        await mapping.i_mmap_rwsem.down_write()
+        await vma.mm.vmas.write((*vmas, vma))
+        i_mmap = await mapping.i_mmap.read()
+        await mapping.i_mmap.write((*i_mmap, vma))
+        await mapping.i_mmap_rwsem.up_write()
 
     async def do_munmap(self, mm: Mm, inode: Inode) -> int:
         """munmap: 0 also if nothing was mapped; -EINTR when killed while it waits for mmap_lock.
@@ -67,6 +73,21 @@ class Mmap(Subsystem):
         await self.k.tlb.tlb_end_vma(tlb)
         await self.free_pgtables(vma)
         await self.k.tlb.tlb_finish_mmu(tlb)
+
+    async def exit_mmap(self, mm: Mm) -> None:
+        """The last user has gone: unmap everything in one gather, with mmap_lock held exclusively to the end."""
+        await mm.mmap_lock.down_write()
+        vmas = await mm.vmas.read()
+        if vmas:
+            tlb = await self.k.tlb.tlb_gather_mmu(mm)
+            for vma in vmas:
+                await self.k.memory.unmap_page_range(tlb, vma.addresses(0, vma.pages - 1))
+                await self.k.tlb.tlb_end_vma(tlb)
+            for vma in vmas:
+                await self.free_pgtables(vma)
+            await self.k.tlb.tlb_finish_mmu(tlb)
+            await mm.vmas.write(())
+        await mm.mmap_lock.up_write()
 
     async def free_pgtables(self, vma: Vma) -> None:
         """Unlink the VMA from the file's tree, and only then take the page tables away, which need no lock by now."""

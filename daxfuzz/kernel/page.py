@@ -25,9 +25,12 @@ COW: Final = Cow()
 
 
 class Page:
-    """One 4 KiB block of persistent memory. A folio is named by its head page; one of order 0 is its own head.
+    """4 KiB of persistent memory or, with `ram`, of ordinary memory. A folio is named by its head page; one of order
+    0 is its own head.
 
     pfn: page frame number, which is the number of the block, too.
+    ram: ordinary memory, used for anonymous pages; free while its refcount is 0.
+    anon_exclusive: PageAnonExclusive, the page belongs to one mm alone, which may write to it and pin it.
     refcount: for what it counts, and its value when idle, see the protocol.
     pincount: exact pins of a large folio; unused at order 0.
     mapcount: page-table entries that map it, where the protocol counts them.
@@ -36,15 +39,32 @@ class Page:
     large: folio_test_large, where it never changes: no page of a v6.0 fsdax device is compound.
     """
 
-    __slots__ = ("head", "index", "large", "mapcount", "mapping", "pfn", "pgmap", "pincount", "refcount")
+    __slots__ = (
+        "anon_exclusive",
+        "head",
+        "index",
+        "large",
+        "mapcount",
+        "mapping",
+        "pfn",
+        "pgmap",
+        "pincount",
+        "ram",
+        "refcount",
+    )
 
-    def __init__(self, world: World, pfn: int, pgmap: DevPagemap, idle: int) -> None:
+    anon_exclusive: Cell[bool]
+
+    def __init__(self, world: World, pfn: int, pgmap: DevPagemap, idle: int, ram: bool = False) -> None:
         name = f"page{pfn}"
         self.pfn = pfn
         self.refcount = Atomic(world, f"{name}.refcount", idle)
         self.pincount = Atomic(world, f"{name}.pincount", 0)
         self.mapcount = Atomic(world, f"{name}.mapcount", 0)
         self.large = False
+        self.ram = ram
+        if ram:
+            self.anon_exclusive = Cell(world, f"{name}.anon_exclusive", False)
         self.mapping: Cell[AddressSpace | Cow | None] = Cell(world, f"{name}.mapping", None)
         self.index: Cell[int] = Cell(world, f"{name}.index", 0)
         self.pgmap: Cell[DevPagemap] = Cell(world, f"{name}.pgmap", pgmap)

@@ -12,6 +12,7 @@ from daxfuzz.sim import Access, Point, Shared
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.mm import Mm, Pte
+    from daxfuzz.kernel.page import Page
     from daxfuzz.sim import Task, World
 
 
@@ -98,13 +99,17 @@ class Tlb(Shared):
 
 
 class MmuGather:
-    """struct mmu_gather: what one zap has cleared and still has to flush."""
+    """struct mmu_gather: what one zap has cleared and still has to flush.
 
-    __slots__ = ("addresses", "mm")
+    pages: those whose references are to be dropped after the flush.
+    """
+
+    __slots__ = ("addresses", "mm", "pages")
 
     def __init__(self, mm: Mm) -> None:
         self.mm = mm
         self.addresses: list[int] = []
+        self.pages: list[Page] = []
 
 
 class TlbFlush(Subsystem):
@@ -131,6 +136,8 @@ class TlbFlush(Subsystem):
             await self.flush_tlb_mm_range(mm, list(mm.slots))
         elif tlb.addresses:
             await self.flush_tlb_mm_range(mm, tlb.addresses)
+        for page in tlb.pages:
+            await self.k.memremap.put_page(page)
         await mm.tlb_flush_pending.add(-1)
 
     async def flush_tlb_mm_range(self, mm: Mm, addresses: list[int]) -> None:

@@ -21,12 +21,12 @@ class Truncate(Subsystem):
     async def truncate_pagecache(self, mapping: AddressSpace, size: int) -> None:
         """Unmap what lies beyond a new size, delete the entries, and unmap again for the pages mapped meanwhile."""
         last = len(mapping.host.extents) - 1
-        await self.k.memory.unmap_mapping_pages(mapping, size, last + 1 - size)
+        await self.k.memory.unmap_mapping_pages(mapping, size, last + 1 - size, even_cows=True)
         await self.truncate_inode_pages_range(mapping, size, last)
-        await self.k.memory.unmap_mapping_pages(mapping, size, last + 1 - size)
+        await self.k.memory.unmap_mapping_pages(mapping, size, last + 1 - size, even_cows=True)
 
     async def truncate_pagecache_range(self, mapping: AddressSpace, first: int, last: int) -> None:
-        """The same for a hole, with one unmap."""
+        """The same for a hole, with one unmap, which leaves private copies alone."""
         await self.k.memory.unmap_mapping_pages(mapping, first, last + 1 - first)
         await self.truncate_inode_pages_range(mapping, first, last)
 

@@ -22,7 +22,7 @@ class Association(Oracle):
         for inode in self.kernel.inodes.values():
             listen(inode.i_mapping.i_pages, "watch", self.touch)
             listen(inode.i_mapping.i_pages.lock, "on_release", self.checker(inode.i_mapping))
-        for page in self.kernel.pages:
+        for page in self.kernel.pages[: self.kernel.device_pages]:
             listen(page.mapping, "watch", self.touch)
             listen(page.index, "watch", self.touch)
 
@@ -48,7 +48,7 @@ class Association(Oracle):
                 if page.mapping.value is not mapping or page.index.value != index + offset:
                     names = f"{page.mapping.value}[{page.index.value}]"
                     self.fail("association", f"{mapping}[{index + offset}] is page {pfn}, which names {names}")
-        for page in self.kernel.pages:
+        for page in self.kernel.pages[: self.kernel.device_pages]:
             if page.mapping.value is mapping:
                 index = page.index.value
                 head, found = entry_at(mapping.i_pages, index) or (index, None)

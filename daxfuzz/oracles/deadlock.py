@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daxfuzz.oracles.entry_owners import EntryOwners
 from daxfuzz.oracles.hang import Wait, cycle, waits
+from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.oracle import Oracle
 
 
@@ -19,6 +20,7 @@ class Deadlock(Oracle):
 
     def attach(self) -> None:
         EntryOwners.of(self.sim)
+        InFlight.of(self.sim)
         self.world.on_end.append(self.at_rest)
 
     def at_rest(self) -> None:

@@ -21,6 +21,10 @@ class DmaCorruption(Oracle):
 
     def written(self, task: Task, reference: Reference) -> None:
         pfn = reference.page.pfn
+        if reference.page.ram:
+            if not self.kernel.free_list.used[pfn - self.kernel.device_pages]:
+                self.fail("dma-corruption", f"{task.name}'s device writes to page {pfn}, which is free by now")
+            return
         owners = self.kernel.allocator.table[pfn]
         if (reference.inode, reference.file_page) not in owners:
             whose = " and ".join(f"page {page} of inode {inode}" for inode, page in owners) or "nobody's"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
-from daxfuzz.kernel.mm import VMA_PAGES
 from daxfuzz.oracles.lookup import mapped
 from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.program.simulation import USER
@@ -24,21 +23,23 @@ class FreedBlock(Oracle):
     References count from the return of the call that took them until the call that drops them; one that turns out
     to be for a block that its file no longer has was freed in between. A TLB copy can be used in user space: a task
     in a system call may flush its own before it returns, and is looked at then.
+
+    The same goes for pages of memory.
     """
 
     kinds = ("freed-while-pinned", "freed-while-referenced", "freed-while-mapped", "stale-tlb")
 
     def attach(self) -> None:
         listen(self.kernel.allocator, "on_free", self.freed)
+        listen(self.kernel.free_list, "on_free", self.freed)
         self.tlbs = {tlb.task.index: tlb for mm in self.kernel.mms for tlb in mm.tlbs}
         self.sim.on_hold.append(self.held)
         self.sim.on_end.append(self.returned)
 
-    def freed(self, pfn: int, owner: Owner) -> None:
-        for index in range(len(self.sim.registers)):
-            for reference in self.sim.references(index):
-                if reference.page.pfn == pfn:
-                    self.report(reference, self.world.tasks[index], pfn)
+    def freed(self, pfn: int, owner: Owner | None = None) -> None:
+        for task, reference in self.sim.references():
+            if reference.page.pfn == pfn:
+                self.report(reference, task, pfn)
         for mm in self.kernel.mms:
             for address in mm.slots:
                 pte = mapped(mm, address)
@@ -59,15 +60,20 @@ class FreedBlock(Oracle):
         if tlb is None or not (tlb.entries or tlb.huge):
             return
         for address, pte in tlb.translations():
-            owner = (address // VMA_PAGES, address % VMA_PAGES)
-            if not pte.zero and owner not in self.kernel.allocator.table[pte.pfn]:
+            if not pte.zero and not self.belongs(pte.pfn, self.kernel.file_page(address)):
                 self.fail("stale-tlb", f"{call} returns while {task.name} still translates to block {pte.pfn}")
 
+    def belongs(self, pfn: int, owner: Owner) -> bool:
+        """Whether a block is still the file page's, or a page of memory still in use."""
+        if pfn >= self.kernel.device_pages:
+            return self.kernel.free_list.used[pfn - self.kernel.device_pages]
+        return owner in self.kernel.allocator.table[pfn]
+
     def held(self, task: Task, reference: Reference) -> None:
-        pfn = reference.page.pfn
         if reference.page is self.kernel.zero_folio:
             return
-        if (reference.inode, reference.file_page) not in self.kernel.allocator.table[pfn]:
+        pfn = reference.page.pfn
+        if not self.belongs(pfn, (reference.inode, reference.file_page)):
             self.report(reference, task, pfn)
 
     def report(self, reference: Reference, task: Task, pfn: int) -> None:

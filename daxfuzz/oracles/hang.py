@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from daxfuzz.kernel.page import PAGE_STRUCT_SIZE
 from daxfuzz.oracles.entry_owners import EntryOwners
+from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.lookup import entry_at
 from daxfuzz.sim import PercpuRwSemaphore, Task, WaitEntry, WaitQueueHead
 
@@ -24,7 +25,8 @@ class Wait:
     waits_for: indices of the tasks that could end the wait.
     satisfied: asleep although what it waits for has happened.
     page: the page it waits to become idle, if that is it.
-    holders: user-held references that keep the page busy, with their tasks.
+    holders: references that keep the page busy and that no call has to drop, with the tasks that took them: a user
+    keeps them, or a device, which can always end. Those of calls under way are in waits_for instead.
     frozen: it waits for somebody to thaw the file system.
     """
 
@@ -41,7 +43,7 @@ def waits(sim: Simulation) -> list[Wait]:
     """One Wait per task that is blocked when nobody can go on, in index order."""
     if len(sim.world.ended) == len(sim.world.tasks):
         return []
-    return [wait_of(sim, task) for task in sim.world.tasks if task.point is not None]
+    return [wait_of(sim, task) for task in sim.stuck()]
 
 
 def wait_of(sim: Simulation, task: Task) -> Wait:
@@ -78,13 +80,8 @@ def page_wait(sim: Simulation, task: Task, entry: WaitEntry) -> Wait:
     page = sim.kernel.pages[entry.key // PAGE_STRUCT_SIZE]
     if peek(entry.condition, sim):
         return Wait(task, "page_idle", satisfied=True, page=page)
-    holders = tuple(
-        (sim.world.tasks[index], reference)
-        for index in range(len(sim.registers))
-        for reference in sim.references(index)
-        if reference.page is page
-    )
-    return Wait(task, "page_idle", page=page, holders=holders)
+    holders = tuple((holder, reference) for holder, reference in sim.references() if reference.page is page)
+    return Wait(task, "page_idle", InFlight.of(sim).holders(page), page=page, holders=holders)
 
 
 def peek(condition: Callable[[], Awaitable[bool]] | None, sim: Simulation) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.oracles.hang import waits
+from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.oracle import Oracle
 
 
@@ -13,6 +14,7 @@ class HeldLongtermPin(Oracle):
     kinds = ("held-longterm-pin",)
 
     def attach(self) -> None:
+        InFlight.of(self.sim)
         self.world.on_end.append(self.at_rest)
 
     def at_rest(self) -> None:

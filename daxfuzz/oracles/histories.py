@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
+from daxfuzz.oracles.oracle import listen
+from daxfuzz.program.processes import kinds_of_mappings
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.kept import Kept
     from daxfuzz.program.case import Call
     from daxfuzz.program.operations import Result
     from daxfuzz.program.simulation import Simulation
@@ -30,13 +33,27 @@ FAILED = 1 << 60
 """End of a write that failed: it may have happened in part, and supersedes nothing."""
 
 
+class Private:
+    """What one mm has written to one file that it maps privately, and what it has from its parents, by page."""
+
+    def __init__(self, pages: int) -> None:
+        self.pages: list[list[Write]] = [[] for _ in range(pages)]
+        self.inherited: list[list[Write]] = [[] for _ in range(pages)]
+
+    def reset(self) -> None:
+        for history in (*self.pages, *self.inherited):
+            history.clear()
+
+
 class Histories:
-    """Follows the calls that write.
+    """Follows the calls that write, and the devices.
 
     clock: counts begins and ends of the calls that matter.
     pages: the writes to each file page, in the order of their begins.
     shifted: per file the clock at the end of the last call that moved its contents; 0 before the first one.
     shifting: per file how many of these are under way.
+    private: by mm and file, what is written through private mappings, which is not written to the file.
+    mixed: files that one mm may map both ways.
     """
 
     def __init__(self, sim: Simulation) -> None:
@@ -53,6 +70,14 @@ class Histories:
             for position, call in enumerate(programs.get(task.name, ()))
             if call.name in WRITES
         }
+        kinds = kinds_of_mappings(sim.program)
+        mms = {mm.name: mm for mm in self.kernel.mms}
+        self.mixed = {file for (_, file), both in kinds.items() if len(both) > 1}
+        self.private: dict[tuple[int, str], Private] = {
+            (mms[mm].index, file): Private(files[file]) for (mm, file), how in kinds.items() if "private" in how
+        }
+        listen(self.kernel.request_queue, "on_submit", self.submitted)
+        listen(self.kernel.request_queue, "on_done", self.done)
         sim.on_begin.append(self.began)
         sim.on_end.append(self.ended)
         sim.world.on_reset.append(self.reset)
@@ -70,6 +95,9 @@ class Histories:
         self.clock = 1
         for history in self.pages.values():
             history[:] = [[0, 0, 1, 1]]
+        for private in self.private.values():
+            private.reset()
+        self.transfers: dict[Kept, Write] = {}
         self.open: dict[int, list[Write]] = {}
         self.shifted = dict.fromkeys(self.sim.program.setup.files, 0)
         self.shifting = dict.fromkeys(self.sim.program.setup.files, 0)
@@ -94,11 +122,31 @@ class Histories:
             pages = range(int(call.arguments[1]), int(call.arguments[1]) + 1)
         return [self.pages[file, page] for page in pages]
 
+    def private_of(self, task: Task, file: str) -> Private | None:
+        """What the task's mm has written to a file that it maps privately."""
+        return self.private.get((self.kernel.mm_of[task.index].index, file)) if self.private else None
+
+    def written_by(self, task: Task, call: Call) -> list[list[Write]]:
+        """Histories that a call writes to."""
+        if call.name == "dma_write":
+            return self.device_pages(task, call)
+        if call.name == "store":
+            private = self.private_of(task, str(call.arguments[0]))
+            if private is not None:
+                return [private.pages[int(call.arguments[1])]]
+        return self.written[task.index, task.operation]
+
     def device_pages(self, task: Task, call: Call) -> list[list[Write]]:
         """The histories of the pages that a register refers to."""
         names = list(self.kernel.inodes)
-        references = self.sim.registers[task.index].get(str(call.arguments[0]), ())
-        return [self.pages[names[each.inode], each.file_page] for each in references if each.flags & Foll.WRITE]
+        found = []
+        for each in self.sim.registers[task.index].get(str(call.arguments[0]), ()):
+            private = self.private_of(task, names[each.inode])
+            if each.page.ram and private is not None:
+                found.append(private.pages[each.file_page])
+            elif each.flags & Foll.WRITE:
+                found.append(self.pages[names[each.inode], each.file_page])
+        return found
 
     def began(self, task: Task, call: Call) -> None:
         if call.name not in WRITES:
@@ -107,16 +155,16 @@ class Histories:
         if call.name == "fallocate" and call.arguments[1] in SHIFTS:
             self.shifting[str(call.arguments[0])] += 1
         value = self.sim.unique_value(task) if call.name in VALUES else 0
-        histories = self.written[task.index, task.operation]
-        if call.name == "dma_write":
-            histories = self.device_pages(task, call)
         writes = self.open[task.index] = []
-        for history in histories:
+        for history in self.written_by(task, call):
             write = [value, clock, 0, 0]
             history.append(write)
             writes.append(write)
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
+        if call.name == "fork" and result == 0:
+            self.tick()
+            self.forked(task, call)
         if call.name not in WRITES:
             return
         clock = self.tick()
@@ -125,7 +173,11 @@ class Histories:
             self.shifting[file] -= 1
             if result == 0:
                 self.shifted[file] = clock
-        end = FAILED if isinstance(result, str) or result < 0 else clock
+        failed = isinstance(result, str) or result < 0
+        if failed or (call.name == "dma_write" and self.plain_reference_of_private_page(task, call)):
+            end = FAILED
+        else:
+            end = clock
         for write in self.open[task.index]:
             write[2] = end
             write[3] = clock
@@ -140,7 +192,10 @@ class Histories:
             return any(
                 write[0] == value for (other, _), history in self.pages.items() if other == file for write in history
             )
-        history = self.pages[file, page]
+        return self.fresh(self.pages[file, page], value, begin)
+
+    def fresh(self, history: list[Write], value: int, begin: int) -> bool:
+        """Whether a value is that of a write that no later one had replaced completely at a moment."""
         last = 0
         for _, write_begin, write_end, _ in history:
             if 0 < write_end < begin and write_begin > last:
@@ -155,3 +210,35 @@ class Histories:
         return any(
             not value and (not returned or returned >= begin) for value, _, _, returned in self.pages[file, page]
         )
+
+    def submitted(self, bio: Kept) -> None:
+        """A device may write from now on."""
+        file = list(self.kernel.inodes)[bio.inode]
+        history = self.pages[file, bio.file_page]
+        private = self.private_of(self.sim.world.tasks[bio.task], file)
+        if private is not None and bio.pfn >= self.kernel.device_pages:
+            history = private.pages[bio.file_page]
+        self.transfers[bio] = [bio.value, self.tick(), 0, 0]
+        history.append(self.transfers[bio])
+
+    def done(self, bio: Kept) -> None:
+        """A device has written; to a private page through a plain reference, which the process may not have by now."""
+        write = self.transfers.pop(bio)
+        write[3] = self.tick()
+        write[2] = FAILED if bio.pfn >= self.kernel.device_pages else write[3]
+
+    def forked(self, task: Task, call: Call) -> None:
+        """A child has what its parent has written until now, or inherited."""
+        parent = self.kernel.mm_of[task.index].index
+        child = self.kernel.mm_of[self.sim.task(str(call.arguments[0])).index].index
+        for (mm, file), private in self.private.items():
+            if mm == child and (parent, file) in self.private:
+                theirs = self.private[parent, file]
+                for page, inherited in enumerate(private.inherited):
+                    inherited += theirs.inherited[page] + theirs.pages[page]
+
+    def plain_reference_of_private_page(self, task: Task, call: Call) -> bool:
+        """Whether a device has written through a FOLL_GET reference to a private page: fork does not heed those, so
+        that the process may have another page by now."""
+        references = self.sim.registers[task.index].get(str(call.arguments[0]), ())
+        return any(each.page.ram and not each.flags & Foll.PIN for each in references)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.association import Association
 from daxfuzz.oracles.atomic_context import AtomicContext
+from daxfuzz.oracles.cow_ownership import CowOwnership
 from daxfuzz.oracles.deadlock import Deadlock
 from daxfuzz.oracles.dma_corruption import DmaCorruption
 from daxfuzz.oracles.entry_lock import EntryLock
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 ORACLES: tuple[type[Oracle], ...] = (
     FreedBlock,
     DmaCorruption,
+    CowOwnership,
     Refcount,
     LostWakeup,
     HeldLongtermPin,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daxfuzz.oracles.histories import Histories
+from daxfuzz.oracles.histories import Histories, Private
 from daxfuzz.oracles.oracle import Oracle
 
 if TYPE_CHECKING:
@@ -13,18 +13,28 @@ if TYPE_CHECKING:
     from daxfuzz.sim import Task
 
 
+UNMAP = frozenset(("truncate", "munmap", "madvise", "exit", "fallocate"))
+"""Calls after which a private copy may be gone."""
+
+
 class StaleData(Oracle):
     """A load returns the value of a write that no later one had replaced completely before the load began.
 
     Writes are stores, device writes, write(2), and the zeroes that truncate, punch and zero range leave behind.
+
+    Through a private mapping a process sees what the file held at some time, or, once it has written, what it or a
+    parent wrote, the latter before the fork; as long as nothing unmaps private copies, only the last of its own. What
+    it writes is seen by nobody else. A file that one mm may map both ways is not judged.
     """
 
     kinds = ("stale-data",)
 
     def attach(self) -> None:
-        if not any(call.name == "load" for calls in self.sim.program.tasks.values() for call in calls):
+        calls = [call for calls in self.sim.program.tasks.values() for call in calls]
+        if not any(call.name == "load" for call in calls):
             return
         self.histories = Histories.attach(self.sim)
+        self.unmapped = any(call.name in UNMAP and not keeps_copies(call) for call in calls)
         self.sim.on_begin.append(self.began)
         self.sim.on_end.append(self.ended)
 
@@ -40,5 +50,29 @@ class StaleData(Oracle):
             return
         self.histories.tick()
         file, page = str(call.arguments[0]), int(call.arguments[1])
-        if not self.histories.current(file, page, result, self.begin[task.index]):
+        begin = self.begin[task.index]
+        private = self.histories.private_of(task, file)
+        if file in self.histories.mixed:
+            return
+        if private is None:
+            fine = self.histories.current(file, page, result, begin)
+        else:
+            fine = self.plausible(private, file, page, result, begin)
+        if not fine:
             self.fail("stale-data", f"{task.name} reads {result} from {file}[{page}], which was overwritten before")
+
+    def plausible(self, private: Private, file: str, page: int, value: int, begin: int) -> bool:
+        """Whether a process may read a value through its private mapping."""
+        own = private.pages[page]
+        if not self.unmapped and any(0 < write[2] < begin for write in own):
+            return self.histories.fresh(own, value, begin)
+        if any(write[0] == value for write in (*own, *private.inherited[page])):
+            return True
+        if self.histories.shifted[file] or self.histories.shifting[file]:
+            return self.histories.current(file, page, value, begin)
+        return any(write[0] == value for write in self.histories.pages[file, page])
+
+
+def keeps_copies(call: Call) -> bool:
+    """Whether a call that frees blocks spares private copies."""
+    return call.name == "fallocate" and "COLLAPSE_RANGE" not in call.arguments and "INSERT_RANGE" not in call.arguments

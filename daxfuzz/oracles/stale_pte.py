@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.inode import mapped_block
-from daxfuzz.kernel.mm import VMA_PAGES, Mm, Pmd, Pte
+from daxfuzz.kernel.mm import Mm, Pmd, Pte
 from daxfuzz.oracles.lookup import entry_at, mapped
 from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
@@ -23,6 +23,8 @@ class StalePte(Oracle):
     """A page-table entry maps the page of the entry in i_pages, and, at rest, the block of the extent map.
 
     invalidate_inode_pages2_range deletes clean entries first and unmaps then: until the write(2) that calls it returns.
+
+    Private copies are no pages of the file, and nothing is asked of them.
     """
 
     kinds = ("stale-pte",)
@@ -43,18 +45,18 @@ class StalePte(Oracle):
         self.invalidated: list[tuple[int, Inode, int]] = []
 
     def slot_watcher(self, address: int) -> Callable[[Pte | None, Pte | None], None]:
-        inode = self.inodes[address // VMA_PAGES]
-        index = address % VMA_PAGES
+        number, index = self.kernel.file_page(address)
+        inode = self.inodes[number]
 
         def stored(old: Pte | None, new: Pte | None) -> None:
-            if new is not None and not new.zero:
+            if new is not None and not new.zero and not self.kernel.is_ram(new):
                 self.compare_entry(inode, index, new)
 
         return stored
 
     def pmd_watcher(self, address: int, pages: int) -> Callable[[Pmd, Pmd], None]:
-        inode = self.inodes[address // VMA_PAGES]
-        index = address % VMA_PAGES
+        number, index = self.kernel.file_page(address)
+        inode = self.inodes[number]
 
         def stored(old: Pmd, new: Pmd) -> None:
             if isinstance(new, Pte) and not new.zero:
@@ -79,32 +81,41 @@ class StalePte(Oracle):
                 return
             for mm in self.kernel.mms:
                 for each in range(index, index + old.size(self.kernel.machine)):
-                    pte = mapped(mm, inode.number * VMA_PAGES + each)
-                    if pte is not None and not pte.zero:
-                        self.fail("stale-pte", f"{inode.name}[{each}] is deleted while {mm.name} maps page {pte.pfn}")
+                    self.deleted(mm, inode, each)
 
         return stored
+
+    def deleted(self, mm: Mm, inode: Inode, index: int) -> None:
+        """An entry goes: nothing maps its page."""
+        for address in self.kernel.addresses(inode.number, index):
+            pte = mapped(mm, address)
+            if pte is not None and not pte.zero and not self.kernel.is_ram(pte):
+                self.fail("stale-pte", f"{inode.name}[{index}] is deleted while {mm.name} maps page {pte.pfn}")
 
     def returned(self, task: Task, call: Call, result: Result) -> None:
         if not self.invalidated:
             return
         for index, inode, page in self.invalidated:
+            if index != task.index:
+                continue
             for mm in self.kernel.mms:
-                pte = mapped(mm, inode.number * VMA_PAGES + page)
-                if index == task.index and pte is not None and not pte.zero:
-                    self.compare_entry(inode, page, pte)
+                for address in self.kernel.addresses(inode.number, page):
+                    pte = mapped(mm, address)
+                    if pte is not None and not pte.zero and not self.kernel.is_ram(pte):
+                        self.compare_entry(inode, page, pte)
         self.invalidated = [each for each in self.invalidated if each[0] != task.index]
 
     def at_rest(self) -> None:
-        if any(task.point is not None for task in self.world.tasks):
+        if self.sim.stuck():
             return
         for mm in self.kernel.mms:
             for address in mm.slots:
-                self.compare(mm, self.inodes[address // VMA_PAGES], address % VMA_PAGES, mapped(mm, address))
+                number, index = self.kernel.file_page(address)
+                self.compare(mm, self.inodes[number], index, mapped(mm, address))
 
     def compare(self, mm: Mm, inode: Inode, index: int, pte: Pte | None) -> None:
         """One entry against the extent map, with nothing under way."""
-        if pte is None:
+        if pte is None or self.kernel.is_ram(pte):
             return
         block = mapped_block(inode.extents[index].value)
         if (None if pte.zero else pte.pfn) != block:

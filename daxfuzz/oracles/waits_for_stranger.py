@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from daxfuzz.oracles.hang import waits
+from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.oracle import Oracle
 
 
@@ -12,6 +13,7 @@ class WaitsForStranger(Oracle):
     kinds = ("waits-for-stranger",)
 
     def attach(self) -> None:
+        InFlight.of(self.sim)
         self.world.on_end.append(self.at_rest)
 
     def at_rest(self) -> None:

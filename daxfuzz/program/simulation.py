@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.kernel import Kernel
 from daxfuzz.kernel.mm import VMA_PAGES
-from daxfuzz.program.operations import OPERATIONS, SIGNATURES, Result
-from daxfuzz.program.signature import Kind
-from daxfuzz.program.user_space import UserSpace
+from daxfuzz.program.operations import OPERATIONS, Result
+from daxfuzz.program.processes import address_spaces, mapped_files, opened_files, parents, ram_pages
+from daxfuzz.program.user_space import Birth, UserSpace
 from daxfuzz.sim import Signal, World
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
+    from daxfuzz.kernel.kept import Kept
     from daxfuzz.kernel.page import Page
     from daxfuzz.kernel.subsystem import Subsystem
     from daxfuzz.program.case import Call, Program
@@ -24,11 +26,17 @@ USER = -1
 """Operation of a task in user space: between two calls, or after the last."""
 
 DEAD = -2
-"""Operation of a task that a signal has ended."""
+"""Operation of a task that exit or a signal has ended."""
+
+FINAL = ("SIGSEGV", "SIGBUS", "SIGKILL", "EXIT")
+"""Results after which a task does not go on."""
+
+UNBORN = -3
+"""Operation of a task whose process has not been forked yet."""
 
 
 class Reference(NamedTuple):
-    """One page that a register holds: how it was taken (of Foll), and for which file page."""
+    """One page that something holds: how it was taken (of Foll), and for which file page."""
 
     page: Page
     flags: int
@@ -42,7 +50,8 @@ class Simulation:
     registers: per task, what its registers hold now: references on consecutive file pages, one at least.
     results: per task, what its calls have returned so far.
     on_begin, on_end: called around each operation with (task, call) and (task, call, result).
-    on_hold, on_drop: called with (task, reference) for each that a register gets, and just before they are released.
+    on_hold, on_drop: called with (task, reference) for each that something gets, and just before it is released.
+    births: by the index of each mm that is not there at the start, what its tasks wait for.
     ghosts: state that observers share, by its class.
     on_dma: called with (task, reference) in the step in which a device has written through a reference.
     """
@@ -50,7 +59,15 @@ class Simulation:
     def __init__(self, program: Program, subsystems: Mapping[str, type[Subsystem]], filesystem: str) -> None:
         self.program = program
         self.world = World()
-        self.kernel = Kernel(self.world, program.machine, subsystems, filesystem, program.setup.files)
+        self.kernel = Kernel(
+            self.world,
+            program.machine,
+            subsystems,
+            filesystem,
+            program.setup.files,
+            ram_pages(program),
+            1 + any(call.name == "mremap" for calls in program.tasks.values() for call in calls),
+        )
         self.registers: list[dict[str, tuple[Reference, ...]]] = []
         self.results: list[list[Result]] = []
         self.on_begin: list[Callable[[Task, Call], None]] = []
@@ -59,6 +76,7 @@ class Simulation:
         self.on_drop: list[Callable[[Task, Reference], None]] = []
         self.on_dma: list[Callable[[Task, Reference], None]] = []
         self.ghosts: dict[type, object] = {}
+        self.births: dict[int, Birth] = {}
         self._user_spaces: list[UserSpace] = []
         self._tasks: dict[str, Task] = {}
         for name, calls in program.tasks.items():
@@ -67,14 +85,21 @@ class Simulation:
             self.registers.append({})
             self.results.append([])
         self._set_up()
+        self._observe_kept()
         self.world.on_reset.append(self._reset)
         self.world.seal()
 
     def _set_up(self) -> None:
         kernel = self.kernel
         setup = self.program.setup
+        forked = parents(self.program)
         for name, members in address_spaces(self.program).items():
-            mm = kernel.add_mm(name, [self._tasks[member] for member in members])
+            tasks = [self._tasks[member] for member in members]
+            mm = kernel.add_mm(name, tasks, born=not forked[name])
+            if forked[name]:
+                self.births[mm.index] = Birth(self.world, f"{name}.birth")
+                self.births[mm.index].tasks += tasks
+                continue
             used = mapped_files(self.program, members)
             for file in setup.files:
                 if file in used:
@@ -98,6 +123,12 @@ class Simulation:
             task = self.world.tasks[index]
             user = self._user_spaces[index]
             task_works = self.kernel.task_works
+            birth = self.births.get(self.kernel.mm_of[index].index)
+            if birth is not None:
+                task.operation = UNBORN
+                await birth.wait()
+                task.signal = Signal.NONE
+                task.operation = USER
             for position, call in enumerate(calls):
                 await user.call()
                 task.operation = position
@@ -109,7 +140,7 @@ class Simulation:
                 self.results[index].append(result)
                 for end in self.on_end:
                     end(task, call, result)
-                if task.signal is Signal.FATAL or result in ("SIGSEGV", "SIGBUS", "SIGKILL"):
+                if task.signal is Signal.FATAL or result in FINAL:
                     task.operation = DEAD
                     return
                 # A handler has run on the way back to user space.
@@ -118,6 +149,58 @@ class Simulation:
 
         return user_space
 
+    def stuck(self) -> list[Task]:
+        """The tasks that have not ended, for observers: not those that were never forked, nor devices that have
+        nothing to do."""
+        queue = self.kernel.request_queue
+        return [
+            task
+            for task in self.world.tasks
+            if task.point is not None and task.operation != UNBORN and task.blocked_on is not queue
+        ]
+
+    def references(self) -> Iterator[tuple[Task, Reference]]:
+        """Every reference that something holds now, with the task that took it, for observers: registers, then the
+        pipe, then devices."""
+        for index, registers in enumerate(self.registers):
+            for references in registers.values():
+                for reference in references:
+                    yield self.world.tasks[index], reference
+        queue = self.kernel.request_queue
+        for kept in (*self.kernel.pipe.bufs.value, *queue.queued, *queue.running):
+            yield self.world.tasks[kept.task], self.kept(kept)
+
+    def kept(self, kept: Kept) -> Reference:
+        """What a pipe or a device keeps, as a reference."""
+        how = Foll.GET | (Foll.WRITE if kept.write else 0)
+        return Reference(self.kernel.pfn_to_page(kept.pfn), how, kept.inode, kept.file_page)
+
+    def _observe_kept(self) -> None:
+        """References that pipes and devices get and give back, in the step in which they do."""
+
+        def begin(kept: Kept) -> None:
+            for hook in self.on_hold:
+                hook(self.world.tasks[kept.task], self.kept(kept))
+
+        def end(kept: Kept) -> None:
+            for hook in self.on_drop:
+                hook(self.world.current, self.kept(kept))
+
+        def done(bio: Kept) -> None:
+            for hook in self.on_dma:
+                hook(self.world.tasks[bio.task], self.kept(bio))
+            end(bio)
+
+        def spliced(old: tuple[Kept, ...], new: tuple[Kept, ...]) -> None:
+            if len(new) > len(old):
+                begin(new[-1])
+            else:
+                end(old[0])
+
+        self.kernel.pipe.bufs.watch = spliced
+        self.kernel.request_queue.on_submit = begin
+        self.kernel.request_queue.on_done = done
+
     def task(self, name: str) -> Task:
         """A task by its name. Raises KeyError."""
         return self._tasks[name]
@@ -125,11 +208,6 @@ class Simulation:
     def inode(self, call: Call) -> Inode:
         """The file that a call names first."""
         return self.kernel.inodes[str(call.arguments[0])]
-
-    def references(self, task: int) -> Iterator[Reference]:
-        """All references that the registers of a task hold, by its index."""
-        for references in self.registers[task].values():
-            yield from references
 
     def address(self, call: Call) -> int:
         """The address of the file page that a call names first."""
@@ -160,36 +238,3 @@ class Simulation:
             for hook in self.on_drop:
                 hook(task, reference)
         return [reference.page for reference in references]
-
-
-def address_spaces(program: Program) -> dict[str, tuple[str, ...]]:
-    """The tasks of each mm, by its name: as the set-up says, else one mm per task."""
-    if program.setup.mms:
-        return dict(program.setup.mms)
-    return {f"mm{i}": (name,) for i, name in enumerate(program.tasks)}
-
-
-def mapped_files(program: Program, members: tuple[str, ...]) -> list[str]:
-    """Files that a mm maps at the start: those in which its tasks name an address or a mapping.
-
-    A mm that reaches a file only through descriptors does not map it.
-    """
-    used = []
-    for member in members:
-        for call in program.tasks[member]:
-            kinds = [parameter.kind for parameter in SIGNATURES[call.name].parameters]
-            for position, argument in enumerate(call.arguments):
-                if kinds[position : position + 2] == [Kind.FILE, Kind.PAGE] or call.name == "munmap":
-                    used.append(str(argument))
-    return used
-
-
-def opened_files(program: Program, members: tuple[str, ...]) -> list[str]:
-    """Files that a process has open at the start: those that its tasks reach through descriptors."""
-    return [
-        str(argument)
-        for member in members
-        for call in program.tasks[member]
-        for parameter, argument in zip(SIGNATURES[call.name].parameters, call.arguments, strict=False)
-        if parameter.descriptor
-    ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from daxfuzz.program.case import Case, KernelSpec, Schedule
-from daxfuzz.program.simulation import address_spaces
+from daxfuzz.program.processes import address_spaces
 from daxfuzz.search import Replay, SparseReplay
 from daxfuzz.sim import Execution
 from daxfuzz.triage.attribute import explained_by, isolated

@@ -16,8 +16,8 @@ from daxfuzz.kernel.machine import Machine, TlbMode
 from daxfuzz.program.calls import CallError, check_calls
 from daxfuzz.program.case import Argument, Call, Program
 from daxfuzz.program.operations import SIGNATURES
+from daxfuzz.program.processes import address_spaces
 from daxfuzz.program.signature import Kind
-from daxfuzz.program.simulation import address_spaces
 from daxfuzz.search import OrderReplay, SparseReplay, bounded_runs, sparsify
 from daxfuzz.sim import Scheduler, SparseSchedule
 from daxfuzz.triage.bench import TURN_LIMIT, Bench, verdict

@@ -9,9 +9,9 @@ from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.fs.filesystem import Iomap
-from daxfuzz.kernel.inode import AddressSpace, Inode
+from daxfuzz.kernel.inode import Inode
 from daxfuzz.kernel.memory import Fault, Memory, VmFault
-from daxfuzz.kernel.mm import Pte
+from daxfuzz.kernel.mm import Pte, Vma
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.protocols.patch import Patch
 
@@ -23,7 +23,7 @@ class NoUnmap(Patch):
     """mm: Leave the mappings of truncated pages alone."""
 
     class memory(Memory):
-        async def unmap_mapping_pages(self, mapping: AddressSpace, start: int, nr: int) -> None:
+        async def unmap_mapping_range_vma(self, vma: Vma, first: int, last: int, even_cows: bool) -> None:
             return
 
 

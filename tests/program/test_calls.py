@@ -124,8 +124,8 @@ def test_valid_programs_pass_and_survive_text(program: Program) -> None:
     [
         ("lod(file0, 0)", 'no operation is called "lod" (did you mean "load"?); `daxfuzz list operations` lists them'),
         ("load(file0)", "load(file, page) takes 2 arguments, not 1"),
-        ("mmap(file0, MAP_SYNC, 1)", "mmap(file, [MAP_SYNC]) takes 1 to 2 arguments, not 3"),
-        ("mmap(file0, 1)", '"1" does not fit here: MAP_SYNC can follow'),
+        ("mmap(file0, MAP_SYNC, 1)", "mmap(file, [MAP_SYNC|MAP_PRIVATE]) takes 1 to 2 arguments, not 3"),
+        ("mmap(file0, 1)", '"1" does not fit here: MAP_SYNC|MAP_PRIVATE can follow'),
         ("pin_user_pages(file0, 0, READ_ONLY, 1)", '"1" does not fit here: length can follow'),
         ("r0 = pin_user_pages(file0, 1, 2)", 'length must be 1 here, not "2"'),
         (

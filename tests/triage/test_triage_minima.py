@@ -10,7 +10,7 @@ from triage_kit import FLAWS, failing, kernel
 
 from daxfuzz.program.case import Program
 from daxfuzz.program.dax_file import dumps_case, loads_case
-from daxfuzz.program.simulation import address_spaces
+from daxfuzz.program.processes import address_spaces
 from daxfuzz.search import Replay
 from daxfuzz.triage.bench import Bench, verdict
 from daxfuzz.triage.finding import Finding, triage

@@ -45,6 +45,11 @@ def draw_roles(rng: Random) -> list[str]:
     rare = ("writer", "writer", "evictor", "freezer", "freezer", "dropper", "dropper")
     roles = [rng.choice(users), "truncator" if rng.random() < 0.85 else "evictor"]
     roles += [rng.choice(others + rare) for _ in range(rng.choice((0, 1, 1, 2)))]
+    special = rng.random()
+    if special < 0.3:
+        roles = [*roles[: MAX_TASKS - 1], rng.choice(("forker", "copier"))]
+    elif special < 0.43:
+        roles = [*roles[: MAX_TASKS - 2], "splicer", "device"]
     rng.shuffle(roles)
     return roles
 

@@ -33,7 +33,7 @@ class Draft:
     def add(self, name: str, *arguments: int | str, result: str | None = None) -> None:
         self.calls.append(Call(name, arguments, result))
 
-    def take(self, name: str, file: str, page: int) -> None:
+    def take(self, name: str, file: str, page: int, *flags: str) -> None:
         """Take references on a page, or a few, into a fresh register."""
         register = f"r{self.taken}"
         self.taken += 1
@@ -43,7 +43,9 @@ class Draft:
             extra.append(self.rng.randint(2, left))
         pin = name.startswith("pin_")
         flag = self.rng.random()
-        if pin and flag < 0.05:
+        if flags:
+            extra += flags
+        elif pin and flag < 0.05:
             extra.append("FOLL_LONGTERM")
         elif flag > 0.9:
             extra.append("READ_ONLY")

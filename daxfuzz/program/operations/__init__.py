@@ -3,7 +3,19 @@
 Their order here is the order of listings and of the byte form.
 """
 
-from daxfuzz.program.operations import files, memory, processes, references
-from daxfuzz.program.operations.operation import OPERATIONS, SIGNATURES, Operation, Result
+from daxfuzz.program.operations import files, memory, processes, references, transfers
+from daxfuzz.program.operations.operation import MAP_PRIVATE, OPERATIONS, READ_ONLY, SIGNATURES, Operation, Result
 
-__all__ = ["OPERATIONS", "SIGNATURES", "Operation", "Result", "files", "memory", "processes", "references"]
+__all__ = [
+    "MAP_PRIVATE",
+    "OPERATIONS",
+    "READ_ONLY",
+    "SIGNATURES",
+    "Operation",
+    "Result",
+    "files",
+    "memory",
+    "processes",
+    "references",
+    "transfers",
+]

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from daxfuzz.kernel.mm import TABLE, Pte, VmFlag
-from daxfuzz.program.operations.operation import DESCRIPTOR, FILE, PAGE, Result, operation, parameter, with_file
+from daxfuzz.kernel.mm import TABLE, VMA_PAGES, Pte, VmFlag
+from daxfuzz.program.operations.operation import (
+    DESCRIPTOR,
+    FILE,
+    LENGTH,
+    MAP_PRIVATE,
+    PAGE,
+    Result,
+    operation,
+    parameter,
+    with_file,
+)
 from daxfuzz.program.signature import Kind
 from daxfuzz.sim import Signal
 
@@ -19,12 +29,12 @@ if TYPE_CHECKING:
 
 
 @operation(
-    "map a whole file shared, where it is not mapped yet",
+    "map a whole file, shared unless told otherwise, where it is not mapped yet",
     DESCRIPTOR,
-    parameter("flags", Kind.FLAG, "MAP_SYNC", optional=True),
+    parameter("flags", Kind.FLAG, "MAP_SYNC", MAP_PRIVATE, optional=True),
 )
 def mmap(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
-    flags = VmFlag.SHARED | (VmFlag.SYNC if "MAP_SYNC" in call.arguments else 0)
+    flags = {"MAP_SYNC": VmFlag.SHARED | VmFlag.SYNC, MAP_PRIVATE: 0}.get(str(call.arguments[-1]), VmFlag.SHARED)
     mm = sim.kernel.mm_of[task.index]
     return with_file(sim, task, call, lambda inode: sim.kernel.mmap.do_mmap(mm, inode, flags))
 
@@ -32,6 +42,16 @@ def mmap(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
 @operation("unmap a file", FILE)
 def munmap(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
     return sim.kernel.mmap.do_munmap(sim.kernel.mm_of[task.index], sim.inode(call))
+
+
+@operation("move the mapping of a file to another address, and back", FILE)
+async def mremap(sim: Simulation, task: Task, call: Call) -> Result:
+    kernel = sim.kernel
+    mm = kernel.mm_of[task.index]
+    inode = sim.inode(call)
+    here, there = kernel.addresses(inode.number, 0)
+    error = await kernel.mremap.mremap(mm, inode, there)
+    return error or await kernel.mremap.mremap(mm, inode, here)
 
 
 @operation("read memory through the task's mapping of a file", FILE, PAGE)
@@ -42,6 +62,19 @@ def load(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
 @operation("write memory through the task's mapping of a file", FILE, PAGE)
 def store(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
     return access(sim, task, sim.address(call), sim.unique_value(task))
+
+
+@operation(
+    "forget what is mapped in a range",
+    FILE,
+    parameter("advice", Kind.FLAG, "MADV_DONTNEED"),
+    PAGE,
+    LENGTH,
+)
+def madvise(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    _, _, page, length = call.arguments
+    address = sim.inode(call).number * VMA_PAGES + int(page)
+    return sim.kernel.madvise.madvise_dontneed(sim.kernel.mm_of[task.index], address, int(length))
 
 
 async def access(sim: Simulation, task: Task, address: int, value: int | None) -> Result:

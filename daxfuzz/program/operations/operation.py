@@ -22,6 +22,7 @@ Operation = Callable[["Simulation", "Task", "Call"], Awaitable[Result]]
 awaiting costs each step of the call."""
 
 EBADF = 9
+EAGAIN = 11
 EINVAL = 22
 
 SIGNATURES: dict[str, Signature] = {}
@@ -53,6 +54,10 @@ DESCRIPTOR = Parameter("file", Kind.FILE, descriptor=True)
 PAGE = parameter("page", Kind.PAGE)
 OFFSET = parameter("page", Kind.OFFSET)
 LENGTH = parameter("length", Kind.LENGTH)
+MAP_PRIVATE = "MAP_PRIVATE"
+"""The flag of mmap for copy on write."""
+READ_ONLY = "READ_ONLY"
+"""For GUP without FOLL_WRITE."""
 
 
 def with_file(sim: Simulation, task: Task, call: Call, run: Callable[[Inode], Awaitable[Result]]) -> Awaitable[Result]:

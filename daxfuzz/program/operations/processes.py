@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daxfuzz.program.operations.operation import Result, operation, parameter
+from daxfuzz.program.operations.operation import EAGAIN, EINVAL, Result, operation, parameter
 from daxfuzz.program.signature import Kind
 from daxfuzz.sim import Signal
 
@@ -23,3 +23,29 @@ async def signal(sim: Simulation, task: Task, call: Call) -> Result:
     fatal = "SIGKILL" in call.arguments[1:]
     await sim.kernel.signals.send(sim.task(str(call.arguments[0])), Signal.FATAL if fatal else Signal.PENDING)
     return 0
+
+
+@operation(
+    "start a process that is not there yet, the one of a task, with a copy of the caller's mappings",
+    parameter("task", Kind.TASK),
+)
+async def fork(sim: Simulation, task: Task, call: Call) -> Result:
+    kernel = sim.kernel
+    child = kernel.mm_of[sim.task(str(call.arguments[0])).index]
+    parent = kernel.mm_of[task.index]
+    birth = sim.births.get(child.index)
+    if birth is None or child.index <= parent.index:
+        return -EINVAL
+    if not await birth.claim():
+        return -EAGAIN
+    error = await kernel.fork.dup_mm(child, parent)
+    await birth.end(not error)
+    return error
+
+
+@operation("end the task and, with its last one, the process")
+async def exit(sim: Simulation, task: Task, call: Call) -> Result:
+    mm = sim.kernel.mm_of[task.index]
+    if await mm.mm_users.add_return(-1) == 0:
+        await sim.kernel.mmap.exit_mmap(mm)
+    return "EXIT"

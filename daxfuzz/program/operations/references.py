@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
-from daxfuzz.program.operations.operation import EINVAL, FILE, PAGE, SIGNATURES, Result, operation, parameter
+from daxfuzz.program.operations.operation import EINVAL, FILE, PAGE, READ_ONLY, SIGNATURES, Result, operation, parameter
 from daxfuzz.program.signature import Holds, Kind
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     Release = Callable[[Sequence[Page]], Awaitable[None]]
 
 PAGES = parameter("length", Kind.LENGTH, optional=True)
-GET_FLAGS = parameter("flags", Kind.FLAG, "READ_ONLY", optional=True)
-PIN_FLAGS = parameter("flags", Kind.FLAG, "FOLL_LONGTERM", "READ_ONLY", optional=True)
+GET_FLAGS = parameter("flags", Kind.FLAG, READ_ONLY, optional=True)
+PIN_FLAGS = parameter("flags", Kind.FLAG, "FOLL_LONGTERM", READ_ONLY, optional=True)
 
 
 @operation("FOLL_GET|FOLL_WRITE references, slow path", FILE, PAGE, PAGES, GET_FLAGS, result=Holds.GET)
@@ -50,7 +50,7 @@ async def pin_user_pages_fast(sim: Simulation, task: Task, call: Call) -> Result
 def _request(sim: Simulation, task: Task, call: Call, flags: int) -> tuple[Mm, range, int]:
     """The addresses of one page, or of as many as the call says; READ_ONLY is the absence of FOLL_WRITE."""
     _, length, flag = (argument for _, argument in SIGNATURES[call.name].bind(call.arguments)[1:])
-    flags |= {"READ_ONLY": 0, "FOLL_LONGTERM": Foll.WRITE | Foll.LONGTERM}.get(str(flag), Foll.WRITE)
+    flags |= {READ_ONLY: 0, "FOLL_LONGTERM": Foll.WRITE | Foll.LONGTERM}.get(str(flag), Foll.WRITE)
     address = sim.address(call)
     return sim.kernel.mm_of[task.index], range(address, address + int(length or 1)), flags
 

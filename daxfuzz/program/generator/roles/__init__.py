@@ -6,16 +6,32 @@ from collections.abc import Callable
 
 from daxfuzz.program.case import Call
 from daxfuzz.program.generator.draft import Draft
+from daxfuzz.program.generator.roles.copier import copier, forker
 from daxfuzz.program.generator.roles.dropper import dropper
 from daxfuzz.program.generator.roles.evictor import evictor
 from daxfuzz.program.generator.roles.freezer import freezer
 from daxfuzz.program.generator.roles.mapper import mapper
 from daxfuzz.program.generator.roles.pinner import pinner
+from daxfuzz.program.generator.roles.splicer import device, splicer
 from daxfuzz.program.generator.roles.syncer import syncer
 from daxfuzz.program.generator.roles.truncator import truncator
 from daxfuzz.program.generator.roles.writer import writer
 
 ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
-    role.__name__: role for role in (pinner, mapper, truncator, syncer, writer, evictor, freezer, dropper)
+    role.__name__: role
+    for role in (
+        pinner,
+        mapper,
+        truncator,
+        syncer,
+        writer,
+        evictor,
+        freezer,
+        dropper,
+        copier,
+        forker,
+        splicer,
+        device,
+    )
 }
 """By name."""

@@ -17,6 +17,8 @@ def mapper(draft: Draft) -> tuple[Call, ...]:
             draft.add("store", *draft.place())
         elif step < 0.87:
             draft.add("munmap", draft.file())
+        elif step < 0.9:
+            draft.add("mremap", draft.file())
         elif step < 0.95:
             draft.add("mmap", draft.file())
         else:

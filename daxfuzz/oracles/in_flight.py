@@ -1,0 +1,94 @@
+"""Ghost state: references that calls under way have taken and nobody holds yet, or no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.gup import Foll
+from daxfuzz.kernel.mm import Pte
+from daxfuzz.oracles.oracle import listen
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.mm import Pmd
+    from daxfuzz.kernel.page import Page
+    from daxfuzz.program.simulation import Reference, Simulation
+    from daxfuzz.sim import Task
+
+
+class InFlight:
+    """Follows the reference counts.
+
+    counts: per task what its call has added, by pfn, less what was given to registers, pipes, devices and page-table
+    entries.
+    judges: called with (pfn, old, new) at each change of a count, before `counts` follows it.
+    """
+
+    def __init__(self, sim: Simulation) -> None:
+        self.sim = sim
+        self.world = sim.world
+        self.kernel = sim.kernel
+        self.per_pte = self.kernel.memory.pte_references()
+        self.counts: list[dict[int, int]] = [{} for _ in self.world.tasks]
+        self.judges: list[Callable[[int, int, int], None]] = []
+        for page in (*self.kernel.pages, self.kernel.zero_folio):
+            listen(page.refcount, "watch", self.watcher(page.pfn))
+        if self.per_pte or self.kernel.free_list.used:
+            for mm in self.kernel.mms:
+                for slot in mm.slots.values():
+                    listen(slot, "watch", self.remapped)
+                for pmd in mm.pmds.values():
+                    listen(pmd, "watch", self.remapped)
+        sim.on_hold.append(self.held)
+        sim.on_drop.append(self.dropped)
+        self.world.on_reset.append(self.reset)
+
+    @classmethod
+    def of(cls, sim: Simulation) -> InFlight:
+        """The one of a simulation, made when it is first asked for; that has to be before an execution."""
+        found = sim.ghosts.get(cls)
+        if not isinstance(found, cls):
+            found = sim.ghosts[cls] = cls(sim)
+        return found
+
+    def reset(self) -> None:
+        self.counts = [{} for _ in self.world.tasks]
+
+    def watcher(self, pfn: int) -> Callable[[int, int], None]:
+        def changed(old: int, new: int) -> None:
+            for judge in self.judges:
+                judge(pfn, old, new)
+            mine = self.counts[self.world.current.index]
+            mine[pfn] = mine.get(pfn, 0) + new - old
+
+        return changed
+
+    def remapped(self, old: Pmd, new: Pmd) -> None:
+        """A page-table entry takes over the references of the call that sets it, and leaves them to who clears it."""
+        task = self.world.current
+        if isinstance(old, Pte) and not old.zero:
+            self.account(task, self.kernel.pages[old.pfn].head.value, self.entry_weight(old))
+        if isinstance(new, Pte) and not new.zero:
+            self.account(task, self.kernel.pages[new.pfn].head.value, -self.entry_weight(new))
+
+    def entry_weight(self, pte: Pte) -> int:
+        """How much an entry adds to the count of the page that it maps."""
+        return 1 if self.kernel.is_ram(pte) else self.per_pte
+
+    def weight(self, reference: Reference) -> int:
+        """How much a reference adds to the count."""
+        return self.kernel.machine.bias if reference.flags & Foll.PIN else 1
+
+    def held(self, task: Task, reference: Reference) -> None:
+        self.account(task, reference.page, -self.weight(reference))
+
+    def dropped(self, task: Task, reference: Reference) -> None:
+        self.account(task, reference.page, self.weight(reference))
+
+    def account(self, task: Task, page: Page, amount: int) -> None:
+        mine = self.counts[task.index]
+        mine[page.pfn] = mine.get(page.pfn, 0) + amount
+
+    def holders(self, page: Page) -> tuple[int, ...]:
+        """Tasks whose calls have references of a page to drop."""
+        return tuple(index for index, mine in enumerate(self.counts) if mine.get(page.pfn, 0) > 0)
