@@ -107,7 +107,7 @@ def test_a_pin_holds_up_who_moves_or_converts_blocks(mode) -> None:
     }
     sim = simulate(tasks, files={"file0": 2})
     held = []
-    run(sim, ("p", "unpin_user_page.read"), ("t", ""), lambda: held.append(sim.task("t").asleep))
+    run(sim, ("p", "gup_folio_next.read"), ("t", ""), lambda: held.append(sim.task("t").asleep))
     assert held == [True]
     assert sim.results == [[0, 0], [0]]
 

@@ -20,7 +20,7 @@ def counts(sim) -> list[int]:
 
 
 def held(sim, task: int = 0) -> list[int]:
-    return [reference.page.pfn for reference in sim.references(task)]
+    return [reference.page.pfn for references in sim.registers[task].values() for reference in references]
 
 
 @pytest.mark.parametrize("take", FAST)
@@ -164,7 +164,7 @@ def test_read_only_references_do_not_need_a_writable_entry(take) -> None:
         attach(sim)
         run(sim)
         assert held(sim) == [0, 1]
-        assert not any(reference.flags & Foll.WRITE for reference in sim.references(0))
+        assert not any(reference.flags & Foll.WRITE for _, reference in sim.references())
         # Nothing was made writable for them, and no device may write through them.
         assert sim.results == [[0, 0, -22]]
         assert not any(
@@ -188,7 +188,7 @@ def test_read_only_references_on_a_hole_are_on_the_zero_page(take, pages) -> Non
     sim = simulate(tasks, files={"file0": pages}, prefault=False)
     attach(sim)
     run(sim)
-    assert [reference.page for reference in sim.references(0)] == [sim.kernel.zero_folio] * pages
+    assert [reference.page for _, reference in sim.references()] == [sim.kernel.zero_folio] * pages
     assert counts(sim) == [1] * (pages + 1)
     assert sim.kernel.zero_folio.refcount.value == 1 + pages * (8 if take.startswith("pin") else 1)
 

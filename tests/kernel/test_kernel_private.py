@@ -98,7 +98,8 @@ def test_a_private_copy_goes_with_its_mapping(call) -> None:
 def test_a_pinned_copy_outlives_its_mapping() -> None:
     sim = simulate({"a": [PRIVATE, "r0 = pin_user_pages_fast(file0, 0)", "munmap(file0)", "unpin_user_pages(r0)"]})
     seen = []
-    run(sim, ("a", "folio_put_refs.update"), lambda: seen.append(state(sim)))
+    gather = ("a", "folio_put_refs.update")
+    run(sim, gather, ("a", "+"), ("a", "folio_put_refs.update"), lambda: seen.append(state(sim)))
     assert seen == [(sim.kernel.machine.bias, 0, True, True)]
     assert state(sim) == (0, 0, False, False)
 

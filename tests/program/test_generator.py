@@ -67,7 +67,7 @@ def test_every_operation_and_every_role_is_used() -> None:
     assert set(operations) == set(SIGNATURES)
     assert set(roles) == set(ROLES)
     assert min(operations.values()) >= 20
-    assert min(roles.values()) >= 200
+    assert min(roles.values()) >= 100
 
 
 def test_every_flag_and_both_signals_are_used() -> None:
