@@ -15,6 +15,7 @@ from daxfuzz.protocols.repairs.flush_before_unlink import FixFlushBeforeUnlink
 from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
 from daxfuzz.protocols.repairs.skip_locked import FixSkipLocked
+from daxfuzz.protocols.repairs.truncate_flushes_huge import FixTruncateFlushesHuge
 from daxfuzz.protocols.repairs.unshare_anon_only import FixUnshareAnonOnly
 from daxfuzz.protocols.repairs.wake_on_threshold import FixWakeOnThreshold
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
@@ -31,7 +32,15 @@ class Protocol:
     repairs: tuple[type[Repair], ...]
 
 
-_COMMON = (FixEvictWaits, FixMappingMapped, FixSkipLocked, FixFlushBeforeUnlink, FixWritebackWaits, FixUnshareAnonOnly)
+_COMMON = (
+    FixEvictWaits,
+    FixMappingMapped,
+    FixSkipLocked,
+    FixFlushBeforeUnlink,
+    FixWritebackWaits,
+    FixTruncateFlushesHuge,
+    FixUnshareAnonOnly,
+)
 _PIN_WAIT = (*_COMMON, FixWakeOnThreshold, FixIdleOnRefcount)
 
 _GENERATIONS = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from oracle_kit import assert_silent, program, simulate, trip
 
@@ -9,6 +11,7 @@ from daxfuzz.oracles.lost_dirty_data import LostDirtyData
 from daxfuzz.protocols.patch import Patch, Repair
 from daxfuzz.protocols.registry import protocol
 from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
+from daxfuzz.protocols.repairs.truncate_flushes_huge import FixTruncateFlushesHuge
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
 
 EVICTED = program(
@@ -39,3 +42,14 @@ def test_n21(name) -> None:
     violation = trip(sim, "lost-dirty-data")
     assert "a crash leaves 0" in violation.message
     assert_silent(simulate(SYNCED, protocol=f"{name}-fixed"))
+
+
+@pytest.mark.parametrize("name", ["refcount-1", "pin-wait"])
+def test_n22(name) -> None:
+    of = program(
+        {"a": ["store(file0, 0)", "truncate(file0, 1)", "fsync(file0)"], "b": ["load(file0, 0)"]}, files={"file0": 2}
+    )
+    of = replace(of, setup=replace(of.setup, huge=True))
+    sim = simulate(of, *without(name, FixTruncateFlushesHuge), protocol="refcount-1", oracles=[LostDirtyData])
+    assert "a crash leaves 0 in page 0" in trip(sim, "lost-dirty-data").message
+    assert_silent(simulate(of, protocol=f"{name}-fixed"))
