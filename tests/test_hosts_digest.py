@@ -25,7 +25,7 @@ def cases(count: int) -> Iterator[tuple[Program, str, str, int]]:
     for seed in range(count):
         strategy = list(STRATEGIES)[seed % len(STRATEGIES)]
         protocol = list(PROTOCOLS)[seed // len(STRATEGIES) % len(PROTOCOLS)]
-        yield generate(Random(f"digest {seed}")), protocol, strategy, seed
+        yield generate(Random(f"digest {seed}"), "ext4"), protocol, strategy, seed
 
 
 def test_both_hosts_give_the_same_digest() -> None:

@@ -275,7 +275,7 @@ def first_difference(number: int, filesystem: str, seed: int, start: int, count:
     portfolio = Portfolio()
     old, new = (KernelChoice(KernelSpec(kernel_name(n), filesystem=filesystem)) for n in (number - 1, number))
     for at in range(start, start + count, SCHEDULES_PER_PROGRAM):
-        program = generate(Random(seed * _SEEDS + at))
+        program = generate(Random(seed * _SEEDS + at), filesystem)
         before, after = Bench(program, old), Bench(program, new)
         bound = 200
         for index in range(at, min(at + SCHEDULES_PER_PROGRAM, start + count)):

@@ -44,8 +44,8 @@ def bugs() -> Iterator[Entry]:
 
 def filesystems() -> Iterator[Entry]:
     """File systems, for --filesystem."""
-    for name in FILESYSTEMS:
-        yield {"name": name, "summary": summary_of(sys.modules[SUBSYSTEMS[name].__module__])}
+    for name, subsystem in FILESYSTEMS.items():
+        yield {"name": name, "summary": summary_of(sys.modules[SUBSYSTEMS[subsystem].__module__])}
 
 
 def operations() -> Iterator[Entry]:

@@ -107,7 +107,7 @@ def run_chunk(job: ChunkJob) -> ChunkResult:
     for number in range(job.start // SCHEDULES_PER_PROGRAM, (job.start + job.count) // SCHEDULES_PER_PROGRAM):
         repaired = bool(job.repairs) and number % 2 == 1
         kernel = job.kernel.plus(job.repairs) if repaired else job.kernel
-        program = generate(Random(job.seed * _SEEDS + number))
+        program = generate(Random(job.seed * _SEEDS + number), kernel.spec.filesystem)
         bench = Bench(program, kernel)
         bound = 200
         for repeat in range(SCHEDULES_PER_PROGRAM):

@@ -105,7 +105,7 @@ def all_places(kernel: ComposedKernel, filesystem: str) -> frozenset[Place]:
     """Every point of the functions that a composed kernel can run with one file system."""
     places: list[Place] = []
     for name, cls in kernel.subsystems.items():
-        if name == filesystem or name not in FILESYSTEMS:
+        if name == FILESYSTEMS[filesystem] or name not in FILESYSTEMS.values():
             for function in live_functions(cls):
                 places += _places_in(function)
     for function in live_functions(XaState):

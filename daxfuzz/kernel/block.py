@@ -93,7 +93,7 @@ class Block(Shared):
 
     @types.coroutine
     def flush(self) -> Generator[Point, None, None]:
-        """dax_flush: write the processor caches back."""
+        """dax_flush: write the processor caches back, through the kernel's own mapping of the block."""
         yield self._load
         self.durable = self.data
 

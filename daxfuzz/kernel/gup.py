@@ -236,7 +236,7 @@ class Gup(Subsystem):
         vma = await self.k.memory.find_vma(mm, address)
         if vma is None:
             return None, -EFAULT
-        if flags & Foll.LONGTERM:
+        if flags & Foll.LONGTERM and not self.k.fs.char_device:
             # A file system cannot promise such a pin an end (vma_is_fsdax).
             return None, -EOPNOTSUPP
         return vma, 0

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from daxfuzz.kernel.block import Block, BlockAllocator
 from daxfuzz.kernel.cow import Cow
 from daxfuzz.kernel.dax import Dax
+from daxfuzz.kernel.dax_device import DaxDevice
 from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.dax_io import DaxIo
+from daxfuzz.kernel.dax_lock import DaxLock
 from daxfuzz.kernel.dax_writeback import DaxWriteback
 from daxfuzz.kernel.direct_io import DirectIo, RequestQueue
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.fork import Fork
+from daxfuzz.kernel.fs.device_dax import DeviceDax
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.gup import Gup
 from daxfuzz.kernel.huge_memory import HugeMemory
@@ -21,7 +24,8 @@ from daxfuzz.kernel.inode import Inode
 from daxfuzz.kernel.journal import Journal
 from daxfuzz.kernel.madvise import Madvise
 from daxfuzz.kernel.memory import Memory
-from daxfuzz.kernel.memremap import DevPagemap, MemoryType, Memremap
+from daxfuzz.kernel.memory_failure import MemoryFailure
+from daxfuzz.kernel.memremap import DevPagemap, MemHotplug, MemoryType, Memremap
 from daxfuzz.kernel.mm import TABLE, VMA_PAGES, Mm, Pte, Vma
 from daxfuzz.kernel.mmap import Mmap
 from daxfuzz.kernel.mremap import Mremap
@@ -33,7 +37,7 @@ from daxfuzz.kernel.tlb import Tlb, TlbFlush
 from daxfuzz.kernel.truncate import Truncate
 from daxfuzz.kernel.vfs import Vfs
 from daxfuzz.kernel.xarray import Mark
-from daxfuzz.sim import Cell, Interrupts, Rcu, RwSemaphore, Signals, Violation, WaitTable
+from daxfuzz.sim import Cell, Completion, Interrupts, Mutex, PercpuRef, Rcu, RwSemaphore, Signals, Violation, WaitTable
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.filesystem import Filesystem
@@ -44,9 +48,12 @@ if TYPE_CHECKING:
 SUBSYSTEMS: dict[str, type[Subsystem]] = {
     "cow": Cow,
     "dax": Dax,
+    "dax_device": DaxDevice,
     "dax_fault": DaxFault,
     "dax_io": DaxIo,
+    "dax_lock": DaxLock,
     "dax_writeback": DaxWriteback,
+    "device_dax": DeviceDax,
     "direct_io": DirectIo,
     "ext4": Ext4,
     "fork": Fork,
@@ -54,6 +61,7 @@ SUBSYSTEMS: dict[str, type[Subsystem]] = {
     "huge_memory": HugeMemory,
     "madvise": Madvise,
     "memory": Memory,
+    "memory_failure": MemoryFailure,
     "memremap": Memremap,
     "mmap": Mmap,
     "mremap": Mremap,
@@ -65,7 +73,8 @@ SUBSYSTEMS: dict[str, type[Subsystem]] = {
 }
 """The functions of the base, v6.0, by the name of their subsystem."""
 
-FILESYSTEMS = ("ext4",)
+FILESYSTEMS = {"device-dax": "device_dax", "ext4": "ext4"}
+"""What the device can be used through, with its subsystem."""
 
 PIPE_BUFFERS = 2
 """Pages that the pipe holds at most (16 in the kernel)."""
@@ -82,6 +91,7 @@ class Kernel:
     task_works: per task the files that it puts when it returns to user space.
     regions: places for the mapping of each file in each mm; a second one is for mremap.
     ram_pages: pages of memory for anonymous pages, after the pages of the device; 0 if nobody maps privately.
+    device_pages: number of pages of the device; they are the first of `pages` and `blocks`.
     on_warn: called with (message, page or None) when a WARN_ON_ONCE of the modelled code fires.
     """
 
@@ -92,11 +102,17 @@ class Kernel:
         "cow",
         "dax",
         "dax_alive",
+        "dax_device",
         "dax_fault",
+        "dax_holder",
         "dax_io",
+        "dax_lock",
         "dax_srcu",
         "dax_waitqueues",
         "dax_writeback",
+        "device_bound",
+        "device_dax",
+        "device_lock",
         "device_pages",
         "direct_io",
         "directory",
@@ -111,8 +127,11 @@ class Kernel:
         "journal",
         "machine",
         "madvise",
+        "mem_hotplug",
         "memory",
+        "memory_failure",
         "memremap",
+        "mf_mutex",
         "mm_of",
         "mmap",
         "mms",
@@ -123,11 +142,12 @@ class Kernel:
         "pgmap",
         "pgmap_array",
         "pipe",
+        "q_drained",
+        "q_usage",
         "rcu",
         "regions",
         "request_queue",
         "sb",
-        "signals",
         "signals",
         "splice",
         "task_works",
@@ -142,8 +162,10 @@ class Kernel:
 
     cow: Cow
     dax: Dax
+    dax_device: DaxDevice
     dax_fault: DaxFault
     dax_io: DaxIo
+    dax_lock: DaxLock
     dax_writeback: DaxWriteback
     direct_io: DirectIo
     fork: Fork
@@ -151,6 +173,7 @@ class Kernel:
     huge_memory: HugeMemory
     madvise: Madvise
     memory: Memory
+    memory_failure: MemoryFailure
     memremap: Memremap
     mmap: Mmap
     mremap: Mremap
@@ -174,22 +197,30 @@ class Kernel:
         self.machine = machine
         for name, cls in subsystems.items():
             setattr(self, name, cls(self))
-        self.fs: Filesystem = getattr(self, filesystem)
+        self.fs: Filesystem = getattr(self, FILESYSTEMS[filesystem])
         self.on_warn: Callable[[str, Page | None], None] | None = None
 
         self.interrupts = Interrupts(world)
         self.rcu = Rcu(world, "rcu")
         self.dax_srcu = Rcu(world, "dax_srcu")
         self.dax_alive: Cell[bool] = Cell(world, "dax_device.alive", True)
+        self.dax_holder: Cell[bool] = Cell(world, "dax_device.holder", self.fs.holds_device)
+        self.device_lock = Mutex(world, "device_lock")
+        self.device_bound: Cell[bool] = Cell(world, "device.driver", True)
+        self.q_drained = Completion(world, "q_usage.drained")
+        self.q_usage = PercpuRef(world, "q_usage", self.q_drained.complete)
+        self.mem_hotplug = MemHotplug(world)
+        self.mf_mutex = Mutex(world, "mf_mutex")
         self.dax_waitqueues = WaitTable(world, "dax_waitqueue", machine.wait_buckets)
         self.var_waitqueues = WaitTable(world, "var_waitqueue", machine.wait_buckets)
 
         blocks = sum(files.values()) + SPARE_BLOCKS
-        self.pgmap = DevPagemap(world, "pgmap", MemoryType.FS_DAX, blocks)
+        self.device_pages = blocks
+        kind = MemoryType.GENERIC if self.fs.char_device else MemoryType.FS_DAX
+        self.pgmap = DevPagemap(world, "pgmap", kind, blocks)
         self.pgmap_array: Cell[DevPagemap | None] = Cell(world, "pgmap_array", self.pgmap)
         self.pages = [Page(world, pfn, self.pgmap, self.dax.idle_refcount()) for pfn in range(blocks)]
         self.regions = regions
-        self.device_pages = blocks
         memory = DevPagemap(world, "memory", MemoryType.NONE, 0)
         self.zero_folio = Page(world, -1, memory, 1)
         if ram_pages:
@@ -210,6 +241,7 @@ class Kernel:
         self.journal = Journal(world, len(files), self.sb, self.allocator)
         self.task_works: dict[int, list[Inode]] = {}
         world.on_reset.append(self.task_works.clear)
+        self.fs.make()
         self.mms: list[Mm] = []
         self.mm_of: dict[int, Mm] = {}
 
@@ -259,6 +291,9 @@ class Kernel:
 
         huge: with PMD entries, as far as whole PMDs of the file get contiguous and aligned blocks.
         """
+        if isinstance(self.fs, DeviceDax):
+            self.fs.prefault(inode)
+            return
         index = 0
         while index < len(inode.extents):
             left = len(inode.extents) - index

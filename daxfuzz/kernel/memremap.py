@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import types
+from collections.abc import Awaitable, Generator, Hashable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.subsystem import Subsystem
-from daxfuzz.sim import Completion, PercpuRef, wake_up_var
+from daxfuzz.sim import Access, Completion, PercpuRef, Point, Shared, wake_up_var
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.block import Block
     from daxfuzz.kernel.page import Page
     from daxfuzz.sim import World
 
@@ -26,20 +28,47 @@ class MemoryType(StrEnum):
 class DevPagemap:
     """struct dev_pagemap.
 
-    ref: live with one reference per page from birth; dying once it is killed, drained at 0.
+    folios: number of its folios.
+    ref: live with one reference per folio from birth; dying once it is killed, drained at 0.
     done: completed when `ref` drains.
     """
 
-    __slots__ = ("done", "name", "ref", "type")
+    __slots__ = ("done", "folios", "name", "ref", "type")
 
-    def __init__(self, world: World, name: str, kind: MemoryType, pages: int) -> None:
+    def __init__(self, world: World, name: str, kind: MemoryType, folios: int) -> None:
         self.name = name
         self.type = kind
+        self.folios = folios
         self.done = Completion(world, f"{name}.done")
-        self.ref = PercpuRef(world, f"{name}.ref", self.done.complete, count=pages + 1)
+        self.ref = PercpuRef(world, f"{name}.ref", self.done.complete, count=folios + 1)
 
     def __repr__(self) -> str:
         return self.name
+
+
+class MemHotplug(Shared):
+    """mem_hotplug_lock, and what is done under it: all of it is one step, since nobody else takes this lock here."""
+
+    __slots__ = ("_remove",)
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world, "mem_hotplug")
+        self._remove = self.point(Access.UPDATE, "remove", wide=True)
+
+    @types.coroutine
+    def remove(self, pages: Sequence[Page], blocks: Sequence[Block]) -> Generator[Point, None, None]:
+        """The structs of the pages and the kernel's mapping of the blocks are gone."""
+        yield self._remove
+        for page in pages:
+            page.free()
+        for block in blocks:
+            self.world.free(block)
+
+    def state(self) -> Hashable:
+        return ()
+
+    def restore(self, state: Hashable) -> None:
+        return
 
 
 class Memremap(Subsystem):
@@ -110,18 +139,22 @@ class Memremap(Subsystem):
     async def memunmap_pages(self, pgmap: DevPagemap) -> None:
         """Tear the page map down: kill, drop the references of all pages at once, wait until it drains.
 
-        It does not look at the reference counts of pages. Their structs go before the page map is out of sight: who
-        finds it still cannot get a reference.
+        It does not look at the reference counts of pages.
         """
         await pgmap.ref.kill()
-        await pgmap.ref.put(self.k.device_pages)
+        await pgmap.ref.put(pgmap.folios)
         await pgmap.done.wait()
-        self.arch_remove_memory()
+        await self.pageunmap_range(pgmap)
+
+    async def pageunmap_range(self, pgmap: DevPagemap) -> None:
+        """Remove the memory of the only range there is.
+
+        The page structs go before the page map is out of sight: who finds it still cannot get a reference.
+        """
+        await self.arch_remove_memory()
         await self.k.pgmap_array.write(None)
         await self.k.rcu.synchronize()
 
-    def arch_remove_memory(self) -> None:
-        """Free the page structs of the device; part of the step before, since nothing else is touched."""
-        for page in self.k.pages[: self.k.device_pages]:
-            for obj in (page.refcount, page.pincount, page.mapcount, page.mapping, page.index, page.pgmap, page.head):
-                self.k.world.free(obj)
+    def arch_remove_memory(self) -> Awaitable[None]:
+        """Free the device's page structs and unmap its memory."""
+        return self.k.mem_hotplug.remove(self.k.pages[: self.k.device_pages], self.k.blocks[: self.k.device_pages])

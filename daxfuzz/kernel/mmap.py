@@ -29,7 +29,8 @@ class Mmap(Subsystem):
         mapping = inode.i_mapping
         error = -EEXIST
         if all(vma.mapping is not mapping for vma in vmas):
-            error = 0
+            error = await self.k.fs.mmap(inode)
+        if not error:
             await self.k.vfs.get_file(inode)
             vma = Vma(mm, mapping, inode.number * VMA_PAGES, len(inode.extents), flags)
             if mm.anon_vma:

@@ -36,12 +36,14 @@ class Page:
     mapcount: page-table entries that map it, where the protocol counts them.
     pgmap: the device page map it belongs to.
     mapping, index: the file page it is associated with; while `mapping` is COW, `index` counts the file pages.
+    hwpoison: PG_hwpoison, set by a memory failure and never cleared.
     large: folio_test_large, where it never changes: no page of a v6.0 fsdax device is compound.
     """
 
     __slots__ = (
         "anon_exclusive",
         "head",
+        "hwpoison",
         "index",
         "large",
         "mapcount",
@@ -68,7 +70,22 @@ class Page:
         self.mapping: Cell[AddressSpace | Cow | None] = Cell(world, f"{name}.mapping", None)
         self.index: Cell[int] = Cell(world, f"{name}.index", 0)
         self.pgmap: Cell[DevPagemap] = Cell(world, f"{name}.pgmap", pgmap)
+        self.hwpoison: Cell[bool] = Cell(world, f"{name}.hwpoison", False)
         self.head: Cell[Page] = Cell(world, f"{name}.compound_head", self)
+
+    def free(self) -> None:
+        """The struct is gone (arch_remove_memory), as part of the current step."""
+        world = self.refcount.world
+        world.free(self.refcount)
+        world.free(self.pincount)
+        world.free(self.mapcount)
+        for cell in (self.mapping, self.index, self.pgmap, self.hwpoison, self.head):
+            world.free(cell)
+
+    @property
+    def freed(self) -> bool:
+        """Whether the struct is gone, for observers."""
+        return self.refcount.FREED
 
     @property
     def address(self) -> int:

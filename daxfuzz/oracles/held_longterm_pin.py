@@ -9,7 +9,10 @@ from daxfuzz.oracles.oracle import Oracle
 
 
 class HeldLongtermPin(Oracle):
-    """No wait for an idle page is held up by a FOLL_LONGTERM pin."""
+    """No file operation's wait for an idle page is held up by a FOLL_LONGTERM pin.
+
+    The removal of a device has nothing to take the page from such a pin with, and may wait for it.
+    """
 
     kinds = ("held-longterm-pin",)
 
@@ -21,6 +24,8 @@ class HeldLongtermPin(Oracle):
         if self.world.enabled:
             return
         for wait in waits(self.sim):
+            if not self.sim.program.tasks[wait.task.name][wait.task.operation].arguments:
+                continue
             for task, reference in wait.holders:
                 if reference.flags & Foll.LONGTERM:
                     self.fail(

@@ -47,6 +47,11 @@ class Refcount(Oracle):
             return 0
         return 1 if page is self.kernel.zero_folio else self.idle
 
+    def head(self, pfn: int) -> Page:
+        """The page that counts for a page frame; of a page that is gone it no longer matters which."""
+        page = self.kernel.pages[pfn]
+        return page if page.freed else page.head.value
+
     def ended(self, task: Task, call: Call, result: Result) -> None:
         for pfn, amount in self.in_flight.counts[task.index].items():
             if amount < 0:
@@ -56,7 +61,7 @@ class Refcount(Oracle):
 
     def at_rest(self) -> None:
         # Of a call that will never end, nobody can say what it still has to drop.
-        if self.world.freed or self.sim.stuck():
+        if self.sim.stuck():
             return
         held = [0] * len(self.pages)
         for _, reference in self.sim.references():
@@ -64,12 +69,14 @@ class Refcount(Oracle):
         for mm in self.kernel.mms:
             for pte in leaves(mm):
                 if not pte.zero:
-                    held[self.kernel.pages[pte.pfn].head.value.pfn] += self.in_flight.entry_weight(pte)
+                    held[self.head(pte.pfn).pfn] += self.in_flight.entry_weight(pte)
         for page in self.pages:
+            if page.freed:
+                continue
             left = page.refcount.value - self.idle_count(page) - held[page.pfn]
             if left:
                 raise Violation("leak", f"{left} references of page {page.pfn} are left that nobody holds")
         pgmap = self.kernel.pgmap
-        left = pgmap.ref.count - self.kernel.device_pages - 1
+        left = pgmap.ref.count - pgmap.folios - 1
         if left and not pgmap.ref.dying:
             raise Violation("leak", f"{left} references of the page map are left that nobody holds")

@@ -63,12 +63,16 @@ def opened_files(program: Program, members: tuple[str, ...]) -> list[str]:
 def named_mappings(call: Call) -> list[str]:
     """Files that a call reaches through mappings."""
     kinds = [parameter.kind for parameter in SIGNATURES[call.name].parameters]
-    through = call.name in ("munmap", "mremap")
-    return [
-        str(argument)
-        for position, argument in enumerate(call.arguments)
-        if kinds[position : position + 2] == [Kind.FILE, Kind.PAGE] or (through and kinds[position] is Kind.FILE)
-    ]
+    found = []
+    for position, argument in enumerate(call.arguments):
+        if kinds[position] is not Kind.FILE:
+            continue
+        following = kinds[position + 1 :]
+        if Kind.FILE in following:
+            following = following[: following.index(Kind.FILE)]
+        if Kind.PAGE in following or call.name in ("munmap", "mremap"):
+            found.append(str(argument))
+    return found
 
 
 def private_pages(program: Program) -> int:

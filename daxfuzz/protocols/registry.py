@@ -11,13 +11,21 @@ from functools import lru_cache
 from daxfuzz.protocols.compose import ComposedKernel, ComposeError, compose
 from daxfuzz.protocols.patch import Patch, Repair
 from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
+from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
 from daxfuzz.protocols.repairs.flush_before_unlink import FixFlushBeforeUnlink
 from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
+from daxfuzz.protocols.repairs.kill_list import FixKillList
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
+from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
+from daxfuzz.protocols.repairs.shared_page_failure import FixSharedPageFailure
 from daxfuzz.protocols.repairs.skip_locked import FixSkipLocked
 from daxfuzz.protocols.repairs.truncate_flushes_huge import FixTruncateFlushesHuge
+from daxfuzz.protocols.repairs.unbind_invalidates import FixUnbindInvalidates
+from daxfuzz.protocols.repairs.unbind_waits import FixUnbindWaits
 from daxfuzz.protocols.repairs.unshare_anon_only import FixUnshareAnonOnly
+from daxfuzz.protocols.repairs.waiter_holds_pgmap import FixWaiterHoldsPagemap
 from daxfuzz.protocols.repairs.wake_on_threshold import FixWakeOnThreshold
+from daxfuzz.protocols.repairs.wake_without_folio import FixWakeWithoutFolio
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
 from daxfuzz.protocols.series_v1 import SERIES_V1
 
@@ -32,6 +40,14 @@ class Protocol:
     repairs: tuple[type[Repair], ...]
 
 
+_DEVICE = (
+    FixUnbindWaits,
+    FixFaultHoldsDevice,
+    FixUnbindInvalidates,
+    FixPutOnDyingPagemap,
+    FixSharedPageFailure,
+    FixKillList,
+)
 _COMMON = (
     FixEvictWaits,
     FixMappingMapped,
@@ -40,11 +56,13 @@ _COMMON = (
     FixWritebackWaits,
     FixTruncateFlushesHuge,
     FixUnshareAnonOnly,
+    *_DEVICE,
 )
-_PIN_WAIT = (*_COMMON, FixWakeOnThreshold, FixIdleOnRefcount)
+_REFCOUNT_1 = (*_COMMON, FixWaiterHoldsPagemap)
+_PIN_WAIT = (*_COMMON, FixWakeOnThreshold, FixIdleOnRefcount, FixWakeWithoutFolio, FixWaiterHoldsPagemap)
 
 _GENERATIONS = (
-    Protocol("refcount-1", "v6.0: waits until the reference count is 1", (), _COMMON),
+    Protocol("refcount-1", "v6.0: waits until the reference count is 1", (), _REFCOUNT_1),
     Protocol("pin-wait", "v6.0 and patches 01 to 03 of the 2022 series: waits for pins", SERIES_V1, _PIN_WAIT),
 )
 

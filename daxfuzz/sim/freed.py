@@ -15,7 +15,7 @@ def freed_class(cls: type[Shared]) -> type[Shared]:
     """The class that an object of `cls` changes to when it is freed; it costs the live ones nothing."""
     made = _made.get(cls)
     if made is None:
-        body: dict[str, Any] = {"__slots__": (), "__module__": cls.__module__}
+        body: dict[str, Any] = {"__slots__": (), "__module__": cls.__module__, "FREED": True}
         for attribute in cls.GUARDED:
             body[attribute] = _poisoned(getattr(cls, attribute))
         made = _made[cls] = type(cls.__name__, (cls,), body)

@@ -26,6 +26,9 @@ class Shared:
     GUARDED: tuple[str, ...] = ()
     """Attributes that hold shared state; in the checking mode only a declared access may touch them."""
 
+    FREED = False
+    """Whether the object was freed in this execution."""
+
     PASSENGER = False
     """Touched in steps that do not declare it. Its own steps are wide, therefore."""
 

@@ -35,10 +35,11 @@ def simulate(
     protocol: str = "refcount-1",
     patches: tuple[str, ...] = (),
     subsystems: Mapping[str, type[Subsystem]] | None = None,
+    filesystem: str = "ext4",
     **setup: Any,
 ) -> Simulation:
     kernel = build(protocol, patches).subsystems | dict(subsystems or {})
-    return Simulation(program(tasks, **setup), kernel, "ext4")
+    return Simulation(program(tasks, **setup), kernel, filesystem)
 
 
 def huge(

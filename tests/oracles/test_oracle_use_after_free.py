@@ -6,23 +6,13 @@ from collections.abc import Sequence
 
 from oracle_kit import assert_silent, executions, program, simulate, trip
 
-from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.gup import Gup
-from daxfuzz.kernel.inode import Inode
 from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Patch
 
-KEEPER = program({"getter": ["r0 = get_user_pages(file0, 0)", "put_page(r0)"], "syncer": ["fsync(file0)"]})
+KEEPER = {"getter": ["r0 = get_user_pages(file0, 0)", "put_page(r0)"]}
 PINNER = program({"pinner": ["r0 = pin_user_pages_fast(file0, 0)", "unpin_user_pages(r0)"], "syncer": ["fsync(file0)"]})
-
-
-class UnbindInSync(Patch):
-    """ext4: fsync removes the device."""
-
-    class ext4(Ext4):
-        async def fsync(self, inode: Inode) -> int:
-            await self.k.memremap.memunmap_pages(self.k.pgmap)
-            return 0
+UNBIND = {"unbinder": ["unbind()"]}
 
 
 class UnbindInPut(Patch):
@@ -31,12 +21,12 @@ class UnbindInPut(Patch):
     class gup(Gup):
         async def unpin_user_pages(self, pages: Sequence[Page]) -> None:
             await super().unpin_user_pages(pages)
-            self.k.memremap.arch_remove_memory()
+            await self.k.memremap.arch_remove_memory()
             await pages[0].refcount.read()
 
 
 def test_a_page_that_is_used_after_its_page_map_went_away_is_a_finding() -> None:
-    violation = trip(simulate(KEEPER, UnbindInSync, oracles=[]), "use-after-free")
+    violation = trip(simulate(program(KEEPER | UNBIND), protocol="refcount-1", oracles=[]), "use-after-free")
     assert violation.tasks == ("getter",)
     assert "after it was freed" in violation.message
 
@@ -55,11 +45,12 @@ def test_the_next_execution_finds_everything_alive_again() -> None:
 
 
 def test_oracles_do_not_touch_what_is_gone() -> None:
-    alone = program({"syncer": ["fsync(file0)"]})
-    (execution,) = executions(simulate(alone, UnbindInSync), simple=1, random=0)
+    sim = simulate(program(UNBIND), protocol="refcount-1")
+    (execution,) = executions(sim, simple=1, random=0)
     assert execution.violation is None
+    assert all(page.freed for page in sim.kernel.pages)
 
 
 def test_nothing_is_freed_that_is_still_used() -> None:
-    for of in (KEEPER, PINNER):
+    for of in (program(KEEPER | UNBIND), PINNER):
         assert_silent(simulate(of))

@@ -28,7 +28,12 @@ PACKAGE = Path(daxfuzz.__file__).parent
 
 @lru_cache(maxsize=1)
 def programs() -> tuple[Program, ...]:
-    return tuple(generate(Random(seed)) for seed in range(COUNT))
+    return tuple(generate(Random(seed), "ext4") for seed in range(COUNT))
+
+
+@lru_cache(maxsize=1)
+def device_programs() -> tuple[Program, ...]:
+    return tuple(generate(Random(seed), "device-dax") for seed in range(COUNT))
 
 
 def test_every_program_is_valid() -> None:
@@ -39,7 +44,7 @@ def test_every_program_is_valid() -> None:
 
 
 def test_the_same_seed_gives_the_same_program_and_others_give_others() -> None:
-    assert all(generate(Random(seed)) == program for seed, program in enumerate(programs()[:500]))
+    assert all(generate(Random(seed), "ext4") == program for seed, program in enumerate(programs()[:500]))
     assert len({repr(program) for program in programs()}) > COUNT * 0.9
 
 
@@ -67,7 +72,21 @@ def test_every_operation_and_every_role_is_used() -> None:
     assert set(operations) == set(SIGNATURES)
     assert set(roles) == set(ROLES)
     assert min(operations.values()) >= 20
+    # What removes or fails the device is rare.
+    rare = [roles.pop(role) for role in ("unbinder", "injector")]
+    assert all(COUNT // 100 <= count <= COUNT // 10 for count in rare)
     assert min(roles.values()) >= 100
+
+
+def test_programs_of_a_character_device_have_no_file_operations() -> None:
+    operations = Counter(
+        call.name for program in device_programs() for calls in program.tasks.values() for call in calls
+    )
+    assert not {"truncate", "fallocate", "fsync"} & set(operations)
+    assert min(operations[name] for name in ("unbind", "madvise", "memory_failure", "pin_user_pages", "store")) >= 200
+    for program in device_programs():
+        check_calls(program)
+        assert 2 <= len(program.tasks) <= 4
 
 
 def test_every_flag_and_both_signals_are_used() -> None:
@@ -87,7 +106,7 @@ def test_every_flag_and_both_signals_are_used() -> None:
 def test_somebody_frees_blocks_and_somebody_uses_them() -> None:
     for program in programs():
         roles = {name.rstrip("0123456789") for name in program.tasks}
-        assert roles & {"truncator", "evictor"}
+        assert roles & {"truncator", "evictor", "unbinder", "injector"}
         assert roles & {"pinner", "mapper"}
 
 

@@ -223,7 +223,7 @@ def test_patch_01_changes_no_trace() -> None:
     assert after.patches == (RenameBusyPageToPinnedPage,)
     strategies = list(STRATEGIES)
     for program_seed in range(100):
-        program = generate(random.Random(program_seed))
+        program = generate(random.Random(program_seed), "ext4")
         sims = [Simulation(program, kernel.subsystems, "ext4") for kernel in (before, after)]
         for sim in sims:
             attach(sim)

@@ -164,19 +164,28 @@ class Ext4(Filesystem):
             blocks = await self.k.allocator.allocate_extent(inode.number, index, length)
         if not blocks:
             return None
-        for pfn in blocks:
-            await self.k.blocks[pfn].zero()
+        zeroed = [await self.k.dax_device.blkdev_issue_zeroout(pfn) for pfn in blocks]
+        if not all(zeroed):
+            for offset, pfn in enumerate(blocks):
+                await self.k.allocator.free(pfn, inode.number, index + offset)
+            return None
         for offset, pfn in enumerate(blocks):
             await inode.extents[index + offset].write(pfn)
         await self.k.journal.update_inode(inode.number)
         return Iomap(blocks[0], new=True, pages=len(blocks))
 
     async def ext4_remove_space(self, inode: Inode, first: int, last: int) -> None:
-        """ext4_ext_remove_space: free the blocks of a range, for reuse after the commit; i_data_sem is held."""
+        """ext4_ext_remove_space: free the blocks of a range, for reuse after the commit; i_data_sem is held.
+
+        Without a disk there is no commit any more.
+        """
+        committed = await self.k.dax_device.blk_queue_enter()
         for index in range(first, last + 1):
             pfn = block_of(await inode.extents[index].exchange(None))
-            if pfn is not None:
+            if pfn is not None and committed:
                 await self.k.allocator.free(pfn, inode.number, index, busy=True)
+        if committed:
+            await self.k.dax_device.blk_queue_exit()
 
     async def ext4_shift_extents(self, inode: Inode, first: int, last: int, by: int) -> None:
         """ext4_ext_shift_extents: move what is at the pages from `first` to `last`; i_data_sem is held."""

@@ -60,6 +60,22 @@ class Filesystem(Subsystem):
     """Whether it calls SuperBlock.on_sealed and on_durable, so that a crash can be judged."""
 
     # -- mappings ------------------------------------------------------------------------------------------------
+    char_device = False
+    """Whether it is no file system but a character device, whose inode the page map keeps."""
+
+    holds_device = False
+    """Whether it registers as the holder of its DAX device, to be told of failures."""
+
+    def make(self) -> None:
+        """Lay the files out, before the world is sealed. They start as holes."""
+
+    async def mmap(self, inode: Inode) -> int:
+        """f_op->mmap: 0 or a negative error."""
+        return 0
+
+    async def notify_failure(self, first: int, pages: int, flags: int) -> int:
+        """dax_holder_operations->notify_failure: blocks have failed; called inside a section of dax_srcu."""
+        raise NotImplementedError
 
     def dax_fault(self, vmf: Fault) -> Awaitable[VmFault]:
         """vm_ops->fault, ->huge_fault and ->pfn_mkwrite"""

@@ -12,11 +12,11 @@ from daxfuzz.program.generator.roles import ROLES
 MAX_TASKS = 4
 
 
-def generate(rng: Random) -> Program:
-    """Draw a program. The same state of `rng` gives the same program."""
+def generate(rng: Random, filesystem: str) -> Program:
+    """Draw a program for a file system. The same state of `rng` gives the same program."""
     machine = draw_machine(rng)
     files = {f"file{i}": rng.choice((1, 1, 1, 2, 2, 3, 4)) for i in range(rng.choice((1, 1, 1, 2)))}
-    roles = draw_roles(rng)
+    roles = draw_roles(rng, filesystem)
     names = name_tasks(roles)
     tasks = {
         name: ROLES[role](Draft(rng, machine, files, [other for other in names if other != name]))
@@ -38,8 +38,15 @@ def draw_machine(rng: Random) -> Machine:
     )
 
 
-def draw_roles(rng: Random) -> list[str]:
-    """Two to four roles; there is always somebody who frees blocks and somebody who uses them."""
+def draw_roles(rng: Random, filesystem: str) -> list[str]:
+    """Two to four roles; there is always somebody who frees blocks, or the device, and somebody who uses them."""
+    if filesystem.startswith("device-dax"):
+        return draw_device_roles(rng)
+    if rng.random() < 0.06:
+        roles = draw_device_roles(rng)
+        if len(roles) < MAX_TASKS:
+            roles.append(rng.choice(("truncator", "syncer", "pinner")))
+        return roles
     users = ("pinner", "pinner", "mapper")
     others = ("pinner", "mapper", "truncator", "syncer", "pinner", "mapper", "truncator", "syncer")
     rare = ("writer", "writer", "evictor", "freezer", "freezer", "dropper", "dropper")
@@ -50,6 +57,14 @@ def draw_roles(rng: Random) -> list[str]:
         roles = [*roles[: MAX_TASKS - 1], rng.choice(("forker", "copier"))]
     elif special < 0.43:
         roles = [*roles[: MAX_TASKS - 2], "splicer", "device"]
+    rng.shuffle(roles)
+    return roles
+
+
+def draw_device_roles(rng: Random) -> list[str]:
+    """Somebody who uses memory, and somebody who removes the device or makes its memory fail."""
+    roles = [rng.choice(("pinner", "mapper")), rng.choice(("unbinder", "unbinder", "injector"))]
+    roles += [rng.choice(("pinner", "mapper", "mapper", "injector")) for _ in range(rng.choice((0, 0, 1)))]
     rng.shuffle(roles)
     return roles
 

@@ -65,15 +65,17 @@ def store(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
 
 
 @operation(
-    "forget what is mapped in a range",
+    "forget what is mapped in a range, or fail the first page of it",
     FILE,
-    parameter("advice", Kind.FLAG, "MADV_DONTNEED"),
+    parameter("advice", Kind.FLAG, "MADV_DONTNEED", "MADV_HWPOISON"),
     PAGE,
     LENGTH,
 )
 def madvise(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
-    _, _, page, length = call.arguments
+    _, advice, page, length = call.arguments
     address = sim.inode(call).number * VMA_PAGES + int(page)
+    if advice == "MADV_HWPOISON":
+        return sim.kernel.memory_failure.madvise_inject_error(sim.kernel.mm_of[task.index], address)
     return sim.kernel.madvise.madvise_dontneed(sim.kernel.mm_of[task.index], address, int(length))
 
 

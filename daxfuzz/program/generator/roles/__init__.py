@@ -10,11 +10,13 @@ from daxfuzz.program.generator.roles.copier import copier, forker
 from daxfuzz.program.generator.roles.dropper import dropper
 from daxfuzz.program.generator.roles.evictor import evictor
 from daxfuzz.program.generator.roles.freezer import freezer
+from daxfuzz.program.generator.roles.injector import injector
 from daxfuzz.program.generator.roles.mapper import mapper
 from daxfuzz.program.generator.roles.pinner import pinner
 from daxfuzz.program.generator.roles.splicer import device, splicer
 from daxfuzz.program.generator.roles.syncer import syncer
 from daxfuzz.program.generator.roles.truncator import truncator
+from daxfuzz.program.generator.roles.unbinder import unbinder
 from daxfuzz.program.generator.roles.writer import writer
 
 ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
@@ -32,6 +34,8 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         forker,
         splicer,
         device,
+        unbinder,
+        injector,
     )
 }
 """By name."""

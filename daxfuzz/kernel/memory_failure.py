@@ -1,0 +1,157 @@
+"""Memory failures of device pages (mm/memory-failure.c, v6.0)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from daxfuzz.kernel.gup import Foll
+from daxfuzz.kernel.memremap import MemoryType
+from daxfuzz.kernel.mm import TABLE, Mm, Pte
+from daxfuzz.kernel.page import Cow
+from daxfuzz.kernel.subsystem import Subsystem
+from daxfuzz.sim import Signal, Violation
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.inode import AddressSpace
+    from daxfuzz.kernel.memremap import DevPagemap
+    from daxfuzz.kernel.page import Page
+    from daxfuzz.sim import Task
+
+EBUSY = 16
+ENXIO = 6
+EOPNOTSUPP = 95
+
+
+class Mf:
+    """MF_ flags, as plain ints."""
+
+    COUNT_INCREASED = 1
+    """The caller has a reference of the page, which goes first."""
+
+
+class ToKill(NamedTuple):
+    """struct to_kill: a task to signal. pages: what the entry maps through which it reaches the page."""
+
+    task: Task
+    pages: int
+
+
+class MemoryFailure(Subsystem):
+    """From the pfn to the signal. Nothing here waits for references: a pin of a failed page stays.
+
+    The page stays where it is, too: neither faults nor GUP look at its HWPoison flag, and a fault maps it again.
+    Known deviation: no process asks for early signals (PR_MCE_KILL_EARLY, vm.memory_failure_early_kill are off), and
+    SIGBUS has a handler, so it ends no task by itself.
+    """
+
+    async def madvise_inject_error(self, mm: Mm, address: int) -> int:
+        """madvise(MADV_HWPOISON) on one page: 0 or a negative error.
+
+        Known deviation: only device pages can fail; the zero page is put back (-EBUSY).
+        """
+        pages = await self.k.gup.internal_get_user_pages_fast(mm, range(address, address + 1), Foll.GET)
+        if isinstance(pages, int):
+            return pages
+        page = pages[0]
+        if page is self.k.zero_folio:
+            await self.k.memremap.put_page(page)
+            return -EBUSY
+        error = await self.memory_failure(page.pfn, Mf.COUNT_INCREASED)
+        return 0 if error == -EOPNOTSUPP else error
+
+    async def memory_failure(self, pfn: int, flags: int) -> int:
+        """Handle the failure of a device page: 0 or a negative error. One at a time."""
+        await self.k.mf_mutex.acquire()
+        pgmap = await self.k.memremap.get_dev_pagemap(pfn, None)
+        if pgmap is None:
+            error = -ENXIO
+        else:
+            error = await self.memory_failure_dev_pagemap(pfn, flags, pgmap)
+        await self.k.mf_mutex.release()
+        return error
+
+    async def memory_failure_dev_pagemap(self, pfn: int, flags: int, pgmap: DevPagemap) -> int:
+        """Ask whoever holds the device, else signal who maps the page. Drops the caller's reference of the page map."""
+        if flags & Mf.COUNT_INCREASED:
+            await self.k.memremap.put_page(self.k.pages[pfn])
+        error = -EOPNOTSUPP
+        if pgmap.type is MemoryType.FS_DAX:
+            error = await self.k.dax_device.dax_holder_notify_failure(pfn, 1, flags)
+        if error == -EOPNOTSUPP:
+            error = await self.mf_generic_kill_procs(pfn)
+        await self.k.memremap.put_dev_pagemap(pgmap)
+        return error
+
+    async def mf_generic_kill_procs(self, pfn: int) -> int:
+        """Lock the page's entry, mark the page, and deal with who maps it: 0, or -EBUSY if it is no page of a file."""
+        page = await self.k.pages[pfn].head.read()
+        cookie = await self.k.dax_lock.dax_lock_page(page)
+        if cookie is None:
+            return -EBUSY
+        await page.hwpoison.write(True)
+        to_kill = await self.collect_procs(page)
+        mapping = await page.mapping.read()
+        assert mapping is not None
+        assert not isinstance(mapping, Cow)
+        await self.unmap_and_kill(to_kill, mapping, await page.index.read())
+        await self.k.dax_lock.dax_unlock_page(page, cookie)
+        return 0
+
+    async def mf_dax_kill_procs(self, mapping: AddressSpace, first: int, pages: int, flags: int) -> int:
+        """The same for a range of a file, on behalf of the file system that holds the device: 0 or a negative error."""
+        to_kill: list[ToKill] = []
+        for index in range(first, first + pages):
+            cookie, page = await self.k.dax_lock.dax_lock_mapping_entry(mapping, index)
+            if page is not None:
+                await page.hwpoison.write(True)
+                to_kill = self.list_after_kill(to_kill) + await self.collect_procs_file(mapping, index)
+                await self.unmap_and_kill(to_kill, mapping, index)
+            await self.k.dax_lock.dax_unlock_mapping_entry(mapping, index, cookie)
+        return 0
+
+    def list_after_kill(self, killed: list[ToKill]) -> list[ToKill]:
+        """What the list holds after a round of kill_procs, which frees its members and leaves them on it."""
+        if killed:
+            name = self.k.world.current.name
+            raise Violation("use-after-free", f"{name} walks a to_kill list whose members were freed", tasks=(name,))
+        return []
+
+    async def collect_procs(self, page: Page) -> list[ToKill]:
+        """Who maps the file page that a page names."""
+        mapping = await page.mapping.read()
+        if mapping is None or isinstance(mapping, Cow):
+            return []
+        return await self.collect_procs_file(mapping, await page.index.read())
+
+    async def collect_procs_file(self, mapping: AddressSpace, index: int) -> list[ToKill]:
+        """Collect the current task for each VMA of its own mm that has the file page mapped; nobody else."""
+        to_kill: list[ToKill] = []
+        task = self.k.world.current
+        mine = self.k.mm_of.get(task.index)
+        await mapping.i_mmap_rwsem.down_read()
+        for vma in await mapping.i_mmap.read():
+            if vma.mm is mine and index < vma.pages:
+                pages = await self.dev_pagemap_mapping_shift(vma.mm, vma.start + index)
+                if pages:
+                    to_kill.append(ToKill(task, pages))
+        await mapping.i_mmap_rwsem.up_read()
+        return to_kill
+
+    async def dev_pagemap_mapping_shift(self, mm: Mm, address: int) -> int:
+        """Number of pages that the entry at an address maps, 0 if that is nothing of a device. No lock is taken."""
+        pmd = await mm.pmd(address).read()
+        if isinstance(pmd, Pte):
+            return 0 if pmd.zero else mm.pmd_pages
+        pte = await mm.slots[address].read() if pmd is TABLE else None
+        return 0 if pte is None or pte.zero else 1
+
+    async def unmap_and_kill(self, to_kill: list[ToKill], mapping: AddressSpace, index: int) -> None:
+        """Unmap the largest range that one of the collected maps the page with, from everybody; then signal them.
+
+        Where nobody was collected nothing is unmapped.
+        """
+        pages = max((each.pages for each in to_kill), default=0)
+        if pages:
+            await self.k.memory.unmap_mapping_pages(mapping, index - index % pages, pages)
+        for each in to_kill:
+            await self.k.signals.send(each.task, Signal.PENDING)
