@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from daxfuzz.kernel.entry import CONFLICT, EMPTY, EMPTY_PMD, Entry
+from daxfuzz.kernel.entry import CONFLICT, EMPTY, EMPTY_PMD, DaxFlag, Entry
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.kernel.xarray import Mark, XaState
 from daxfuzz.sim import TaskState, WaitEntry, WaitQueueHead, wait_var_event
@@ -14,7 +14,7 @@ from daxfuzz.sim import TaskState, WaitEntry, WaitQueueHead, wait_var_event
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.filesystem import Iomap
     from daxfuzz.kernel.inode import AddressSpace
-    from daxfuzz.kernel.memory import Fault
+    from daxfuzz.kernel.memory import Fault, VmFault
     from daxfuzz.kernel.page import Page
 
 
@@ -88,37 +88,63 @@ class Dax(Subsystem):
     async def dax_unlock_entry(self, mapping: AddressSpace, xas: XaState, entry: Entry) -> None:
         """Clear the lock bit and wake the next one; xa_lock is not held."""
         if entry.locked:
-            self.k.bug("dax_unlock_entry: the new entry is locked")
+            self.unlock_entry_bug("dax_unlock_entry: the new entry is locked")
         xas.reset()
         await mapping.i_pages.lock.acquire()
         old = await xas.store(entry)
         await mapping.i_pages.lock.release()
         if old is None or not old.locked:
-            self.k.bug("dax_unlock_entry: the entry was not locked")
+            self.unlock_entry_bug("dax_unlock_entry: the entry was not locked")
         await self.dax_wake_entry(mapping, xas.index, entry, WakeMode.WAKE_NEXT)
+
+    def unlock_entry_bug(self, message: str) -> None:
+        """What dax_unlock_entry does when its caller is wrong: BUG_ON."""
+        self.k.bug(message)
 
     # -- association of pages with file pages --------------------------------------------------------------------
 
-    async def dax_associate_entry(self, mapping: AddressSpace, index: int, entry: Entry) -> None:
-        """Note in the page which file page it is; the entry is locked."""
-        for offset, pfn in enumerate(entry.pfns(self.k.machine)):
-            page = self.k.pages[pfn]
-            if await page.mapping.read() is not None:
-                self.k.warn("dax_associate_entry: page is associated already", page)
-            await page.mapping.write(mapping)
-            await page.index.write(index + offset)
+    def associated_index(self, vmf: Fault, size: int) -> int:
+        """File page of the first of `size` pages that a fault associates: its own, rounded down."""
+        return vmf.index - vmf.index % size
 
-    async def dax_disassociate_entry(self, mapping: AddressSpace, entry: Entry, trunc: bool) -> None:
+    async def mapped_folios(self, entry: Entry) -> list[Page]:
+        """What association works on, one after the other: each page of a real entry, nothing of another one."""
+        return [self.k.pages[pfn] for pfn in entry.pfns(self.k.machine)]
+
+    async def dax_associate_entry(self, entry: Entry, mapping: AddressSpace, vmf: Fault, flags: int) -> VmFault | None:
+        """Note in the pages which file pages they are; the entry is locked. None, or why it cannot be: never in v6.0.
+
+        flags: of DaxFlag; v6.0 has the address and cow in place of `vmf` and `flags`.
+        """
+        index = self.associated_index(vmf, entry.size(self.k.machine))
+        for offset, page in enumerate(await self.mapped_folios(entry)):
+            error = await self.associate_page(page, mapping, index + offset, flags)
+            if error is not None:
+                return error
+        return None
+
+    async def associate_page(self, page: Page, mapping: AddressSpace, index: int, flags: int) -> VmFault | None:
+        """The part of dax_associate_entry for one page."""
+        if await page.mapping.read() is not None:
+            self.k.warn("dax_associate_entry: page is associated already", page)
+        await page.mapping.write(mapping)
+        await page.index.write(index)
+        return None
+
+    async def dax_disassociate_entry(self, entry: Entry, mapping: AddressSpace, trunc: bool) -> None:
         """Forget it again. A page whose block goes away must not be in use by anybody."""
-        for pfn in entry.pfns(self.k.machine):
-            page = self.k.pages[pfn]
+        for page in await self.mapped_folios(entry):
             if trunc and self.page_busy(await page.refcount.read()):
                 self.k.warn("dax_disassociate_entry: page is busy", page)
-            old = await page.mapping.read()
-            if old is not None and old is not mapping:
-                self.k.warn("dax_disassociate_entry: page belongs to another file", page)
-            await page.mapping.write(None)
-            await page.index.write(0)
+            await self.disassociate_page(page, mapping)
+
+    async def disassociate_page(self, page: Page, mapping: AddressSpace) -> None:
+        """The part of dax_disassociate_entry for one page."""
+        old = await page.mapping.read()
+        if old is not None and old is not mapping:
+            self.k.warn("dax_disassociate_entry: page belongs to another file", page)
+        await page.mapping.write(None)
+        await page.index.write(0)
 
     # -- entries on behalf of faults -----------------------------------------------------------------------------
 
@@ -135,15 +161,19 @@ class Dax(Subsystem):
         if entry is CONFLICT:
             await i_pages.lock.release()
             return entry
-        if entry is not None and size == 1 and entry.pmd and not entry.real:
+        if entry is not None and size == 1 and entry.huge and not entry.real:
             await self.downgrade_pmd_entry(mapping, xas, entry)
             xas.set(index)
             entry = None
         if entry is None:
-            entry = EMPTY if size == 1 else EMPTY_PMD
+            entry = self.empty_entry(size)
         await self.dax_lock_entry(xas, entry)
         await i_pages.lock.release()
         return entry
+
+    def empty_entry(self, size: int) -> Entry:
+        """What grab_mapping_entry makes, only to lock it. size: the order, in pages; v6.0 has no PUDs."""
+        return EMPTY if size == 1 else EMPTY_PMD
 
     async def downgrade_pmd_entry(self, mapping: AddressSpace, xas: XaState, entry: Entry) -> None:
         """Delete a zero or empty PMD entry, and its mappings (part of grab_mapping_entry).
@@ -151,23 +181,26 @@ class Dax(Subsystem):
         xa_lock is held, but dropped during the unmap: hence the lock of the entry.
         """
         i_pages = mapping.i_pages
-        pages = self.k.machine.pmd_pages
+        pages = entry.size(self.k.machine)
         await self.dax_lock_entry(xas, entry)
         if entry.zero:
             await i_pages.lock.release()
             await self.k.memory.unmap_mapping_pages(mapping, xas.index - xas.index % pages, pages)
             xas.reset()
             await i_pages.lock.acquire()
-        await self.dax_disassociate_entry(mapping, entry, trunc=False)
+        await self.dax_disassociate_entry(entry, mapping, trunc=False)
         await xas.store(None)
         await self.dax_wake_entry(mapping, xas.index, entry, WakeMode.WAKE_ALL)
 
-    async def dax_insert_entry(self, xas: XaState, vmf: Fault, iomap: Iomap, entry: Entry, new: Entry) -> Entry:
+    async def dax_insert_entry(
+        self, xas: XaState, vmf: Fault, iomap: Iomap | None, entry: Entry, new: Entry
+    ) -> tuple[VmFault | None, Entry]:
         """Put what a fault found in place of the empty or zero entry it has locked; a real entry stays.
 
-        In v6.0 reads mark the entry dirty, too. A synchronous fault leaves that to dax_insert_pfn_mkwrite.
+        iomap: None for a character device. Returns why it failed, never in v6.0, and the entry that is locked now.
         """
         mapping = vmf.vma.mapping
+        flags = self.dax_iter_flags(vmf, iomap)
         i_pages = mapping.i_pages
         if entry.zero and not new.zero:
             size = entry.size(self.k.machine)
@@ -175,24 +208,56 @@ class Dax(Subsystem):
         xas.reset()
         await i_pages.lock.acquire()
         if entry.zero or entry.empty:
-            await self.dax_disassociate_entry(mapping, entry, trunc=False)
-            await self.dax_associate_entry(mapping, xas.index, new)
+            error = await self.reassociate(entry, new, vmf, flags)
+            if error is not None:
+                await i_pages.lock.release()
+                return error, entry
             old = await xas.store(new.lock())
             if old != entry.lock():
                 self.k.warn("dax_insert_entry: the locked entry has changed", None)
             entry = new
         else:
-            await xas.load()
-        if not self.k.dax_fault.dax_fault_is_synchronous(vmf, iomap):
+            error, entry = await self.keep_entry(xas, vmf, entry)
+            if error is not None:
+                await i_pages.lock.release()
+                return error, entry
+        if flags & DaxFlag.DIRTY:
             await i_pages.set_mark(xas.index, Mark.DIRTY)
         await i_pages.lock.release()
-        return entry
+        return None, entry
+
+    def dax_iter_flags(self, vmf: Fault, iomap: Iomap | None) -> int:
+        """What an extent and a fault make of an entry: DaxFlags.
+
+        In v6.0 reads mark it dirty, too. A synchronous fault leaves that to dax_insert_pfn_mkwrite.
+        """
+        if iomap is None or self.k.dax_fault.dax_fault_is_synchronous(vmf, iomap):
+            return 0
+        return DaxFlag.DIRTY
+
+    async def keep_entry(self, xas: XaState, vmf: Fault, entry: Entry) -> tuple[VmFault | None, Entry]:
+        """The part of dax_insert_entry for a real entry, which stays: why the fault fails, and the entry."""
+        await xas.load()
+        return None, entry
+
+    async def reassociate(self, entry: Entry, new: Entry, vmf: Fault, flags: int) -> VmFault | None:
+        """The part of dax_insert_entry that associates the new entry in place of the old one; xa_lock is held.
+
+        None, or why the fault fails. In v6.0 association cannot fail.
+        """
+        await self.dax_disassociate_entry(entry, vmf.vma.mapping, trunc=False)
+        await self.dax_associate_entry(new, vmf.vma.mapping, vmf, flags)
+        return None
 
     # -- truncation ----------------------------------------------------------------------------------------------
 
     def idle_refcount(self) -> int:
         """Reference count of a page that nobody uses, for observers."""
         return 1
+
+    def entry_references(self, entry: Entry) -> int:
+        """References that an entry holds on each of its folios, for observers."""
+        return 0
 
     def page_busy(self, refcount: int) -> bool:
         """Whether a count says that somebody uses the page: 1 is idle."""
@@ -220,8 +285,8 @@ class Dax(Subsystem):
             lambda: drop_locks(address),
         )
 
-    async def dax_busy_page(self, entry: Entry) -> Page | None:
-        """The first page of an entry that is busy."""
+    async def dax_busy_page(self, xas: XaState, entry: Entry) -> Page | None:
+        """The first page of an entry that is busy. xas: stands on the entry, which v6.0 does not change."""
         for pfn in entry.pfns(self.k.machine):
             page = self.k.pages[pfn]
             if self.page_busy(await page.refcount.read()):
@@ -255,7 +320,7 @@ class Dax(Subsystem):
             if entry.locked:
                 found = await self.wait_scanned_entry(mapping, xas)
             if found is not None:
-                page = await self.dax_busy_page(found)
+                page = await self.dax_busy_page(xas, found)
             await self.put_unlocked_entry(mapping, xas, found, WakeMode.WAKE_NEXT)
             if page is not None:
                 break
@@ -279,7 +344,7 @@ class Dax(Subsystem):
         await i_pages.lock.acquire()
         entry = await self.get_unlocked_entry(mapping, xas)
         if entry is not None and (trunc or not await i_pages.get_mark(index, Mark.DIRTY, Mark.TOWRITE)):
-            await self.dax_disassociate_entry(mapping, entry, trunc)
+            await self.dax_disassociate_entry(entry, mapping, trunc)
             await xas.store(None)
             deleted = True
         await self.put_unlocked_entry(mapping, xas, entry, WakeMode.WAKE_ALL)

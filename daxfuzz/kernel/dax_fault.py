@@ -116,10 +116,9 @@ class DaxFault(Subsystem):
         huge = vmf.pages > 1
         if iomap.pfn is None:
             return await (self.dax_pmd_load_hole if huge else self.dax_load_hole)(vmf, xas, entry, iomap)
-        pfn = await self.dax_iomap_direct_access(iomap.pfn, vmf.pages)
-        if pfn is None:
-            return VmFault.FALLBACK if huge else VmFault.SIGBUS, entry
-        entry = await self.k.dax.dax_insert_entry(xas, vmf, iomap, entry, Entry(pfn, pmd=huge))
+        pfn, error, entry = await self.dax_insert_block(vmf, xas, entry, iomap, iomap.pfn)
+        if error is not None:
+            return error, entry
         if self.dax_fault_is_synchronous(vmf, iomap):
             vmf.pfn = pfn
             return VmFault.NEEDDSYNC, entry
@@ -147,14 +146,29 @@ class DaxFault(Subsystem):
         await self.k.dax_srcu.read_unlock()
         return alive
 
+    async def dax_insert_block(
+        self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap, block: int
+    ) -> tuple[int, VmFault | None, Entry]:
+        """The part of dax_fault_iter that needs a live device: the page, why it failed, and the locked entry."""
+        huge = vmf.pages > 1
+        pfn = await self.dax_iomap_direct_access(block, vmf.pages)
+        if pfn is None:
+            return -1, VmFault.FALLBACK if huge else VmFault.SIGBUS, entry
+        error, entry = await self.k.dax.dax_insert_entry(xas, vmf, iomap, entry, Entry(pfn, pmd=huge))
+        return pfn, error, entry
+
     async def dax_load_hole(self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap) -> tuple[VmFault, Entry]:
         """A read of a hole maps the zero page."""
-        entry = await self.k.dax.dax_insert_entry(xas, vmf, iomap, entry, ZERO)
+        error, entry = await self.k.dax.dax_insert_entry(xas, vmf, iomap, entry, ZERO)
+        if error is not None:
+            return error, entry
         return await self.k.memory.vmf_insert_mixed(vmf, Pte(0, zero=True)), entry
 
     async def dax_pmd_load_hole(self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap) -> tuple[VmFault, Entry]:
         """A read of a hole maps the huge zero page. If another fault has done so before, both fall back."""
-        entry = await self.k.dax.dax_insert_entry(xas, vmf, iomap, entry, ZERO_PMD)
+        error, entry = await self.k.dax.dax_insert_entry(xas, vmf, iomap, entry, ZERO_PMD)
+        if error is not None:
+            return error, entry
         if await self.k.huge_memory.insert_huge_zero_pmd(vmf.vma.mm, vmf.address):
             return VmFault.NOPAGE, entry
         return VmFault.FALLBACK, entry

@@ -56,6 +56,13 @@ class Entry(NamedTuple):
         return what + size + ("|ZAP" if self.zap else "") + ("|LOCKED" if self.locked else "")
 
 
+class DaxFlag:
+    """What a fault tells dax_insert_entry beside the entry to insert (DAX_DIRTY, DAX_COW of the series of 2022)."""
+
+    DIRTY = 1
+    COW = 2
+
+
 EMPTY = Entry(0, empty=True)
 ZERO = Entry(0, zero=True)
 EMPTY_PMD = Entry(0, empty=True, pmd=True)

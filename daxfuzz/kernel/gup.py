@@ -81,6 +81,14 @@ class Gup(Subsystem):
             await folio.refcount.add(refs * (self.k.machine.bias - 1))
         return folio
 
+    async def gup_get_dev_pagemap(self, pfn: int, pgmap: DevPagemap | None) -> tuple[DevPagemap | None, bool]:
+        """Hold the page map of a device page before the page is touched, and whether the page is there.
+
+        pgmap: the page map that is held already. What is returned is dropped when the walk is over.
+        """
+        pgmap = await self.k.memremap.get_dev_pagemap(pfn, pgmap)
+        return pgmap, pgmap is not None
+
     # -- dropping references -------------------------------------------------------------------------------------
 
     async def gup_put_folio(self, folio: Page, refs: int, flags: int) -> None:
@@ -143,9 +151,9 @@ class Gup(Subsystem):
         await mm.pmd_lock.acquire()
         pmd = await mm.pmd(address).read()
         if isinstance(pmd, Pte) and pmd.zero:
-            page = await self.k.huge_memory.follow_trans_huge_pmd(mm, address, flags)
+            page, error = await self.k.huge_memory.follow_trans_huge_pmd(mm, address, flags)
             await mm.pmd_lock.release()
-            return page, pgmap, 0
+            return page, pgmap, error
         await mm.pmd_lock.release()
         if pmd is None:
             return None, pgmap, 0
@@ -180,8 +188,8 @@ class Gup(Subsystem):
         page = self.k.pages[pte.pfn]
         if page.ram:
             return page, pgmap
-        pgmap = await self.k.memremap.get_dev_pagemap(pte.pfn, pgmap)
-        return (None if pgmap is None else page), pgmap
+        pgmap, there = await self.gup_get_dev_pagemap(pte.pfn, pgmap)
+        return (page if there else None), pgmap
 
     async def gup_must_unshare(self, flags: int, page: Page) -> bool:
         """Whether a read-only pin has to break copy-on-write first: the page may be another process's, too.
@@ -348,8 +356,8 @@ class Gup(Subsystem):
             if not page.ram:
                 if flags & Foll.LONGTERM:
                     break
-                pgmap = await self.k.memremap.get_dev_pagemap(pte.pfn, pgmap)
-                if pgmap is None:
+                pgmap, there = await self.gup_get_dev_pagemap(pte.pfn, pgmap)
+                if not there:
                     await self.undo_dev_pagemap(pages, before, flags)
                     break
             if not await self.gup_pte(mm, address, pte, page, flags):

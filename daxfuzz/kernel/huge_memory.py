@@ -126,8 +126,11 @@ class HugeMemory(Subsystem):
             return None, pgmap, -ENOMEM
         return page, pgmap, 0
 
-    async def follow_trans_huge_pmd(self, mm: Mm, address: int, flags: int) -> Page | None:
-        """Grab the page of a PMD entry that is no device's: in a file, the huge zero page. The PMD lock is held."""
+    async def follow_trans_huge_pmd(self, mm: Mm, address: int, flags: int) -> tuple[Page | None, int]:
+        """Grab the page of a PMD entry that is no device's, in a file the huge zero page: (page or None, error).
+
+        The PMD lock is held.
+        """
         if flags & Foll.WRITE:
-            return None
-        return await self.k.gup.grab_zero_page(flags)
+            return None, 0
+        return await self.k.gup.grab_zero_page(flags), 0

@@ -17,15 +17,17 @@ class AddressSpace:
     """What a file has mapped and cached.
 
     i_mmap: the VMAs that map the file, in the order of their mm.
+    exiting: AS_EXITING, set at the end of the inode's life.
     """
 
-    __slots__ = ("host", "i_mmap", "i_mmap_rwsem", "i_pages", "invalidate_lock")
+    __slots__ = ("exiting", "host", "i_mmap", "i_mmap_rwsem", "i_pages", "invalidate_lock")
 
     def __init__(self, world: World, host: Inode, interrupts: Interrupts, machine: Machine) -> None:
         self.host = host
         self.i_pages = XArray(world, f"{host.name}.i_pages", interrupts, machine)
         self.invalidate_lock = RwSemaphore(world, f"{host.name}.invalidate_lock", "invalidate_lock")
         self.i_mmap_rwsem = RwSemaphore(world, f"{host.name}.i_mmap_rwsem", "i_mmap_rwsem")
+        self.exiting: Cell[bool] = Cell(world, f"{host.name}.exiting", False)
         self.i_mmap: Cell[tuple[Vma, ...]] = Cell(world, f"{host.name}.i_mmap", ())
 
     @property

@@ -217,7 +217,7 @@ class Kernel:
         blocks = sum(files.values()) + SPARE_BLOCKS
         self.device_pages = blocks
         kind = MemoryType.GENERIC if self.fs.char_device else MemoryType.FS_DAX
-        self.pgmap = DevPagemap(world, "pgmap", kind, blocks)
+        self.pgmap = DevPagemap(world, "pgmap", kind, self.memremap.born_references(blocks))
         self.pgmap_array: Cell[DevPagemap | None] = Cell(world, "pgmap_array", self.pgmap)
         self.pages = [Page(world, pfn, self.pgmap, self.dax.idle_refcount()) for pfn in range(blocks)]
         self.regions = regions
@@ -309,8 +309,11 @@ class Kernel:
             inode.extents[index + offset].value = pfn
             self.pages[pfn].mapping.value = inode.i_mapping
             self.pages[pfn].index.value = index + offset
+            self.pages[pfn].refcount.value += self.dax.entry_references(Entry(pfn))
         i_pages = inode.i_mapping.i_pages
-        i_pages.entries[index] = Entry(blocks[0], pmd=huge)
+        entry = Entry(blocks[0], pmd=huge)
+        i_pages.entries[index] = entry
+        self.pgmap.ref.count += self.memremap.entry_pgmap_references(entry)
         if huge:
             i_pages.spans[index] = len(blocks)
         i_pages.marks[Mark.DIRTY].append(index)

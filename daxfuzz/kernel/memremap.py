@@ -12,6 +12,7 @@ from daxfuzz.sim import Access, Completion, PercpuRef, Point, Shared, wake_up_va
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.block import Block
+    from daxfuzz.kernel.entry import Entry
     from daxfuzz.kernel.page import Page
     from daxfuzz.sim import World
 
@@ -28,19 +29,18 @@ class MemoryType(StrEnum):
 class DevPagemap:
     """struct dev_pagemap.
 
-    folios: number of its folios.
-    ref: live with one reference per folio from birth; dying once it is killed, drained at 0.
+    ref: live from birth, with one reference of its own and those that pages are born with; dying once it is killed,
+        drained at 0.
     done: completed when `ref` drains.
     """
 
-    __slots__ = ("done", "folios", "name", "ref", "type")
+    __slots__ = ("done", "name", "ref", "type")
 
-    def __init__(self, world: World, name: str, kind: MemoryType, folios: int) -> None:
+    def __init__(self, world: World, name: str, kind: MemoryType, born: int) -> None:
         self.name = name
         self.type = kind
-        self.folios = folios
         self.done = Completion(world, f"{name}.done")
-        self.ref = PercpuRef(world, f"{name}.ref", self.done.complete, count=folios + 1)
+        self.ref = PercpuRef(world, f"{name}.ref", self.done.complete, count=born + 1)
 
     def __repr__(self) -> str:
         return self.name
@@ -74,6 +74,21 @@ class MemHotplug(Shared):
 class Memremap(Subsystem):
     """The functions that count references of device pages and of their page map."""
 
+    def born_references(self, pages: int) -> int:
+        """References on a page map that its pages are born with: one each."""
+        return pages
+
+    def entry_pgmap_references(self, entry: Entry) -> int:
+        """References that an entry holds on the page map, for observers."""
+        return 0
+
+    def pgmap_references(self) -> int:
+        """References that the page map has while nothing is in flight, for observers."""
+        mappings = [inode.i_mapping for inode in self.k.inodes.values()]
+        entries = [entry for mapping in mappings for entry in mapping.i_pages.entries.values()]
+        held = sum(self.entry_pgmap_references(entry) for entry in entries)
+        return 1 + self.born_references(self.k.device_pages) + held
+
     async def get_dev_pagemap(self, pfn: int, pgmap: DevPagemap | None) -> DevPagemap | None:
         """Find the page map of a page and take a reference, unless `pgmap` is it already; None once it is dying."""
         if pgmap is not None:
@@ -91,6 +106,10 @@ class Memremap(Subsystem):
         if pgmap is not None:
             await pgmap.ref.put()
 
+    def page_ref_sub_return(self, page: Page, refs: int) -> Awaitable[int]:
+        """Drop references: the count that is left."""
+        return page.refcount.add_return(-refs)
+
     async def put_devmap_managed_page_refs(self, page: Page, refs: int) -> bool:
         """Drop references of a file-system DAX page and wake whoever waits for it to become idle.
 
@@ -100,13 +119,13 @@ class Memremap(Subsystem):
         pgmap = await page.pgmap.read()
         if pgmap.type is not MemoryType.FS_DAX:
             return False
-        if await page.refcount.add_return(-refs) == 1:
+        if await self.page_ref_sub_return(page, refs) == 1:
             await wake_up_var(self.k.var_waitqueues, page.refcount_address)
         return True
 
     async def folio_put_refs(self, folio: Page, refs: int) -> int:
         """Drop references; the last one frees the page. The count that is left."""
-        count = await folio.refcount.add_return(-refs)
+        count = await self.page_ref_sub_return(folio, refs)
         if count == 0:
             await self._folio_put(folio)
         return count
@@ -142,7 +161,7 @@ class Memremap(Subsystem):
         It does not look at the reference counts of pages.
         """
         await pgmap.ref.kill()
-        await pgmap.ref.put(pgmap.folios)
+        await self.put_born_references(pgmap)
         await pgmap.done.wait()
         await self.pageunmap_range(pgmap)
 
@@ -158,3 +177,7 @@ class Memremap(Subsystem):
     def arch_remove_memory(self) -> Awaitable[None]:
         """Free the device's page structs and unmap its memory."""
         return self.k.mem_hotplug.remove(self.k.pages[: self.k.device_pages], self.k.blocks[: self.k.device_pages])
+
+    async def put_born_references(self, pgmap: DevPagemap) -> None:
+        """The part of memunmap_pages that drops what pages were born with."""
+        await pgmap.ref.put(self.k.device_pages)

@@ -51,6 +51,7 @@ class Truncate(Subsystem):
 
     async def truncate_inode_pages_final(self, mapping: AddressSpace) -> None:
         """Delete everything, at the end of the inode's life. xa_lock is cycled for who has not seen AS_EXITING."""
+        await mapping.exiting.write(True)
         if not await mapping.i_pages.empty():
             await mapping.i_pages.lock.acquire()
             await mapping.i_pages.lock.release()

@@ -229,9 +229,10 @@ class XaState:
         return None if found is None else found.entry
 
     def store(self, entry: Entry | None) -> Awaitable[Entry | None]:
-        """xas_store"""
-        self.walked = True
-        self.end = self.index + 1
+        """xas_store: a state that stands on a slot goes on from behind it as before."""
+        if not self.walked:
+            self.walked = True
+            self.end = self.index + 1
         return self.xarray.store(self.index, entry, self.span)
 
     def set(self, index: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
@@ -10,6 +10,7 @@ from daxfuzz.kernel.mm import Pte
 from daxfuzz.oracles.oracle import listen
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.entry import Entry
     from daxfuzz.kernel.mm import Pmd
     from daxfuzz.kernel.page import Page
     from daxfuzz.program.simulation import Reference, Simulation
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 class InFlight:
     """Follows the reference counts.
 
-    counts: per task what its call has added, by pfn, less what was given to registers, pipes, devices and page-table
-    entries.
+    counts: per task what its call has added, by pfn, less what was given to registers, pipes, devices, page-table
+    entries and entries of files.
     judges: called with (pfn, old, new) at each change of a count, before `counts` follows it.
     """
 
@@ -39,6 +40,8 @@ class InFlight:
                     listen(slot, "watch", self.remapped)
                 for pmd in mm.pmds.values():
                     listen(pmd, "watch", self.remapped)
+        for inode in self.kernel.inodes.values():
+            listen(inode.i_mapping.i_pages, "watch", self.replaced)
         sim.on_hold.append(self.held)
         sim.on_drop.append(self.dropped)
         self.world.on_reset.append(self.reset)
@@ -70,6 +73,27 @@ class InFlight:
             self.account(task, self.kernel.pages[old.pfn].head.value, self.entry_weight(old))
         if isinstance(new, Pte) and not new.zero:
             self.account(task, self.kernel.pages[new.pfn].head.value, -self.entry_weight(new))
+
+    def replaced(self, index: int, old: Entry | None, new: Entry | None) -> None:
+        """So does an entry of a file."""
+        task = self.world.current
+        for entry, sign in ((old, 1), (new, -1)):
+            references = 0 if entry is None else self.kernel.dax.entry_references(entry)
+            if entry is not None and references:
+                for page in self.folios(entry):
+                    self.account(task, page, sign * references)
+
+    def folios(self, entry: Entry) -> list[Page]:
+        """The heads of what an entry of a file stands for, each once."""
+        heads = [self.kernel.pages[pfn].head.value for pfn in entry.pfns(self.kernel.machine)]
+        return list({head.pfn: head for head in heads}.values())
+
+    def entry_references(self) -> Iterator[tuple[Page, int]]:
+        """Pages that entries of files hold, and with how many references."""
+        for inode in self.kernel.inodes.values():
+            for entry in inode.i_mapping.i_pages.entries.values():
+                for page in self.folios(entry):
+                    yield page, self.kernel.dax.entry_references(entry)
 
     def entry_weight(self, pte: Pte) -> int:
         """How much an entry adds to the count of the page that it maps."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Refcount(Oracle):
-    """A page's count is idle + references held (where the protocol says so, by page tables) + what calls have added.
+    """A page's count is idle + references held (of page tables and entries, too, if they hold any) + what calls add.
 
     A page of memory is free at 0, and each entry that maps it holds a reference in every protocol.
 
@@ -70,6 +70,8 @@ class Refcount(Oracle):
             for pte in leaves(mm):
                 if not pte.zero:
                     held[self.head(pte.pfn).pfn] += self.in_flight.entry_weight(pte)
+        for page, references in self.in_flight.entry_references():
+            held[page.pfn] += references
         for page in self.pages:
             if page.freed:
                 continue
@@ -77,6 +79,6 @@ class Refcount(Oracle):
             if left:
                 raise Violation("leak", f"{left} references of page {page.pfn} are left that nobody holds")
         pgmap = self.kernel.pgmap
-        left = pgmap.ref.count - pgmap.folios - 1
+        left = pgmap.ref.count - self.kernel.memremap.pgmap_references()
         if left and not pgmap.ref.dying:
             raise Violation("leak", f"{left} references of the page map are left that nobody holds")

@@ -21,7 +21,7 @@ class PercpuRef(Shared):
         of anything else nobody knows what it touches, and puts are wide.
     """
 
-    __slots__ = ("_get", "_kill", "_put", "_tryget", "count", "dying", "release")
+    __slots__ = ("_get", "_is_dying", "_kill", "_put", "_tryget", "_tryget_live", "count", "dying", "release")
     GUARDED = ("count", "dying")
     TRACKED = True
 
@@ -30,7 +30,9 @@ class PercpuRef(Shared):
         self.count = count
         self.dying = False
         self.release = release
-        self._tryget = self.point(Access.UPDATE, "tryget_live")
+        self._tryget = self.point(Access.UPDATE, "tryget")
+        self._tryget_live = self.point(Access.UPDATE, "tryget_live")
+        self._is_dying = self.point(Access.READ, "is_dying")
         self._get = self.point(Access.ADD, "get")
         receiver = getattr(release, "__self__", None)
         also = ((receiver, Access.UPDATE),) if isinstance(receiver, Shared) else ()
@@ -40,7 +42,7 @@ class PercpuRef(Shared):
     @types.coroutine
     def tryget_live(self, n: int = 1) -> Generator[Point, None, bool]:
         """Take `n` references unless the reference is dying."""
-        yield self._tryget
+        yield self._tryget_live
         live = not self.dying
         self.log.append(live)
         if live:
@@ -48,6 +50,25 @@ class PercpuRef(Shared):
             if self.clean:
                 self.touch()
         return live
+
+    @types.coroutine
+    def tryget(self) -> Generator[Point, None, bool]:
+        """Take a reference unless the count is 0; a dying one can still be taken."""
+        yield self._tryget
+        taken = self.count > 0
+        self.log.append(taken)
+        if taken:
+            self.count += 1
+            if self.clean:
+                self.touch()
+        return taken
+
+    @types.coroutine
+    def is_dying(self) -> Generator[Point, None, bool]:
+        """Whether it has been killed."""
+        yield self._is_dying
+        self.log.append(self.dying)
+        return self.dying
 
     @types.coroutine
     def get(self, n: int = 1) -> Generator[Point, None, None]:

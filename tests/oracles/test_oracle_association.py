@@ -8,6 +8,7 @@ from oracle_kit import assert_silent, program, simulate, trip
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.inode import AddressSpace
+from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Patch
 
 FAULT = program({"mapper": ["store(file0, 0)"], "other": ["load(file0, 1)"]}, files={"file0": 2}, prefault=False)
@@ -18,23 +19,23 @@ class NoAssociation(Patch):
     """dax: Do not note in pages which file page they are."""
 
     class dax(Dax):
-        async def dax_associate_entry(self, mapping: AddressSpace, index: int, entry: Entry) -> None:
-            return
+        async def associate_page(self, page: Page, mapping: AddressSpace, index: int, flags: int) -> None:
+            return None
 
 
 class WrongIndex(Patch):
     """dax: Associate every page with the first page of the file."""
 
     class dax(Dax):
-        async def dax_associate_entry(self, mapping: AddressSpace, index: int, entry: Entry) -> None:
-            await super().dax_associate_entry(mapping, 0, entry)
+        async def associate_page(self, page: Page, mapping: AddressSpace, index: int, flags: int) -> None:
+            return await super().associate_page(page, mapping, 0, flags)
 
 
 class NoDisassociation(Patch):
     """dax: Pages keep their file page after the entry is gone."""
 
     class dax(Dax):
-        async def dax_disassociate_entry(self, mapping: AddressSpace, entry: Entry, trunc: bool) -> None:
+        async def dax_disassociate_entry(self, entry: Entry, mapping: AddressSpace, trunc: bool) -> None:
             return
 
 

@@ -32,7 +32,7 @@ class DeleteLocked(Patch):
             await mapping.i_pages.lock.acquire()
             entry = await xas.load()
             if entry is not None:
-                await self.dax_disassociate_entry(mapping, entry, trunc)
+                await self.dax_disassociate_entry(entry, mapping, trunc)
                 await xas.store(None)
             await mapping.i_pages.lock.release()
             return entry is not None
