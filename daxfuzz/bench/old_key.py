@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Patch
-from daxfuzz.protocols.series_v1 import UsePageMaybeDmaPinned
+from daxfuzz.protocols.series_v1.patch02_maybe_dma_pinned import UsePageMaybeDmaPinned
 
 
 class OldKey(Patch):

@@ -70,9 +70,9 @@ class InFlight:
         """A page-table entry takes over the references of the call that sets it, and leaves them to who clears it."""
         task = self.world.current
         if isinstance(old, Pte) and not old.zero:
-            self.account(task, self.kernel.pages[old.pfn].head.value, self.entry_weight(old))
+            self.account(task, self.head(old.pfn), self.entry_weight(old))
         if isinstance(new, Pte) and not new.zero:
-            self.account(task, self.kernel.pages[new.pfn].head.value, -self.entry_weight(new))
+            self.account(task, self.head(new.pfn), -self.entry_weight(new))
 
     def replaced(self, index: int, old: Entry | None, new: Entry | None) -> None:
         """So does an entry of a file."""
@@ -83,9 +83,14 @@ class InFlight:
                 for page in self.folios(entry):
                     self.account(task, page, sign * references)
 
+    def head(self, pfn: int) -> Page:
+        """The page that counts for a page frame; of a page that is gone it no longer matters which."""
+        page = self.kernel.pages[pfn]
+        return page if page.freed else page.head.value
+
     def folios(self, entry: Entry) -> list[Page]:
         """The heads of what an entry of a file stands for, each once."""
-        heads = [self.kernel.pages[pfn].head.value for pfn in entry.pfns(self.kernel.machine)]
+        heads = [self.head(pfn) for pfn in entry.pfns(self.kernel.machine)]
         return list({head.pfn: head for head in heads}.values())
 
     def entry_references(self) -> Iterator[tuple[Page, int]]:

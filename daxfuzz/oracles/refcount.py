@@ -47,11 +47,6 @@ class Refcount(Oracle):
             return 0
         return 1 if page is self.kernel.zero_folio else self.idle
 
-    def head(self, pfn: int) -> Page:
-        """The page that counts for a page frame; of a page that is gone it no longer matters which."""
-        page = self.kernel.pages[pfn]
-        return page if page.freed else page.head.value
-
     def ended(self, task: Task, call: Call, result: Result) -> None:
         for pfn, amount in self.in_flight.counts[task.index].items():
             if amount < 0:
@@ -69,7 +64,7 @@ class Refcount(Oracle):
         for mm in self.kernel.mms:
             for pte in leaves(mm):
                 if not pte.zero:
-                    held[self.head(pte.pfn).pfn] += self.in_flight.entry_weight(pte)
+                    held[self.in_flight.head(pte.pfn).pfn] += self.in_flight.entry_weight(pte)
         for page, references in self.in_flight.entry_references():
             held[page.pfn] += references
         for page in self.pages:

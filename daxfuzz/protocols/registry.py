@@ -10,24 +10,36 @@ from functools import lru_cache
 
 from daxfuzz.protocols.compose import ComposedKernel, ComposeError, compose
 from daxfuzz.protocols.patch import Patch, Repair
+from daxfuzz.protocols.repairs.associated_index import FixAssociatedIndex
+from daxfuzz.protocols.repairs.association_failure import FixAssociationFailure
+from daxfuzz.protocols.repairs.cow_reference import FixCowReference
+from daxfuzz.protocols.repairs.deleted_without_zap import FixDeletedWithoutZap
 from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
 from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
 from daxfuzz.protocols.repairs.flush_before_unlink import FixFlushBeforeUnlink
+from daxfuzz.protocols.repairs.freed_association import FixFreedAssociation
+from daxfuzz.protocols.repairs.fresh_pmd import FixFreshPmd
+from daxfuzz.protocols.repairs.grab_followed_page import FixGrabFollowedPage
 from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
 from daxfuzz.protocols.repairs.kill_list import FixKillList
+from daxfuzz.protocols.repairs.lockless_huge_grab import FixLocklessHugeGrab
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
+from daxfuzz.protocols.repairs.pud_wait_key import FixPudWaitKey
 from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
 from daxfuzz.protocols.repairs.shared_page_failure import FixSharedPageFailure
 from daxfuzz.protocols.repairs.skip_locked import FixSkipLocked
 from daxfuzz.protocols.repairs.truncate_flushes_huge import FixTruncateFlushesHuge
 from daxfuzz.protocols.repairs.unbind_invalidates import FixUnbindInvalidates
 from daxfuzz.protocols.repairs.unbind_waits import FixUnbindWaits
+from daxfuzz.protocols.repairs.undo_huge_grabs import FixUndoHugeGrabs
 from daxfuzz.protocols.repairs.unshare_anon_only import FixUnshareAnonOnly
 from daxfuzz.protocols.repairs.waiter_holds_pgmap import FixWaiterHoldsPagemap
 from daxfuzz.protocols.repairs.wake_on_threshold import FixWakeOnThreshold
 from daxfuzz.protocols.repairs.wake_without_folio import FixWakeWithoutFolio
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
+from daxfuzz.protocols.repairs.zapped_for_ever import FixZappedForEver
 from daxfuzz.protocols.series_v1 import SERIES_V1
+from daxfuzz.protocols.series_v3 import SERIES_V3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +52,17 @@ class Protocol:
     repairs: tuple[type[Repair], ...]
 
 
+Known = tuple[tuple[range, tuple[type[Repair], ...]], ...]
+"""Repairs of the flaws that a series has, each with the numbers of patches applied at which it has them."""
+
+
+def known_at(flaws: Known, count: int) -> tuple[type[Repair], ...]:
+    """The repairs of all flaws that a series has when `count` of its patches are applied."""
+    return tuple(repair for counts, repairs in flaws if count in counts for repair in repairs)
+
+
 _DEVICE = (
     FixUnbindWaits,
-    FixFaultHoldsDevice,
     FixUnbindInvalidates,
     FixPutOnDyingPagemap,
     FixSharedPageFailure,
@@ -58,28 +78,87 @@ _COMMON = (
     FixUnshareAnonOnly,
     *_DEVICE,
 )
-_REFCOUNT_1 = (*_COMMON, FixWaiterHoldsPagemap)
-_PIN_WAIT = (*_COMMON, FixWakeOnThreshold, FixIdleOnRefcount, FixWakeWithoutFolio, FixWaiterHoldsPagemap)
 
-_GENERATIONS = (
-    Protocol("refcount-1", "v6.0: waits until the reference count is 1", (), _REFCOUNT_1),
-    Protocol("pin-wait", "v6.0 and patches 01 to 03 of the 2022 series: waits for pins", SERIES_V1, _PIN_WAIT),
+
+_GUP = (FixGrabFollowedPage, FixFreshPmd, FixUndoHugeGrabs)
+
+_V1 = len(SERIES_V1) + 1
+
+V1_FLAWS: Known = (
+    (range(_V1), _COMMON),
+    (range(7), (FixFaultHoldsDevice,)),
+    (range(2, _V1), (FixWakeWithoutFolio, FixWakeOnThreshold, FixIdleOnRefcount)),
+    (range(5, _V1), (FixAssociatedIndex,)),
+    (range(7, _V1), (FixAssociationFailure,)),
+    (range(11, _V1), (FixPudWaitKey,)),
+    (range(13, _V1), _GUP),
+    # It builds on the last one that says what idle is.
+    (range(_V1), (FixWaiterHoldsPagemap,)),
 )
 
-PROTOCOLS: dict[str, Protocol] = {}
-for _generation in _GENERATIONS:
-    PROTOCOLS[_generation.name] = _generation
-    PROTOCOLS[f"{_generation.name}-fixed"] = Protocol(
-        f"{_generation.name}-fixed",
-        f"{_generation.name} with every known flaw repaired",
-        (*_generation.patches, *_generation.repairs),
-        (),
-    )
+V3_FLAWS = (
+    FixSkipLocked,
+    FixFlushBeforeUnlink,
+    FixWritebackWaits,
+    FixTruncateFlushesHuge,
+    FixUnshareAnonOnly,
+    FixAssociatedIndex,
+    FixAssociationFailure,
+    FixCowReference,
+    FixZappedForEver,
+    FixDeletedWithoutZap,
+    FixFreedAssociation,
+    FixPudWaitKey,
+    *_GUP,
+    FixLocklessHugeGrab,
+    FixUnbindInvalidates,
+    FixPutOnDyingPagemap,
+    FixSharedPageFailure,
+    FixKillList,
+    FixWaiterHoldsPagemap,
+)
+
+_GENERATIONS = (
+    Protocol("refcount-1", "v6.0: waits until the reference count is 1", (), known_at(V1_FLAWS, 0)),
+    Protocol(
+        "pin-wait",
+        "v6.0 and patches 01 to 03 of the 2022 series: waits for pins",
+        SERIES_V1[:3],
+        known_at(V1_FLAWS, 3),
+    ),
+    Protocol(
+        "series-v1",
+        "v6.0 and all 13 patches of the series' first version: entries hold page-map references",
+        SERIES_V1,
+        known_at(V1_FLAWS, len(SERIES_V1)),
+    ),
+    Protocol(
+        "series-v3", "v6.0 and the series' third version: pages are idle at 0, entries hold them", SERIES_V3, V3_FLAWS
+    ),
+)
 
 SERIES: dict[str, tuple[type[Patch], ...]] = {"series-v1": SERIES_V1}
 """Series of patches; any prefix of one is a protocol, as series-v1:2."""
 
-_ALL: tuple[type[Patch], ...] = (*SERIES_V1, *_PIN_WAIT)
+
+def fixed(generation: Protocol, summary: str) -> Protocol:
+    """The -fixed form of a protocol."""
+    return Protocol(f"{generation.name}-fixed", summary, (*generation.patches, *generation.repairs), ())
+
+
+PROTOCOLS: dict[str, Protocol] = {}
+for _generation in _GENERATIONS:
+    PROTOCOLS[_generation.name] = _generation
+    _fixed = fixed(_generation, f"{_generation.name} with every known flaw repaired")
+    PROTOCOLS[_fixed.name] = _fixed
+
+
+_ALL: tuple[type[Patch], ...] = (
+    *SERIES_V1,
+    *SERIES_V3,
+    *(repair for _, repairs in V1_FLAWS for repair in repairs),
+    *V3_FLAWS,
+)
 
 PATCHES: dict[str, type[Patch]] = {each.slug(): each for each in _ALL}
 
@@ -92,13 +171,13 @@ def protocol(name: str) -> Protocol:
     """A protocol by name, a prefix of a series included. Raises UnknownName."""
     if name in PROTOCOLS:
         return PROTOCOLS[name]
-    if match := re.fullmatch(r"([a-z0-9-]+):(\d+)", name):
+    if match := re.fullmatch(r"([a-z0-9-]+):(\d+)(-fixed)?", name):
         series = SERIES.get(match[1])
         count = int(match[2])
         if series is not None and 0 <= count <= len(series):
-            same = {SERIES_V1[:0]: "refcount-1", SERIES_V1: "pin-wait"}.get(series[:count])
-            repairs = PROTOCOLS[same].repairs if same else _COMMON
-            return Protocol(name, f"the first {count} patches of {match[1]}", series[:count], repairs)
+            summary = f"the first {count} patches of {match[1]}"
+            prefix = Protocol(f"{match[1]}:{count}", summary, series[:count], known_at(V1_FLAWS, count))
+            return fixed(prefix, f"{summary} with every known flaw repaired") if match[3] else prefix
         if series is not None:
             raise UnknownName(f"{match[1]} has patches 1 to {len(series)}, not {count}")
     raise unknown("protocol", name, [*PROTOCOLS, *(f"{series}:N" for series in SERIES)])

@@ -99,8 +99,8 @@ def test_each_flaw_is_found_without_its_repair_and_not_with_it(
 def test_either_of_two_repairs_keeps_a_fault_under_way_from_what_is_gone(repair) -> None:
     tasks = {"a": ["store(file0, 0)"], "u": UNBIND}
     both = without("refcount-1", "fix-fault-holds-device", "fix-unbind-invalidates")
-    assert "dax_associate_entry" in uses_after_free(tasks, both)
-    assert "dax_associate_entry" not in uses_after_free(tasks, (both[0], (*both[1], repair)))
+    assert "associate_page" in uses_after_free(tasks, both)
+    assert "associate_page" not in uses_after_free(tasks, (both[0], (*both[1], repair)))
 
 
 def test_a_device_is_removed_once() -> None:
@@ -145,7 +145,7 @@ def test_removal_waits_for_a_section_that_saw_the_device_alive() -> None:
     protocol, patches = without("refcount-1")
     sim = simulate({"a": ["store(file0, 0)"], "u": UNBIND}, protocol, patches, prefault=False)
     waiting = []
-    run(sim, ("a", "dax_associate_entry.read"), ("u", ""), lambda: waiting.append(sim.world.tasks[1].blocked_on))
+    run(sim, ("a", "associate_page.read"), ("u", ""), lambda: waiting.append(sim.world.tasks[1].blocked_on))
     assert waiting == [sim.kernel.dax_srcu]
     assert sim.results[1] == [0]
 

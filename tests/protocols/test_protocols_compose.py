@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import combinations, permutations
+from itertools import permutations
 from typing import Any, ClassVar
 
 import pytest
@@ -29,7 +29,7 @@ from daxfuzz.protocols.series_v1 import SERIES_V1, RenameBusyPageToPinnedPage, U
 from daxfuzz.search import STRATEGIES, bounded_runs, make_scheduler
 from daxfuzz.sim import Execution, Scheduler, Stepper
 
-RENAME, PINNED, DELETE = SERIES_V1
+RENAME, PINNED, DELETE = SERIES_V1[:3]
 
 
 # -- the rules -----------------------------------------------------------------------------------------------------
@@ -152,29 +152,47 @@ def test_later_hunks_come_first_and_super_reaches_the_earlier_ones() -> None:
     assert names == ["CallsSuper.gup", "UsePageMaybeDmaPinned.gup", "Gup"]
 
 
-@pytest.mark.parametrize("generation", ["refcount-1", "pin-wait"])
-def test_every_subset_of_repairs_composes_in_any_order(generation) -> None:
+EVERY_PREFIX = [f"series-v1:{count}" for count in range(len(SERIES_V1) + 1)]
+
+
+@pytest.mark.parametrize("generation", ["pin-wait", "series-v1"])
+def test_repairs_compose_alone_in_pairs_and_all_together_in_any_order(generation) -> None:
     base = protocol(generation)
-    for count in range(len(base.repairs) + 1):
-        for subset in combinations(base.repairs, count):
-            for order in permutations(subset):
-                compose((*base.patches, *order))
+    for count in (0, 1, 2):
+        for order in permutations(base.repairs, count):
+            compose((*base.patches, *order))
+    for seed in range(50):
+        compose((*base.patches, *random.Random(seed).sample(base.repairs, len(base.repairs))))
 
 
-@pytest.mark.parametrize("generation", ["refcount-1", "pin-wait"])
+@pytest.mark.parametrize("generation", [*(name for name in PROTOCOLS if not name.endswith("-fixed")), *EVERY_PREFIX])
 def test_the_fixed_form_minus_any_one_repair_composes(generation) -> None:
-    fixed = PROTOCOLS[f"{generation}-fixed"].patches
+    fixed = protocol(f"{generation}-fixed").patches
+    assert fixed == (*protocol(generation).patches, *protocol(generation).repairs)
+    compose(fixed)
     for repair in protocol(generation).repairs:
         compose([patch for patch in fixed if patch is not repair])
 
 
 def test_every_prefix_of_the_series_is_a_protocol() -> None:
-    for count in range(4):
-        assert protocol(f"series-v1:{count}").patches == SERIES_V1[:count]
-    with pytest.raises(UnknownName, match="patches 1 to 3, not 4"):
-        protocol("series-v1:4")
+    for count, name in enumerate(EVERY_PREFIX):
+        assert protocol(name).patches == SERIES_V1[:count]
+    assert protocol("series-v1:0").repairs == protocol("refcount-1").repairs
+    assert protocol("series-v1:3").patches == protocol("pin-wait").patches
+    assert protocol("series-v1:3").repairs == protocol("pin-wait").repairs
+    assert protocol("series-v1:13").patches == protocol("series-v1").patches
+    with pytest.raises(UnknownName, match="patches 1 to 13, not 14"):
+        protocol("series-v1:14")
     with pytest.raises(UnknownName, match="did you mean pin-wait"):
         protocol("pin-wai")
+
+
+def test_a_prefix_has_the_repairs_of_its_flaws_only() -> None:
+    flaws = {name: {repair.flaw for repair in protocol(name).repairs} for name in EVERY_PREFIX}
+    assert "F-01" not in flaws["series-v1:1"]
+    assert "F-01" in flaws["series-v1:2"]
+    assert "F-20" not in flaws["series-v1:6"]
+    assert "F-20" in flaws["series-v1:7"]
 
 
 # -- running programs ----------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from daxfuzz.kernel.memremap import Memremap
 from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.repairs.wake_on_threshold import FixWakeOnThreshold
-from daxfuzz.protocols.series_v1 import UsePageMaybeDmaPinned
+from daxfuzz.protocols.series_v1.patch02_maybe_dma_pinned import UsePageMaybeDmaPinned
 from daxfuzz.sim import wake_up_var
 
 
@@ -29,8 +29,8 @@ class FixIdleOnRefcount(Repair):
             return await page.refcount.read() == 1
 
     class memremap(Memremap):
-        async def folio_put_refs(self, folio: Page, refs: int) -> int:
-            count = await super().folio_put_refs(folio, refs)
+        async def page_ref_sub_return(self, page: Page, refs: int) -> int:
+            count = await super().page_ref_sub_return(page, refs)
             if count == 1:
-                await wake_up_var(self.k.var_waitqueues, folio.address)
+                await wake_up_var(self.k.var_waitqueues, page.address)
             return count

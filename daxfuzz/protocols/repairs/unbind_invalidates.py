@@ -51,7 +51,7 @@ class FixUnbindInvalidates(Repair):
             await i_pages.lock.acquire()
             entry = await self.k.dax.get_unlocked_entry(mapping, xas)
             if entry is not None:
-                await self.k.dax.dax_disassociate_entry(mapping, entry, trunc=False)
+                await self.k.dax.dax_disassociate_entry(entry, mapping, trunc=False)
                 await xas.store(None)
             await self.k.dax.put_unlocked_entry(mapping, xas, entry, WakeMode.WAKE_ALL)
             await i_pages.lock.release()

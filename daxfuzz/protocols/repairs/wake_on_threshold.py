@@ -18,8 +18,8 @@ class FixWakeOnThreshold(Repair):
     flaw = "F-02"
 
     class memremap(Memremap):
-        async def folio_put_refs(self, folio: Page, refs: int) -> int:
-            count = await super().folio_put_refs(folio, refs)
+        async def page_ref_sub_return(self, page: Page, refs: int) -> int:
+            count = await super().page_ref_sub_return(page, refs)
             if count < self.k.machine.bias <= count + refs:
-                await wake_up_var(self.k.var_waitqueues, folio.address)
+                await wake_up_var(self.k.var_waitqueues, page.address)
             return count

@@ -6,7 +6,7 @@ from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.memremap import MemoryType
 from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Repair
-from daxfuzz.protocols.series_v1 import UsePageMaybeDmaPinned
+from daxfuzz.protocols.series_v1.patch02_maybe_dma_pinned import UsePageMaybeDmaPinned
 from daxfuzz.sim import wake_up_var
 
 

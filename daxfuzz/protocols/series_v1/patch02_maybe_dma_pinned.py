@@ -1,4 +1,4 @@
-"""The series "Fix the DAX-gup mistake", v1 of 3 September 2022, on top of v6.0: patches 01 to 03 of 13."""
+"""Patch 02 of the series, on top of v6.0: wait for pins."""
 
 from __future__ import annotations
 
@@ -6,20 +6,10 @@ from typing import ClassVar
 
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.gup import Foll, Gup
-from daxfuzz.kernel.memremap import MemoryType, Memremap
+from daxfuzz.kernel.memremap import MemoryType
 from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.sim import wake_up_var
-
-
-class RenameBusyPageToPinnedPage(Patch):
-    """fsdax: Rename "busy page" to "pinned page" (01/13)."""
-
-    renames: ClassVar = {
-        "dax_layout_busy_page": "dax_layout_pinned_page",
-        "dax_layout_busy_page_range": "dax_layout_pinned_page_range",
-        "dax_busy_page": "dax_pinned_page",
-    }
 
 
 class UsePageMaybeDmaPinned(Patch):
@@ -60,18 +50,3 @@ class UsePageMaybeDmaPinned(Patch):
             if self.page_maybe_dma_pinned(await folio.refcount.read()):
                 return
             await wake_up_var(self.k.var_waitqueues, folio.address)
-
-
-class DeletePutDevmapManagedPageRefs(Patch):
-    """fsdax: Delete put_devmap_managed_page_refs() (03/13).
-
-    put_page and the retry of try_get_folio no longer know file-system DAX pages: dropping a FOLL_GET reference
-    wakes nobody.
-    """
-
-    class memremap(Memremap):
-        async def put_devmap_managed_page_refs(self, page: Page, refs: int) -> bool:
-            return False
-
-
-SERIES_V1: tuple[type[Patch], ...] = (RenameBusyPageToPinnedPage, UsePageMaybeDmaPinned, DeletePutDevmapManagedPageRefs)

@@ -1,0 +1,38 @@
+"""N-1: the slow path pins the first page of a PMD entry in place of the one at the address."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from daxfuzz.kernel.gup import ENOMEM, Foll
+from daxfuzz.kernel.mm import Mm, Pte
+from daxfuzz.kernel.page import Page
+from daxfuzz.protocols.patch import Repair
+from daxfuzz.protocols.series_v1.patch13_gup import DropDaxPgmapAccounting
+
+
+class FixGrabFollowedPage(Repair):
+    """Find the page at the address first, and grab that one.
+
+    follow_trans_huge_pmd of patch 13 grabs pmd_page and adds the offset afterwards, which is right for a compound
+    page, whose count is the head's. The pages of a file system's PMD entry have each their own: the first one keeps a
+    reference for ever, the one that the caller gets loses one it never had. v6.0's follow_devmap_pmd did it right.
+    One task: map a PMD entry, pin its second page by the slow path, unpin.
+    """
+
+    flaw = "N-1 (series)"
+
+    class huge_memory(DropDaxPgmapAccounting.huge_memory):
+        async def follow_trans_huge_pmd(self, mm: Mm, address: int, flags: int) -> tuple[Page | None, int]:
+            pmd = await mm.pmd(address).read()
+            if not isinstance(pmd, Pte):
+                self.k.bug("follow_trans_huge_pmd: a page table is taken for a huge page")
+            pte = cast(Pte, pmd)
+            if pte.zero:
+                return None if flags & Foll.WRITE else await self.k.gup.grab_zero_page(flags), 0
+            if flags & Foll.WRITE and not pte.write:
+                return None, 0
+            page = self.k.pages[pte.pfn + address % mm.pmd_pages]
+            if not await self.k.gup.try_grab_page(page, flags):
+                return None, -ENOMEM
+            return page, 0

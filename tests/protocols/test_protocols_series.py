@@ -1,0 +1,272 @@
+"""Patches 04 to 13 of the series, its third version, and the flaws of both that their repairs silence."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from kernel_kit import Steered, add_task, run
+
+from daxfuzz.kernel.machine import Machine, TlbMode
+from daxfuzz.oracles.registry import attach
+from daxfuzz.program.calls import parse_call
+from daxfuzz.program.case import Program, Setup
+from daxfuzz.program.generator import generate
+from daxfuzz.program.simulation import Simulation
+from daxfuzz.protocols.registry import build, protocol
+from daxfuzz.search import STRATEGIES, bounded_runs, make_scheduler
+from daxfuzz.sim import Execution, Scheduler, Stepper
+
+IPI = Machine(bias=8)
+BROADCAST = Machine(bias=8, tlb=TlbMode.BROADCAST)
+
+SLOW_PIN = ["r0 = pin_user_pages(file0, 1)", "unpin_user_pages(r0)"]
+
+
+def simulate(
+    tasks: dict[str, list[str]],
+    name: str,
+    patches: tuple[str, ...] = (),
+    machine: Machine = IPI,
+    observed: bool = True,
+    **setup: Any,
+) -> Simulation:
+    calls = {task: tuple(parse_call(call) for call in body) for task, body in tasks.items()}
+    setup.setdefault("files", {"file0": 1})
+    sim = Simulation(Program(calls, Setup(**setup), machine), build(name, patches).subsystems, "ext4")
+    if observed:
+        attach(sim)
+    return sim
+
+
+def all_but(name: str, flaw: str) -> tuple[str, ...]:
+    """Every repair of a protocol except those of a flaw."""
+    repairs = protocol(name).repairs
+    assert any(repair.flaw == flaw for repair in repairs)
+    return tuple(repair.slug() for repair in repairs if repair.flaw != flaw)
+
+
+def kinds(execution: Execution) -> set[str]:
+    return {found.kind for found in (execution.violation, *execution.deferred) if found is not None}
+
+
+def found_kinds(sim: Simulation, preemptions: int = 1) -> set[str]:
+    """Kinds of findings over all schedules with so few preemptions."""
+    runs = list(bounded_runs(sim.world, 20_000, preemptions, 3_000))
+    assert len(runs) < 20_000
+    return set().union(*(kinds(run.execution) for run in runs))
+
+
+def straight(sim: Simulation) -> Execution:
+    return Stepper(sim.world).run(Scheduler(), 3_000)
+
+
+# -- patches 04 to 10 --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [1, 4, 6, 8, 9])
+def test_what_only_moves_code_changes_no_trace(number) -> None:
+    before, after = (build(f"series-v1:{count}", ()) for count in (number - 1, number))
+    strategies = list(STRATEGIES)
+    for program_seed in range(40):
+        program = generate(random.Random(program_seed), "ext4")
+        sims = [Simulation(program, kernel.subsystems, "ext4") for kernel in (before, after)]
+        for sim in sims:
+            attach(sim)
+        hosts = [Stepper(sim.world) for sim in sims]
+        for seed in range(10):
+            strategy = strategies[seed % len(strategies)]
+            digests = {host.run(make_scheduler(strategy, random.Random(seed), 300), 2_000).digest() for host in hosts}
+            assert len(digests) == 1
+
+
+@pytest.mark.parametrize(("name", "indices"), [("series-v1:4", [0, 1]), ("series-v1:5", [2, 3]), ("series-v3", [2, 3])])
+def test_05_a_fault_inside_a_pmd_associates_the_pages_behind_it(name, indices) -> None:
+    sim = simulate({"m": ["store(file0, 1)"]}, name, observed=False, files={"file0": 2}, prefault=False)
+    straight(sim)
+    assert [page.index.value for page in sim.kernel.pages[:2]] == indices
+
+
+@pytest.mark.parametrize("name", ["series-v1:5", "series-v1", "series-v3"])
+def test_05_rounding_down_is_the_repair(name) -> None:
+    tasks = {"m": ["store(file0, 1)"]}
+    setup: dict[str, Any] = {"files": {"file0": 2}, "prefault": False}
+    assert found_kinds(simulate(tasks, name, all_but(name, "N-15 (series)"), **setup)) == {"association"}
+    assert found_kinds(simulate(tasks, f"{name}-fixed", **setup)) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [("series-v1:6", [4, 4, 4]), ("series-v1:7", [4, 6, 4]), ("series-v3", [1, 3, 1])],
+)
+def test_07_an_entry_holds_the_page_map_once_a_page(name, counts) -> None:
+    sim = simulate(
+        {"m": ["store(file0, 0)", "store(file0, 1)"], "t": ["truncate(file0, 0)"]},
+        name,
+        observed=False,
+        files={"file0": 2},
+        prefault=False,
+    )
+    seen = [sim.kernel.pgmap.ref.count]
+    look = lambda: seen.append(sim.kernel.pgmap.ref.count)  # noqa: E731
+    run(sim, ("m", ""), look, ("t", ""), look)
+    assert seen == counts
+
+
+@pytest.mark.parametrize("name", ["series-v1:7", "series-v1", "series-v3"])
+def test_07_a_prefaulted_file_holds_it_as_a_faulted_one(name) -> None:
+    sim = simulate({"m": ["load(file0, 0)"]}, name, files={"file0": 2})
+    assert sim.kernel.pgmap.ref.count == sim.kernel.memremap.pgmap_references()
+
+
+def unbind(sim: Simulation) -> None:
+    add_task(sim, "unbind", lambda: sim.kernel.memremap.memunmap_pages(sim.kernel.pgmap))
+
+
+def kill(sim: Simulation) -> None:
+    add_task(sim, "unbind", sim.kernel.pgmap.ref.kill)
+
+
+@pytest.mark.parametrize(("repairs", "result"), [((), "value"), (("fix-association-failure",), "SIGBUS")])
+def test_07_a_fault_on_a_dying_page_map_goes_on_without_references(repairs, result) -> None:
+    sim = simulate({"m": ["store(file0, 0)"]}, "series-v1", repairs, observed=False, prefault=False)
+    kill(sim)
+    before = sim.kernel.pgmap.ref.count
+    Stepper(sim.world).run(Steered(("m", "get_dev_pagemap.tryget_live"), ("unbind", ""), ("m", "")), 3_000)
+    assert (sim.results[0][0] == "SIGBUS") == (result == "SIGBUS")
+    assert sim.kernel.pgmap.ref.count == before - 1
+    (entry,) = sim.kernel.inodes["file0"].i_mapping.i_pages.entries.values()
+    # With the repair what is left is the empty entry that the fault had locked.
+    assert entry.real == (result == "value")
+
+
+@pytest.mark.parametrize(("repair", "kind"), [((), "use-after-free"), (("fix-wake-without-folio",), None)])
+def test_f04_an_unpin_that_is_late_to_wake_reads_a_page_that_is_gone(repair, kind) -> None:
+    tasks = {"p": ["r0 = pin_user_pages_fast(file0, 0)", "unpin_user_pages(r0)"], "t": ["truncate(file0, 0)"]}
+    sim = simulate(tasks, "pin-wait", repair, observed=False)
+    unbind(sim)
+    late = "gup_put_folio.active" if repair else "wakeup_fsdax_pin_waiters.read"
+    execution = Stepper(sim.world).run(Steered(("p", late), ("t", ""), ("unbind", ""), ("p", "")), 3_000)
+    assert (execution.violation.kind if execution.violation else None) == kind
+
+
+# -- patch 13 ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("take", ["pin_user_pages", "pin_user_pages_fast"])
+@pytest.mark.parametrize(("name", "got"), [("series-v1:12", False), ("series-v1", True)])
+def test_13_gup_does_not_ask_the_page_map(take, name, got) -> None:
+    sim = simulate({"a": [f"r0 = {take}(file0, 0)"]}, name, observed=False)
+    kill(sim)
+    execution = Stepper(sim.world).run(Steered(("unbind", ""), ("a", "")), 2_000)
+    assert execution.exhausted != got
+    assert sim.results == ([[0]] if got else [[]])
+
+
+@pytest.mark.parametrize("name", ["series-v1", "series-v3"])
+def test_n1_the_slow_path_pins_the_first_page_for_the_second(name) -> None:
+    setup: dict[str, Any] = {"files": {"file0": 2}, "huge": True}
+    sim = simulate({"p": SLOW_PIN[:1]}, name, observed=False, **setup)
+    straight(sim)
+    idle = sim.kernel.dax.idle_refcount() + (1 if name == "series-v3" else 0)
+    assert [page.refcount.value - idle for page in sim.kernel.pages[:2]] == [IPI.bias, 0]
+    assert [reference.page.pfn for reference in sim.registers[0]["r0"]] == [1]
+    assert found_kinds(simulate({"p": SLOW_PIN}, name, all_but(name, "N-1 (series)"), **setup))
+    assert found_kinds(simulate({"p": SLOW_PIN}, f"{name}-fixed", **setup)) == set()
+    assert found_kinds(simulate({"p": SLOW_PIN}, "series-v1:12-fixed", **setup)) == set()
+
+
+@pytest.mark.parametrize("name", ["series-v1", "series-v3"])
+def test_n2_the_slow_path_takes_a_page_table_for_a_huge_page(name) -> None:
+    tasks = {"p": SLOW_PIN[:1], "t": ["fallocate(file0, PUNCH_HOLE, 0, 1)"], "f": ["load(file0, 1)"]}
+    steered = [("p", "follow_pmd_mask.lock"), ("t", ""), ("f", ""), ("p", "")]
+    setup: dict[str, Any] = {"files": {"file0": 2}, "huge": True, "mms": {"mm0": ("p", "f"), "mm1": ("t",)}}
+    found = []
+    for kernel in ((name, all_but(name, "N-2 (series)")), (f"{name}-fixed", ())):
+        sim = simulate(tasks, *kernel, **setup)
+        found.append(Stepper(sim.world).run(Steered(*steered), 3_000).violation)
+    assert found[0] is not None
+    assert "a page table is taken for a huge page" in found[0].message
+    assert found[1] is None
+
+
+LATE_GRAB = {"p": ["r0 = pin_user_pages_fast(file0, 0)", "unpin_user_pages(r0)"], "t": ["truncate(file0, 0)"]}
+
+
+@pytest.mark.parametrize(("name", "also"), [("series-v1", ""), ("series-v3", "fix-lockless-huge-grab")])
+def test_f18_pages_of_a_pmd_that_has_gone_stay_pinned(name, also) -> None:
+    setup: dict[str, Any] = {"files": {"file0": 2}, "huge": True, "machine": BROADCAST}
+    # In v3 a late grab finds a count of 0, which F-38 alone lets it take.
+    repairs = tuple(each for each in all_but(name, "F-18") if each != also)
+    assert "freed-while-pinned" in found_kinds(simulate(LATE_GRAB, name, repairs, **setup), 2)
+    assert found_kinds(simulate(LATE_GRAB, f"{name}-fixed", **setup), 2) == set()
+
+
+def test_f38_a_lockless_grab_revives_an_idle_page() -> None:
+    setup: dict[str, Any] = {"files": {"file0": 2}, "huge": True, "machine": BROADCAST}
+    assert found_kinds(simulate(LATE_GRAB, "series-v3", all_but("series-v3", "F-38"), **setup), 2)
+    assert found_kinds(simulate(LATE_GRAB, "series-v3-fixed", **setup), 2) == set()
+
+
+# -- the third version -------------------------------------------------------------------------------------------
+
+
+def test_v3_an_entry_holds_its_page_until_it_is_zapped() -> None:
+    sim = simulate({"m": ["store(file0, 0)"], "t": ["truncate(file0, 0)"]}, "series-v3-fixed", prefault=False)
+    counts = []
+    look = lambda: counts.append(sim.kernel.pages[0].refcount.value)  # noqa: E731
+    Stepper(sim.world).run(Steered(look, ("m", ""), look, ("t", "dax_delete_mapping_entry.read"), look), 3_000)
+    assert counts == [0, 1, 0]
+    assert sim.results[1] == [0]
+
+
+@pytest.mark.parametrize("release", ["unpin_user_pages", "put_page"])
+def test_v3_waits_for_every_reference_and_memunmap_does_too(release) -> None:
+    take = "pin_user_pages" if release == "unpin_user_pages" else "get_user_pages"
+    sim = simulate({"p": [f"r0 = {take}(file0, 0)", f"{release}(r0)"], "t": ["truncate(file0, 0)"]}, "series-v3-fixed")
+    assert found_kinds(sim) == set()
+    sim = simulate({"p": [f"r0 = {take}(file0, 0)"], "t": ["truncate(file0, 0)"]}, "series-v3-fixed", observed=False)
+    unbind(sim)
+    execution = Stepper(sim.world).run(Steered(("p", ""), ("t", ""), ("unbind", "")), 3_000)
+    assert set(execution.stuck) == {1, 2}
+
+
+V3_FLAWS = [
+    (
+        "N-4 (series)",
+        {"t": ["truncate(file0, 1)", "r0 = pin_user_pages(file0, 0)", "unpin_user_pages(r0)"]},
+        {"files": {"file0": 2}},
+        0,
+        "kernel-warning",
+    ),
+    ("N-6 (series)", {"t": ["truncate(file0, 1)"]}, {"files": {"file0": 2}}, 0, "association"),
+]
+
+
+@pytest.mark.parametrize(("flaw", "tasks", "setup", "preemptions", "kind"), V3_FLAWS, ids=[row[0] for row in V3_FLAWS])
+def test_a_repair_of_v3_silences_its_flaw(flaw, tasks, setup, preemptions, kind) -> None:
+    sim = simulate(tasks, "series-v3", all_but("series-v3", flaw), **setup)
+    assert kind in found_kinds(sim, preemptions)
+    assert found_kinds(simulate(tasks, "series-v3-fixed", **setup), preemptions + 1) == set()
+
+
+def test_n4_a_fault_during_the_wait_does_not_prolong_it() -> None:
+    tasks = {
+        "p": [
+            "r0 = pin_user_pages_fast(file0, 0)",
+            "r1 = pin_user_pages(file0, 0)",
+            "unpin_user_pages(r0)",
+            "unpin_user_pages(r1)",
+        ],
+        "t": ["truncate(file0, 0)"],
+    }
+    assert found_kinds(simulate(tasks, "series-v3-fixed")) == set()
+
+
+def test_n5_an_entry_that_the_scan_has_skipped_keeps_its_reference() -> None:
+    tasks = {"w": ["fsync(file0)"], "t": ["truncate(file0, 0)"]}
+    locked = tuple(each for each in all_but("series-v3", "N-5 (series)") if each != "fix-skip-locked")
+    assert "leak" in found_kinds(simulate(tasks, "series-v3", locked))
+    assert "leak" not in found_kinds(simulate(tasks, "series-v3", (*locked, "fix-deleted-without-zap")))
+    assert found_kinds(simulate(tasks, "series-v3-fixed")) == set()
