@@ -318,12 +318,13 @@ def _percpu_rwsem(name: str, old: Any, new: Any) -> Iterator[str]:
 
 
 def _tlb(name: str, old: Any, new: Any) -> Iterator[str]:
-    """State: (address, pte) pairs."""
-    for _, pte in new:
-        if pte not in [other for _, other in old]:
+    """State: (address, pte) pairs of pages, then of PMDs."""
+    before, after = ([pte for pairs in state for _, pte in pairs] for state in (old, new))
+    for pte in after:
+        if pte not in before:
             yield f"{name} + {pte!r}"
-    for _, pte in old:
-        if pte not in [other for _, other in new]:
+    for pte in before:
+        if pte not in after:
             yield f"{name} - {pte!r}"
 
 
