@@ -146,6 +146,12 @@ class Dax(Subsystem):
         await page.mapping.write(None)
         await page.index.write(0)
 
+    def prefault_association(self, entry: Entry, mapping: AddressSpace, index: int) -> None:
+        """What dax_associate_entry does, before the world is sealed."""
+        for offset, pfn in enumerate(entry.pfns(self.k.machine)):
+            self.k.pages[pfn].mapping.value = mapping
+            self.k.pages[pfn].index.value = index + offset
+
     # -- entries on behalf of faults -----------------------------------------------------------------------------
 
     async def grab_mapping_entry(self, mapping: AddressSpace, xas: XaState, size: int) -> Entry:
@@ -318,7 +324,7 @@ class Dax(Subsystem):
         while (entry := await xas.find(last)) is not None:
             found: Entry | None = entry
             if entry.locked:
-                found = await self.wait_scanned_entry(mapping, xas)
+                found = await self.wait_scanned_entry(mapping, xas, entry)
             if found is not None:
                 page = await self.dax_busy_page(xas, found)
             await self.put_unlocked_entry(mapping, xas, found, WakeMode.WAKE_NEXT)
@@ -332,7 +338,7 @@ class Dax(Subsystem):
         await i_pages.lock.release()
         return page
 
-    async def wait_scanned_entry(self, mapping: AddressSpace, xas: XaState) -> Entry | None:
+    async def wait_scanned_entry(self, mapping: AddressSpace, xas: XaState, entry: Entry) -> Entry | None:
         """What a walk does on a locked entry. In v6.0 that is get_unlocked_entry, which inside a walk finds nothing."""
         return await self.get_unlocked_entry(mapping, xas)
 

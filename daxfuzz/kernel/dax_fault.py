@@ -122,10 +122,16 @@ class DaxFault(Subsystem):
         if self.dax_fault_is_synchronous(vmf, iomap):
             vmf.pfn = pfn
             return VmFault.NEEDDSYNC, entry
-        new = Pte(pfn, write=vmf.write, dirty=vmf.write)
-        if huge:
-            return await self.k.huge_memory.vmf_insert_pfn_pmd(vmf, new), entry
-        return await self.k.memory.vmf_insert_mixed(vmf, new), entry
+        return await self.insert_pfn(vmf, Pte(pfn, write=vmf.write, dirty=vmf.write), entry.pfn), entry
+
+    def insert_pfn(self, vmf: Fault, new: Pte, pfn: int) -> Awaitable[VmFault]:
+        """Map blocks with an entry of the fault's size (the end of dax_fault_iter and of dax_insert_pfn_mkwrite).
+
+        pfn: a page of the folio on which later kernels hold a reference meanwhile.
+        """
+        if vmf.pages == 1:
+            return self.k.memory.vmf_insert_mixed(vmf, new)
+        return self.k.huge_memory.vmf_insert_pfn_pmd(vmf, new)
 
     async def dax_fault_cow_page(self, vmf: Fault, iomap: Iomap) -> VmFault:
         """Fill the private copy and map it; the entry is locked, but stays as it was."""
@@ -211,10 +217,6 @@ class DaxFault(Subsystem):
         await i_pages.set_mark(xas.index, Mark.DIRTY)
         await self.k.dax.dax_lock_entry(xas, entry)
         await i_pages.lock.release()
-        new = Pte(vmf.pfn, write=True, dirty=True)
-        if vmf.pages == 1:
-            result = await self.k.memory.vmf_insert_mixed(vmf, new)
-        else:
-            result = await self.k.huge_memory.vmf_insert_pfn_pmd(vmf, new)
+        result = await self.insert_pfn(vmf, Pte(vmf.pfn, write=True, dirty=True), vmf.pfn)
         await self.k.dax.dax_unlock_entry(mapping, xas, entry)
         return result

@@ -292,12 +292,16 @@ class Gup(Subsystem):
             first = part.stop
         return True
 
+    def fast_path_stops(self, flags: int) -> bool:
+        """Whether the lockless walk stops at an entry that maps a device, before it grabs anything."""
+        return bool(flags & Foll.LONGTERM)
+
     async def gup_huge_pmd(self, mm: Mm, orig: Pte, addresses: range, flags: int, pages: list[Page]) -> bool:
         """The pages that a PMD entry maps at addresses; `orig` is its value as it was read."""
         if orig.invalid or (flags & Foll.WRITE and not orig.write):
             return False
         if not orig.zero:
-            if flags & Foll.LONGTERM:
+            if self.fast_path_stops(flags):
                 return False
             return await self._gup_device_huge_pmd(mm, orig, addresses, flags, pages)
         folio = await self.try_grab_folio(self.k.zero_folio, len(addresses), flags)
@@ -354,7 +358,7 @@ class Gup(Subsystem):
                 break
             page = self.k.pages[pte.pfn]
             if not page.ram:
-                if flags & Foll.LONGTERM:
+                if self.fast_path_stops(flags):
                     break
                 pgmap, there = await self.gup_get_dev_pagemap(pte.pfn, pgmap)
                 if not there:

@@ -307,12 +307,11 @@ class Kernel:
         for offset, pfn in enumerate(blocks):
             self.allocator.table[pfn] = ((inode.number, index + offset),)
             inode.extents[index + offset].value = pfn
-            self.pages[pfn].mapping.value = inode.i_mapping
-            self.pages[pfn].index.value = index + offset
             self.pages[pfn].refcount.value += self.dax.entry_references(Entry(pfn))
         i_pages = inode.i_mapping.i_pages
         entry = Entry(blocks[0], pmd=huge)
         i_pages.entries[index] = entry
+        self.dax.prefault_association(entry, inode.i_mapping, index)
         self.pgmap.ref.count += self.memremap.entry_pgmap_references(entry)
         if huge:
             i_pages.spans[index] = len(blocks)

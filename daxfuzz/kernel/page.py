@@ -37,6 +37,7 @@ class Page:
     pgmap: the device page map it belongs to.
     mapping, index: the file page it is associated with; while `mapping` is COW, `index` counts the file pages.
     hwpoison: PG_hwpoison, set by a memory failure and never cleared.
+    order: pages of the folio that it heads, 1 for a page on its own; only where folios are built at run time.
     large: folio_test_large, where it never changes: no page of a v6.0 fsdax device is compound.
     """
 
@@ -48,6 +49,7 @@ class Page:
         "large",
         "mapcount",
         "mapping",
+        "order",
         "pfn",
         "pgmap",
         "pincount",
@@ -71,6 +73,7 @@ class Page:
         self.index: Cell[int] = Cell(world, f"{name}.index", 0)
         self.pgmap: Cell[DevPagemap] = Cell(world, f"{name}.pgmap", pgmap)
         self.hwpoison: Cell[bool] = Cell(world, f"{name}.hwpoison", False)
+        self.order: Cell[int] = Cell(world, f"{name}.order", 1)
         self.head: Cell[Page] = Cell(world, f"{name}.compound_head", self)
 
     def free(self) -> None:
@@ -79,6 +82,7 @@ class Page:
         world.free(self.refcount)
         world.free(self.pincount)
         world.free(self.mapcount)
+        world.free(self.order)
         for cell in (self.mapping, self.index, self.pgmap, self.hwpoison, self.head):
             world.free(cell)
 
@@ -86,6 +90,11 @@ class Page:
     def freed(self) -> bool:
         """Whether the struct is gone, for observers."""
         return self.refcount.FREED
+
+    @property
+    def folio(self) -> Page:
+        """Its head, for observers; of a page that is gone it no longer matters which."""
+        return self if self.freed else self.head.value
 
     @property
     def address(self) -> int:

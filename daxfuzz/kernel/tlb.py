@@ -122,9 +122,8 @@ class TlbFlush(Subsystem):
 
     async def tlb_end_vma(self, tlb: MmuGather) -> None:
         """The end of one VMA's entries: flush now, where the architecture does not merge VMAs in one gather."""
-        if not self.k.machine.merge_vmas and tlb.addresses:
-            await self.flush_tlb_mm_range(tlb.mm, tlb.addresses)
-            tlb.addresses = []
+        if not self.k.machine.merge_vmas:
+            await self.tlb_flush_mmu_tlbonly(tlb)
 
     async def tlb_finish_mmu(self, tlb: MmuGather) -> None:
         """Flush what was collected; everything, if another gather is at work on this mm (mm_tlb_flush_nested).
@@ -133,12 +132,26 @@ class TlbFlush(Subsystem):
         """
         mm = tlb.mm
         if await mm.tlb_flush_pending.read() > 1:
-            await self.flush_tlb_mm_range(mm, list(mm.slots))
-        elif tlb.addresses:
-            await self.flush_tlb_mm_range(mm, tlb.addresses)
-        for page in tlb.pages:
-            await self.k.memremap.put_page(page)
+            tlb.addresses = list(mm.slots)
+        await self.tlb_flush_mmu(tlb)
         await mm.tlb_flush_pending.add(-1)
+
+    async def tlb_flush_mmu(self, tlb: MmuGather) -> None:
+        """Flush, and only then drop the references that were collected."""
+        await self.tlb_flush_mmu_tlbonly(tlb)
+        await self.tlb_batch_pages_flush(tlb)
+
+    async def tlb_flush_mmu_tlbonly(self, tlb: MmuGather) -> None:
+        """Flush what was cleared since the last time, if anything."""
+        if tlb.addresses:
+            await self.flush_tlb_mm_range(tlb.mm, tlb.addresses)
+            tlb.addresses = []
+
+    async def tlb_batch_pages_flush(self, tlb: MmuGather) -> None:
+        """Drop the references that were collected (free_pages_and_swap_cache, release_pages)."""
+        if tlb.pages:
+            await self.k.memremap.release_pages(tlb.pages)
+            tlb.pages = []
 
     async def flush_tlb_mm_range(self, mm: Mm, addresses: list[int]) -> None:
         """Make every processor that runs the mm drop these translations, and wait until all have."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class Association(Oracle):
     """Whenever xa_lock is dropped, each real entry's page names that file page, and no page names another one.
 
+    A page of a folio says so by its head.
     A character device has neither lock nor entries: when nothing is under way, its pages name their place in it.
     """
 
@@ -66,12 +67,14 @@ class Association(Oracle):
                 page = self.kernel.pages[pfn]
                 if page.freed:
                     continue
-                if page.mapping.value is not mapping or page.index.value != index + offset:
-                    names = f"{page.mapping.value}[{page.index.value}]"
+                head = page.head.value
+                named = head.index.value + pfn - head.pfn
+                if head.mapping.value is not mapping or named != index + offset:
+                    names = f"{head.mapping.value}[{named}]"
                     self.fail("association", f"{mapping}[{index + offset}] is page {pfn}, which names {names}")
         for page in self.kernel.pages[: self.kernel.device_pages]:
             if not page.freed and page.mapping.value is mapping:
                 index = page.index.value
-                head, found = entry_at(mapping.i_pages, index) or (index, None)
-                if found is None or not found.real or found.pfn + index - head != page.pfn:
+                first, found = entry_at(mapping.i_pages, index) or (index, None)
+                if found is None or not found.real or found.pfn + index - first != page.pfn:
                     self.fail("association", f"page {page.pfn} names {mapping}[{index}], which is {found}")

@@ -81,7 +81,7 @@ def page_wait(sim: Simulation, task: Task, entry: WaitEntry) -> Wait:
     # Of a page that is gone nobody can say whether it is idle; who still holds it is known.
     if not page.freed and peek(entry.condition, sim):
         return Wait(task, "page_idle", satisfied=True, page=page)
-    holders = tuple((holder, reference) for holder, reference in sim.references() if reference.page is page)
+    holders = tuple((holder, reference) for holder, reference in sim.references() if reference.page.folio is page)
     return Wait(task, "page_idle", InFlight.of(sim).holders(page), page=page, holders=holders)
 
 

@@ -70,9 +70,9 @@ class InFlight:
         """A page-table entry takes over the references of the call that sets it, and leaves them to who clears it."""
         task = self.world.current
         if isinstance(old, Pte) and not old.zero:
-            self.account(task, self.head(old.pfn), self.entry_weight(old))
+            self.account(task, self.kernel.pages[old.pfn].folio, self.entry_weight(old))
         if isinstance(new, Pte) and not new.zero:
-            self.account(task, self.head(new.pfn), -self.entry_weight(new))
+            self.account(task, self.kernel.pages[new.pfn].folio, -self.entry_weight(new))
 
     def replaced(self, index: int, old: Entry | None, new: Entry | None) -> None:
         """So does an entry of a file."""
@@ -83,14 +83,9 @@ class InFlight:
                 for page in self.folios(entry):
                     self.account(task, page, sign * references)
 
-    def head(self, pfn: int) -> Page:
-        """The page that counts for a page frame; of a page that is gone it no longer matters which."""
-        page = self.kernel.pages[pfn]
-        return page if page.freed else page.head.value
-
     def folios(self, entry: Entry) -> list[Page]:
         """The heads of what an entry of a file stands for, each once."""
-        heads = [self.head(pfn) for pfn in entry.pfns(self.kernel.machine)]
+        heads = [self.kernel.pages[pfn].folio for pfn in entry.pfns(self.kernel.machine)]
         return list({head.pfn: head for head in heads}.values())
 
     def entry_references(self) -> Iterator[tuple[Page, int]]:
@@ -105,14 +100,16 @@ class InFlight:
         return 1 if self.kernel.is_ram(pte) else self.per_pte
 
     def weight(self, reference: Reference) -> int:
-        """How much a reference adds to the count."""
-        return self.kernel.machine.bias if reference.flags & Foll.PIN else 1
+        """How much a reference adds to the count of its folio; pins of a large one are counted on their own, too."""
+        folio = reference.page.folio
+        small = folio.freed or (not folio.large and folio.order.value == 1)
+        return self.kernel.machine.bias if reference.flags & Foll.PIN and small else 1
 
     def held(self, task: Task, reference: Reference) -> None:
-        self.account(task, reference.page, -self.weight(reference))
+        self.account(task, reference.page.folio, -self.weight(reference))
 
     def dropped(self, task: Task, reference: Reference) -> None:
-        self.account(task, reference.page, self.weight(reference))
+        self.account(task, reference.page.folio, self.weight(reference))
 
     def account(self, task: Task, page: Page, amount: int) -> None:
         mine = self.counts[task.index]

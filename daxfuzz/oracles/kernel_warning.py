@@ -44,7 +44,7 @@ def speculative(oracle: Oracle, message: str, page: Page | None) -> bool:
     If the call keeps the reference after all, FreedBlock reports it when the call returns.
     """
     return message.endswith("page is busy") and all(
-        reference.page is not page for _, reference in oracle.sim.references()
+        reference.page.folio is not page for _, reference in oracle.sim.references()
     )
 
 

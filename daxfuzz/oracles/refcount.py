@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.lookup import leaves
-from daxfuzz.oracles.oracle import Oracle
+from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Refcount(Oracle):
         self.pages = [*self.kernel.pages, self.kernel.zero_folio]
         self.in_flight = InFlight.of(self.sim)
         self.in_flight.judges.append(self.changed)
+        for page in self.kernel.pages:
+            listen(page.pincount, "watch", self.pin_watcher(page.pfn))
         self.sim.on_end.append(self.ended)
         self.world.on_end.append(self.at_rest)
 
@@ -40,6 +43,13 @@ class Refcount(Oracle):
         page = self.pages[pfn]
         if new < self.idle_count(page):
             self.fail("refcount-underflow", f"the reference count of page {pfn} falls from {old} to {new}")
+
+    def pin_watcher(self, pfn: int) -> Callable[[int, int], None]:
+        def changed(old: int, new: int) -> None:
+            if new < 0:
+                self.fail("refcount-underflow", f"the pin count of page {pfn} falls from {old} to {new}")
+
+        return changed
 
     def idle_count(self, page: Page) -> int:
         """The count of a page that nobody uses."""
@@ -60,11 +70,11 @@ class Refcount(Oracle):
             return
         held = [0] * len(self.pages)
         for _, reference in self.sim.references():
-            held[reference.page.pfn] += self.in_flight.weight(reference)
+            held[reference.page.folio.pfn] += self.in_flight.weight(reference)
         for mm in self.kernel.mms:
             for pte in leaves(mm):
                 if not pte.zero:
-                    held[self.in_flight.head(pte.pfn).pfn] += self.in_flight.entry_weight(pte)
+                    held[self.kernel.pages[pte.pfn].folio.pfn] += self.in_flight.entry_weight(pte)
         for page, references in self.in_flight.entry_references():
             held[page.pfn] += references
         for page in self.pages:

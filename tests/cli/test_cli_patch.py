@@ -21,7 +21,7 @@ class RulesOut(Patch):
     """dax: Override what fix-skip-locked overrides."""
 
     class dax(Dax):
-        async def wait_scanned_entry(self, mapping, xas):
+        async def wait_scanned_entry(self, mapping, xas, entry):
             return None
 '''
 

@@ -47,7 +47,7 @@ class RulesOut(Patch):
     """dax: Override what fix-skip-locked overrides, in a way that it knows nothing of."""
 
     class dax(Dax):
-        async def wait_scanned_entry(self, mapping, xas):
+        async def wait_scanned_entry(self, mapping, xas, entry):
             return await self.get_unlocked_entry(mapping, xas)
 '''
 

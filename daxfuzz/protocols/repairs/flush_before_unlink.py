@@ -18,6 +18,4 @@ class FixFlushBeforeUnlink(Repair):
 
     class tlb(TlbFlush):
         async def tlb_end_vma(self, tlb: MmuGather) -> None:
-            if tlb.addresses:
-                await self.flush_tlb_mm_range(tlb.mm, tlb.addresses)
-                tlb.addresses = []
+            await self.tlb_flush_mmu_tlbonly(tlb)

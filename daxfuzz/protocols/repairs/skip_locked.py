@@ -20,6 +20,6 @@ class FixSkipLocked(Repair):
     upstream = "6be3e21d25ca, dd59137bfe70"
 
     class dax(Dax):
-        async def wait_scanned_entry(self, mapping: AddressSpace, xas: XaState) -> Entry | None:
+        async def wait_scanned_entry(self, mapping: AddressSpace, xas: XaState, entry: Entry) -> Entry | None:
             xas.reset()
             return await self.get_unlocked_entry(mapping, xas)
