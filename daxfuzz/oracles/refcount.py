@@ -59,6 +59,8 @@ class Refcount(Oracle):
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
         for pfn, amount in self.in_flight.counts[task.index].items():
+            if self.pages[pfn].freed:
+                continue
             if amount < 0:
                 self.fail("refcount-mismatch", f"{call} has dropped {-amount} references too many of page {pfn}")
             if amount > 0:

@@ -19,6 +19,7 @@ from daxfuzz.oracles.lock_held import LockHeld
 from daxfuzz.oracles.lock_order import LockOrder
 from daxfuzz.oracles.lost_dirty_data import LostDirtyData
 from daxfuzz.oracles.lost_wakeup import LostWakeup
+from daxfuzz.oracles.mapcount import Mapcount
 from daxfuzz.oracles.oracle import Oracle
 from daxfuzz.oracles.refcount import Refcount
 from daxfuzz.oracles.stale_data import StaleData
@@ -33,6 +34,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     DmaCorruption,
     CowOwnership,
     Refcount,
+    Mapcount,
     LostWakeup,
     HeldLongtermPin,
     WaitsForStranger,

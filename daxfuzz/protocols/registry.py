@@ -10,6 +10,8 @@ from functools import lru_cache
 
 from daxfuzz.protocols.compose import ComposedKernel, ComposeError, compose
 from daxfuzz.protocols.patch import Patch, Repair
+from daxfuzz.protocols.refcount_zero import REFCOUNT_ZERO, RevertWaitEntryAdvance
+from daxfuzz.protocols.refcount_zero.flaws import ZERO_FLAWS
 from daxfuzz.protocols.repairs.associated_index import FixAssociatedIndex
 from daxfuzz.protocols.repairs.association_failure import FixAssociationFailure
 from daxfuzz.protocols.repairs.cow_reference import FixCowReference
@@ -135,6 +137,7 @@ _GENERATIONS = (
     Protocol(
         "series-v3", "v6.0 and the series' third version: pages are idle at 0, entries hold them", SERIES_V3, V3_FLAWS
     ),
+    Protocol("refcount-0", "v6.19: pages are idle at 0, those who map them hold them", REFCOUNT_ZERO, ZERO_FLAWS),
 )
 
 SERIES: dict[str, tuple[type[Patch], ...]] = {"series-v1": SERIES_V1}
@@ -158,6 +161,9 @@ _ALL: tuple[type[Patch], ...] = (
     *SERIES_V3,
     *(repair for _, repairs in V1_FLAWS for repair in repairs),
     *V3_FLAWS,
+    *REFCOUNT_ZERO,
+    RevertWaitEntryAdvance,
+    *ZERO_FLAWS,
 )
 
 PATCHES: dict[str, type[Patch]] = {each.slug(): each for each in _ALL}

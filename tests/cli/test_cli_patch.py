@@ -11,6 +11,7 @@ from cli_kit import assert_one_line, run, run_json, written
 from daxfuzz.kernel.gup import Gup
 from daxfuzz.protocols.conflicts import every_protocol
 from daxfuzz.protocols.registry import PROTOCOLS
+from daxfuzz.protocols.repairs.skip_locked import FixSkipLocked
 
 RULES_OUT = '''\
 from daxfuzz.kernel.dax import Dax
@@ -74,15 +75,19 @@ def test_check_names_the_protocols_and_the_reason(tmp_path: Path) -> None:
     path = written(tmp_path, RULES_OUT, "mine.py")
     result = run("patch", "check", path)
     assert result.exit_code == 1
-    fixed = [name for name in PROTOCOLS if name.endswith("-fixed")]
+    fixed = [name for name, each in PROTOCOLS.items() if FixSkipLocked in each.patches]
     assert f"mine.py:RulesOut on {', '.join(fixed)}:" in result.stdout
     assert "FixSkipLocked in replaces" in result.stdout
     document = run_json("patch", "check", path)
     assert set(document) == {"file", "ok", "results"}
     assert not document["ok"]
     conflicts = {each["protocol"]: each["reason"] for each in document["results"] if not each["ok"]}
-    assert set(conflicts) == set(fixed)
-    assert all("fix-skip-locked" in reason for reason in conflicts.values())
+    assert {name for name, reason in conflicts.items() if "fix-skip-locked" in reason} == set(fixed)
+    assert {name for name, reason in conflicts.items() if "dont-skip-locked-entries" in reason} == {
+        "refcount-0",
+        "refcount-0-fixed",
+    }
+    assert len(conflicts) == len(fixed) + 2
     assert all(each["reason"] is None for each in document["results"] if each["ok"])
 
 

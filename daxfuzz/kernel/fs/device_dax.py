@@ -50,6 +50,8 @@ class DeviceDax(Filesystem):
                 self.k.pages[pfn].index.value = index
                 vma.mm.pmd(vma.start + index).value = TABLE
                 vma.mm.slots[vma.start + index].value = Pte(pfn, write=True)
+                self.k.pages[pfn].refcount.value += self.k.memory.pte_references()
+                self.k.pages[pfn].mapcount.value += self.k.memory.pte_references()
 
     async def mmap(self, inode: Inode) -> int:
         """dax_mmap: -ENXIO once the device is dead; each fault looks again."""

@@ -1,0 +1,38 @@
+"""The protocol of v6.15 and later, by the changes that made it; read at v6.19."""
+
+from __future__ import annotations
+
+from daxfuzz.protocols.patch import Patch
+from daxfuzz.protocols.refcount_zero.common_break import CommonBreakLayout
+from daxfuzz.protocols.refcount_zero.counted_pages import ProperlyRefcountFsDaxPages
+from daxfuzz.protocols.refcount_zero.dirty_writes import DirtyOnlyWrites
+from daxfuzz.protocols.refcount_zero.idle_before_unmount import EnsureIdleBeforeUnmount
+from daxfuzz.protocols.refcount_zero.insert_folio_pmd import AddVmfInsertFolioPmd
+from daxfuzz.protocols.refcount_zero.insert_page import AddVmfInsertPageMkwrite
+from daxfuzz.protocols.refcount_zero.locked_entries import (
+    DontSkipLockedEntries,
+    ResetBeforeWaiting,
+    RevertWaitEntryAdvance,
+)
+from daxfuzz.protocols.refcount_zero.removed_entries import RemoveEntriesOnBreak
+from daxfuzz.protocols.refcount_zero.unmapped_busy_pages import ReturnUnmappedBusyPages
+from daxfuzz.protocols.repairs.kill_list import FixKillList
+from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
+
+REFCOUNT_ZERO: tuple[type[Patch], ...] = (
+    DirtyOnlyWrites,
+    ReturnUnmappedBusyPages,
+    DontSkipLockedEntries,
+    CommonBreakLayout,
+    RemoveEntriesOnBreak,
+    EnsureIdleBeforeUnmount,
+    AddVmfInsertPageMkwrite,
+    AddVmfInsertFolioPmd,
+    ProperlyRefcountFsDaxPages,
+    ResetBeforeWaiting,
+    # Of v6.0's flaws in memory_failure, v6.19 has these two repaired just so.
+    FixPutOnDyingPagemap,
+    FixKillList,
+)
+
+__all__ = ["REFCOUNT_ZERO", "RevertWaitEntryAdvance"]

@@ -1,0 +1,56 @@
+"""fs/dax: Create a common implementation to break DAX layouts (v6.15)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import ClassVar, cast
+
+from daxfuzz.kernel.dax import Dax
+from daxfuzz.kernel.fs.ext4 import Ext4
+from daxfuzz.kernel.inode import Inode
+from daxfuzz.protocols.patch import Patch
+from daxfuzz.sim.wait import ERESTARTSYS
+
+EINVAL = 22
+
+
+class CommonBreakLayout(Patch):
+    """fs/dax: Create a common implementation to break DAX layouts (v6.15).
+
+    The loop of scan and wait moves from the file systems into fs/dax.c.
+    """
+
+    adds: ClassVar = {"dax": ("dax_break_layout", "dax_break_layout_inode")}
+
+    class dax(Dax):
+        async def dax_break_layout(
+            self, inode: Inode, first: int, last: int, drop_locks: Callable[[int], Awaitable[None]] | None
+        ) -> int:
+            """Wait until no page of a range is busy (fs/dax.c, v6.19): 0, or -ERESTARTSYS after a signal.
+
+            drop_locks: as of wait_page_idle; None not to wait, which gives -ERESTARTSYS if a page is busy.
+            """
+            mapping = inode.i_mapping
+            error = 0
+            while not error:
+                # In the kernel the unmap is part of dax_layout_busy_page_range.
+                await self.k.memory.unmap_mapping_pages(mapping, first, last + 1 - first)
+                page = await self.dax_layout_busy_page_range(mapping, first, last)
+                if page is None:
+                    break
+                error = -ERESTARTSYS if drop_locks is None else await self.wait_page_idle(page, drop_locks)
+            return error
+
+        def dax_break_layout_inode(
+            self, inode: Inode, drop_locks: Callable[[int], Awaitable[None]] | None
+        ) -> Awaitable[int]:
+            """The same for a whole file (include/linux/dax.h, v6.19)."""
+            return self.dax_break_layout(inode, 0, len(inode.extents) - 1, drop_locks)
+
+    class ext4(Ext4):
+        async def ext4_break_layouts(self, inode: Inode) -> int:
+            if not inode.i_mapping.invalidate_lock.held_for_write():
+                self.k.warn("ext4_break_layouts: invalidate_lock is not held", None)
+                return -EINVAL
+            dax = cast("CommonBreakLayout.dax", self.k.dax)
+            return await dax.dax_break_layout_inode(inode, lambda address: self.ext4_wait_dax_page(inode, address))

@@ -1,0 +1,31 @@
+"""The flaws that are known for refcount-0, as their repairs."""
+
+from __future__ import annotations
+
+from daxfuzz.protocols.patch import Repair
+from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
+from daxfuzz.protocols.repairs.flush_before_delete import FixFlushBeforeDelete
+from daxfuzz.protocols.repairs.free_under_rcu import FixFreeUnderRcu
+from daxfuzz.protocols.repairs.idle_while_mapped import FixIdleWhileMapped
+from daxfuzz.protocols.repairs.stale_share import FixStaleShare
+from daxfuzz.protocols.repairs.sync_pmd_over_table import FixSyncPmdOverTable
+from daxfuzz.protocols.repairs.unbind_breaks import FixUnbindBreaks
+from daxfuzz.protocols.repairs.unbind_waits import FixUnbindWaits
+from daxfuzz.protocols.repairs.unmap_before_count import FixUnmapBeforeCount
+from daxfuzz.protocols.repairs.waiter_holds_pgmap import FixWaiterHoldsPagemap
+from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
+
+ZERO_FLAWS: tuple[type[Repair], ...] = (
+    FixIdleWhileMapped,
+    FixSyncPmdOverTable,
+    FixUnmapBeforeCount,
+    FixStaleShare,
+    FixWritebackWaits,
+    FixFlushBeforeDelete,
+    # Who waits for references waits for their sections afterwards.
+    FixFreeUnderRcu,
+    FixUnbindWaits,
+    FixFaultHoldsDevice,
+    FixUnbindBreaks,
+    FixWaiterHoldsPagemap,
+)
