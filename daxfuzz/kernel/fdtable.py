@@ -46,6 +46,19 @@ class FdTable(Shared):
         self.open = tuple(other for other in self.open if other != number)
         return found
 
+    @types.coroutine
+    def all(self) -> Generator[Point, None, tuple[int, ...]]:
+        """All open files."""
+        yield self._look
+        self.log.append(self.open)
+        return self.open
+
+    @types.coroutine
+    def fill(self, numbers: tuple[int, ...]) -> Generator[Point, None, None]:
+        """Make these the open files of a table that nobody else uses yet, or any more."""
+        yield self._close
+        self.open = numbers
+
     def state(self) -> Hashable:
         return self.open
 

@@ -50,6 +50,7 @@ class Fork(Subsystem):
         new = Vma(child, vma.mapping, vma.start, vma.pages, vma.flags)
         await self.anon_vma_fork(new, vma)
         mapping = vma.mapping
+        await self.k.vfs.get_file(mapping.host)
         await mapping.i_mmap_rwsem.down_write()
         i_mmap = await mapping.i_mmap.read()
         place = i_mmap.index(vma) + 1

@@ -87,6 +87,8 @@ class Mmap(Subsystem):
             for vma in vmas:
                 await self.free_pgtables(vma)
             await self.k.tlb.tlb_finish_mmu(tlb)
+            for vma in vmas:
+                self.k.vfs.fput(vma.mapping.host)
             await mm.vmas.write(())
         await mm.mmap_lock.up_write()
 

@@ -56,6 +56,24 @@ class Vfs(Subsystem):
         self.fput(inode)
         return 0
 
+    async def dup_fd(self, child: Mm, parent: Mm) -> None:
+        """Copy the descriptors of a process for its child."""
+        numbers = await parent.files.all()
+        for inode in self.k.inodes.values():
+            if inode.number in numbers:
+                await self.get_file(inode)
+        if numbers:
+            await child.files.fill(numbers)
+
+    async def exit_files(self, mm: Mm) -> None:
+        """Close all descriptors of a process whose last task ends."""
+        numbers = await mm.files.all()
+        if numbers:
+            await mm.files.fill(())
+        for inode in self.k.inodes.values():
+            if inode.number in numbers:
+                self.fput(inode)
+
     # -- inodes --------------------------------------------------------------------------------------------------
 
     async def iput(self, inode: Inode) -> None:

@@ -70,6 +70,9 @@ class LostDirtyData(Oracle):
             self.begin[task.index] = self.histories.tick()
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
+        if self.kernel.pages[0].freed:
+            # Nobody has promised anything for a device that is gone.
+            return
         if call.name == "fsync" and result == 0:
             self.synced(task, str(call.arguments[0]))
         elif call.name == "store" and isinstance(result, int):
@@ -78,6 +81,8 @@ class LostDirtyData(Oracle):
     def synced(self, task: Task, file: str) -> None:
         """fsync has returned 0."""
         self.histories.tick()
+        if file in self.histories.mixed:
+            return
         inode = self.kernel.inodes[file]
         for page in range(len(inode.extents)):
             if self.histories.being_removed(file, page, self.begin[task.index]):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, ClassVar
 
+from daxfuzz.kernel.dax_writeback import EIO
 from daxfuzz.kernel.fs.filesystem import EFBIG, EINVAL, ENOSPC, Falloc, Filesystem, Iomap, UserCopy
 from daxfuzz.kernel.inode import Unwritten, block_of, mapped_block
 from daxfuzz.kernel.memory import VmFault
@@ -461,11 +462,22 @@ class Ext4(Filesystem):
         return self.ext4_sync_file(inode, first, last)
 
     async def ext4_sync_file(self, inode: Inode, first: int, last: int) -> int:
-        """Write the data back (ext4_dax_writepages, with no lock of the inode), then commit the file's last change."""
+        """Write the data back (ext4_dax_writepages, with no lock of the inode), then commit the file's last change.
+
+        The commit, or a flush of the disk in its place, fails once the disk is gone.
+        """
         error = await self.k.dax_writeback.dax_writeback_mapping_range(inode.i_mapping, first, last)
         if not error:
             await self.k.journal.complete(inode.number)
+            error = await self.blkdev_issue_flush()
         return error
+
+    async def blkdev_issue_flush(self) -> int:
+        """0, or -EIO without a disk."""
+        if not await self.k.dax_device.blk_queue_enter():
+            return -EIO
+        await self.k.dax_device.blk_queue_exit()
+        return 0
 
     # -- life of the inode and the super block -------------------------------------------------------------------
 

@@ -38,7 +38,10 @@ async def fork(sim: Simulation, task: Task, call: Call) -> Result:
         return -EINVAL
     if not await birth.claim():
         return -EAGAIN
+    await kernel.vfs.dup_fd(child, parent)
     error = await kernel.fork.dup_mm(child, parent)
+    if error:
+        await kernel.vfs.exit_files(child)
     await birth.end(not error)
     return error
 
@@ -48,4 +51,5 @@ async def exit(sim: Simulation, task: Task, call: Call) -> Result:
     mm = sim.kernel.mm_of[task.index]
     if await mm.mm_users.add_return(-1) == 0:
         await sim.kernel.mmap.exit_mmap(mm)
+        await sim.kernel.vfs.exit_files(mm)
     return "EXIT"
