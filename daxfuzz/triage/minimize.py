@@ -215,7 +215,7 @@ def smaller_scale(program: Program) -> Iterator[Program]:
     setup = program.setup
     used = [argument for calls in program.tasks.values() for call in calls for argument in call.arguments]
     for file, pages in setup.files.items():
-        if file not in used:
+        if file not in used and len(setup.files) > 1:
             rest = {other: size for other, size in setup.files.items() if other != file}
             yield replace(program, setup=replace(setup, files=rest))
         elif pages > 1:

@@ -42,10 +42,10 @@ def test_a_pin_does_not_hold_it_up_and_is_left_without_its_page(take, use) -> No
 def test_a_call_under_way_holds_it_up(take) -> None:
     sim = simulate({"a": [f"r0 = {take}(file0, 0)"]})
     unbind(sim)
-    asleep = []
+    waits = []
     grab = "try_grab_folio.add" if "fast" in take else "try_grab_page.add"
-    run(sim, ("a", grab), ("unbind", ""), lambda: asleep.append(sim.world.tasks[1].asleep))
-    assert asleep == [True]
+    run(sim, ("a", grab), ("unbind", ""), lambda: waits.append(sim.world.tasks[1].blocked_on is not None))
+    assert waits == [True]
     assert sim.results == [[0]]
     assert sim.kernel.pgmap_array.value is None
 
