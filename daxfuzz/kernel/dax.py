@@ -277,6 +277,10 @@ class Dax(Subsystem):
         """The variable that such a wait is keyed by."""
         return page.refcount_address
 
+    def wait_is_over(self, page: Page) -> Awaitable[bool]:
+        """The condition of a wait for a busy page. Nothing keeps the page struct meanwhile."""
+        return self.page_idle(page)
+
     async def wait_page_idle(self, page: Page, drop_locks: Callable[[int], Awaitable[None]]) -> int:
         """Sleep until a page is idle: 0, or -ERESTARTSYS after a signal.
 
@@ -286,7 +290,7 @@ class Dax(Subsystem):
         return await wait_var_event(
             self.k.var_waitqueues,
             address,
-            lambda: self.page_idle(page),
+            lambda: self.wait_is_over(page),
             TaskState.INTERRUPTIBLE,
             lambda: drop_locks(address),
         )

@@ -94,7 +94,6 @@ V1_FLAWS: Known = (
     (range(7, _V1), (FixAssociationFailure,)),
     (range(11, _V1), (FixPudWaitKey,)),
     (range(13, _V1), _GUP),
-    # It builds on the last one that says what idle is.
     (range(_V1), (FixWaiterHoldsPagemap,)),
 )
 

@@ -39,7 +39,7 @@ class EnsureIdleBeforeUnmount(Patch):
             """Sleep until a page is idle, without a lock (fs/dax.c, v6.19)."""
             address = self.idle_address(page)
             table = self.k.var_waitqueues
-            await wait_var_event(table, address, lambda: self.page_idle(page), TaskState.UNINTERRUPTIBLE)
+            await wait_var_event(table, address, lambda: self.wait_is_over(page), TaskState.UNINTERRUPTIBLE)
 
     class ext4(Ext4):
         async def ext4_evict_inode(self, inode: Inode) -> None:

@@ -36,7 +36,7 @@ class FixEvictWaits(Repair):
             dax = self.k.dax
             address = dax.idle_address(page)
             table = self.k.var_waitqueues
-            await wait_var_event(table, address, lambda: dax.page_idle(page), TaskState.UNINTERRUPTIBLE)
+            await wait_var_event(table, address, lambda: dax.wait_is_over(page), TaskState.UNINTERRUPTIBLE)
 
     class ext4(Ext4):
         async def ext4_evict_inode(self, inode: Inode) -> None:

@@ -20,11 +20,11 @@ class FixWaiterHoldsPagemap(Repair):
     flaw = "F-16"
 
     class dax(Dax):
-        async def page_idle(self, page: Page) -> bool:
+        async def wait_is_over(self, page: Page) -> bool:
             pgmap = await self.k.memremap.get_dev_pagemap(page.pfn, None)
             if pgmap is None:
                 return True
-            idle = await super().page_idle(page)
+            idle = await super().wait_is_over(page)
             await self.k.memremap.put_dev_pagemap(pgmap)
             return idle
 

@@ -52,7 +52,7 @@ class IntroduceDaxZapMappings(Patch):
                 await wait_var_event(
                     table,
                     address,
-                    partial(self.page_idle, page),
+                    partial(self.wait_is_over, page),
                     TaskState.UNINTERRUPTIBLE,
                     table.bucket(address).schedule,
                 )
