@@ -55,7 +55,7 @@ def test_new_overwrites_nothing_unless_told(tmp_path: Path) -> None:
         ("gup.pte_unchangd", "did you mean gup.pte_unchanged"),
         ("pte_unchanged", "did you mean gup.pte_unchanged"),
         ("gpu.pte_unchanged", "did you mean gup.pte_unchanged"),
-        ("xyz.abc", "one of dax,"),
+        ("xyz.abc", "one of cow,"),
         ("", "list functions"),
         ("gup.__init__", "unknown function"),
     ],
