@@ -150,7 +150,7 @@ class Raises(Patch):
 def test_a_patch_that_raises_is_the_users_fault(tmp_path: Path, text: str, line: int, part: str) -> None:
     patch = tmp_path / "my_patch.py"
     patch.write_text(text)
-    args = ["fuzz", "--patch", patch, "--protocol", "refcount-1", "--executions", "20", "--workers", "1"]
+    args = ["fuzz", "--patch", patch, "--protocol", "refcount-1", "--executions", "200", "--workers", "1"]
     result = run(*args, "--findings", tmp_path / "findings")
     assert_one_line(result, f"my_patch.py:{line}: ")
     assert part in result.stderr
