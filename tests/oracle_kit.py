@@ -31,9 +31,18 @@ def program(
     tlb: TlbMode = TlbMode.IPI,
     merge_vmas: bool = True,
     wait_buckets: int = 2,
+    window_ranges: int = 2,
+    pmd_pages: int = 2,
 ) -> Program:
     """A valid program, from calls as they are written in a case."""
-    machine = Machine(bias=bias, tlb=tlb, merge_vmas=merge_vmas, wait_buckets=wait_buckets)
+    machine = Machine(
+        bias=bias,
+        tlb=tlb,
+        merge_vmas=merge_vmas,
+        wait_buckets=wait_buckets,
+        window_ranges=window_ranges,
+        pmd_pages=pmd_pages,
+    )
     calls = {name: tuple(parse_call(call) for call in body) for name, body in tasks.items()}
     made = Program(calls, Setup(files or {"file0": 1}, mms or {}, prefault), machine)
     check_calls(made)
@@ -45,10 +54,11 @@ def simulate(
     *patches: type[Patch],
     protocol: str = "pin-wait-fixed",
     oracles: Iterable[type[Oracle]] | None = None,
+    filesystem: str = "ext4",
 ) -> Simulation:
     """A program on a protocol with patches on top, watched by `oracles`, else by those that are on by default."""
     kernel = compose((*protocol_named(protocol).patches, *patches))
-    sim = Simulation(of, kernel.subsystems, "ext4")
+    sim = Simulation(of, kernel.subsystems, filesystem)
     attach(sim, oracles)
     return sim
 

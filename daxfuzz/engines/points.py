@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from daxfuzz.kernel.kernel import FILESYSTEMS
+from daxfuzz.kernel.kernel import FILESYSTEM_OF
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.protocols.compose import calls_super
 from daxfuzz.search import Decorator
@@ -105,7 +105,7 @@ def all_places(kernel: ComposedKernel, filesystem: str) -> frozenset[Place]:
     """Every point of the functions that a composed kernel can run with one file system."""
     places: list[Place] = []
     for name, cls in kernel.subsystems.items():
-        if name == FILESYSTEMS[filesystem] or name not in FILESYSTEMS.values():
+        if FILESYSTEM_OF.get(name, filesystem) == filesystem:
             for function in live_functions(cls):
                 places += _places_in(function)
     for function in live_functions(XaState):

@@ -92,6 +92,19 @@ class Block(Shared):
         self.data = self.durable = 0
 
     @types.coroutine
+    def fill(self, value: int) -> Generator[Point, None, None]:
+        """A file page with this data is mapped here from now on (virtio-fs, on the host)."""
+        yield self._store
+        self.data = self.durable = value
+
+    @types.coroutine
+    def drain(self) -> Generator[Point, None, int]:
+        """The data, as the file page that was mapped here keeps it (virtio-fs, on the host)."""
+        yield self._load
+        self.log.append(self.data)
+        return self.data
+
+    @types.coroutine
     def flush(self) -> Generator[Point, None, None]:
         """dax_flush: write the processor caches back, through the kernel's own mapping of the block."""
         yield self._load
@@ -164,6 +177,14 @@ class BlockAllocator(Shared):
     def unusable(self, pfn: int) -> bool:
         """Whether a block has an owner, or was freed by a transaction that is not durable yet."""
         return bool(self.table[pfn]) or pfn in self.freed or pfn in self.freeing
+
+    @types.coroutine
+    def claim(self, pfn: int, inode: int, index: int) -> Generator[Point, None, None]:
+        """Allocate a certain block, which is free (virtio-fs: a page of a range that a file gets)."""
+        yield self._allocate
+        self.table[pfn] += ((inode, index),)
+        if self.on_allocate is not None:
+            self.on_allocate(pfn, (inode, index))
 
     @types.coroutine
     def share(self, pfn: int, inode: int, index: int) -> Generator[Point, None, None]:

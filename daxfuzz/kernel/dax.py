@@ -307,16 +307,16 @@ class Dax(Subsystem):
         """Whether any VMA maps the file; a look without the lock."""
         return bool(await mapping.i_mmap.read())
 
-    async def dax_layout_busy_page(self, mapping: AddressSpace) -> Page | None:
-        """Unmap the whole file, then find a page that somebody still uses. No reference is taken on it.
+    async def dax_layout_busy_page(self, mapping: AddressSpace, first: int = 0, last: int | None = None) -> Page | None:
+        """Unmap the whole file or a range, then find a page of it that somebody still uses. No reference is taken.
 
         The order matters: who grabs a page after the unmap finds its entry gone; who did so before is counted.
         """
         if not await self.mapping_mapped(mapping):
             return None
-        last = len(mapping.host.extents) - 1
-        await self.k.memory.unmap_mapping_pages(mapping, 0, last + 1)
-        return await self.dax_layout_busy_page_range(mapping, 0, last)
+        last = len(mapping.host.extents) - 1 if last is None else last
+        await self.k.memory.unmap_mapping_pages(mapping, first, last + 1 - first)
+        return await self.dax_layout_busy_page_range(mapping, first, last)
 
     async def dax_layout_busy_page_range(self, mapping: AddressSpace, first: int, last: int) -> Page | None:
         """Walk a range of unmapped entries for a busy page. (In the kernel the unmap is part of this function.)"""

@@ -48,11 +48,14 @@ class DaxFault(Subsystem):
         entry = await self.k.dax.grab_mapping_entry(mapping, xas, 1)
         result = VmFault.NOPAGE
         if not await self.raced_with_pmd(vmf):
-            iomap = await self.k.fs.iomap_begin(inode, vmf.index, vmf.write and vmf.cow_page is None)
-            if iomap is None:
+            write = vmf.write and vmf.cow_page is None
+            iomap = await self.k.fs.iomap_begin(inode, vmf.index, write, fault=True)
+            if iomap is None or iomap.error:
                 result = VmFault.SIGBUS
+                vmf.error = 0 if iomap is None else iomap.error
             else:
                 result, entry = await self.dax_fault_iter(vmf, xas, entry, iomap)
+                await self.k.fs.iomap_end(inode, vmf.index, iomap, 0 if result in (VmFault.SIGBUS, VmFault.OOM) else 1)
         await self.k.dax.dax_unlock_entry(mapping, xas, entry)
         return result
 
@@ -95,11 +98,14 @@ class DaxFault(Subsystem):
             return VmFault.FALLBACK
         result = VmFault.NOPAGE
         if not await self.raced_with_pte(vmf):
-            iomap = await self.k.fs.iomap_begin(mapping.host, xas.index, vmf.write, vmf.pages)
+            iomap = await self.k.fs.iomap_begin(mapping.host, xas.index, vmf.write, vmf.pages, fault=True)
             # Also after an error, which the fault on a page will see again.
             result = VmFault.FALLBACK
-            if iomap is not None and iomap.pages >= vmf.pages:
-                result, entry = await self.dax_fault_iter(vmf, xas, entry, iomap)
+            if iomap is not None and not iomap.error:
+                if iomap.pages >= vmf.pages:
+                    result, entry = await self.dax_fault_iter(vmf, xas, entry, iomap)
+                written = 0 if result is VmFault.FALLBACK else vmf.pages
+                await self.k.fs.iomap_end(mapping.host, xas.index, iomap, written)
         await self.k.dax.dax_unlock_entry(mapping, xas, entry)
         return result
 

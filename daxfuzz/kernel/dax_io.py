@@ -28,6 +28,8 @@ class DaxIo(Subsystem):
         iomap = await self.k.fs.iomap_begin(inode, index, True)
         if iomap is None:
             return -ENOSPC
+        if iomap.error:
+            return iomap.error
         error = await self.dax_iomap_iter(inode, index, iomap, value, copy)
         end = await self.k.fs.iomap_end(inode, index, iomap, 0 if error else 1)
         return error or end

@@ -8,6 +8,7 @@ from daxfuzz.kernel.xarray import XArray
 from daxfuzz.sim import Atomic, Cell, Mutex, RwSemaphore
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.fs.fuse_conn import FuseInode
     from daxfuzz.kernel.machine import Machine
     from daxfuzz.kernel.mm import Vma
     from daxfuzz.sim import Interrupts, World
@@ -67,10 +68,12 @@ class Inode:
     VMA and the name hold one here. What would be the put of a struct file is put off to the return to user space.
     i_nlink: 1, or 0 once the name is gone.
     i_sync: I_SYNC, held by whoever writes the inode back without a reference.
-    extents: per file page what is there (ext4: the extent tree, under i_data_sem).
+    extents: per file page what is there (ext4: the extent tree, under i_data_sem; fuse: the page of the window that the
+    server maps it in, kept by the server).
     """
 
     __slots__ = (
+        "_fuse",
         "extents",
         "i_count",
         "i_data_sem",
@@ -96,6 +99,17 @@ class Inode:
         self.i_size: Cell[int] = Cell(world, f"{name}.i_size", pages)
         self.extents: list[Cell[Extent]] = [Cell(world, f"{name}.extent{i}", None) for i in range(pages)]
         self.i_mapping = AddressSpace(world, self, interrupts, machine)
+        self._fuse: FuseInode | None = None
+
+    @property
+    def fuse(self) -> FuseInode:
+        """get_fuse_inode; only the inodes of fuse are one."""
+        assert self._fuse is not None, "an inode of fuse"
+        return self._fuse
+
+    @fuse.setter
+    def fuse(self, fuse: FuseInode) -> None:
+        self._fuse = fuse
 
     def __repr__(self) -> str:
         return self.name

@@ -18,6 +18,9 @@ from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.fork import Fork
 from daxfuzz.kernel.fs.device_dax import DeviceDax
 from daxfuzz.kernel.fs.ext4 import Ext4
+from daxfuzz.kernel.fs.fuse import Fuse
+from daxfuzz.kernel.fs.fuse_dax import FuseDax
+from daxfuzz.kernel.fs.virtiofsd import Virtiofsd
 from daxfuzz.kernel.gup import Gup
 from daxfuzz.kernel.huge_memory import HugeMemory
 from daxfuzz.kernel.inode import Inode
@@ -26,7 +29,7 @@ from daxfuzz.kernel.madvise import Madvise
 from daxfuzz.kernel.memory import Memory
 from daxfuzz.kernel.memory_failure import MemoryFailure
 from daxfuzz.kernel.memremap import DevPagemap, MemHotplug, MemoryType, Memremap
-from daxfuzz.kernel.mm import TABLE, VMA_PAGES, Mm, Pte, Vma
+from daxfuzz.kernel.mm import TABLE, VMA_PAGES, Mm, Pte, Vma, VmFlag
 from daxfuzz.kernel.mmap import Mmap
 from daxfuzz.kernel.mremap import Mremap
 from daxfuzz.kernel.page import Page
@@ -41,6 +44,7 @@ from daxfuzz.sim import Cell, Completion, Interrupts, Mutex, PercpuRef, Rcu, RwS
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.filesystem import Filesystem
+    from daxfuzz.kernel.fs.fuse_conn import FuseConnDax
     from daxfuzz.kernel.machine import Machine
     from daxfuzz.kernel.subsystem import Subsystem
     from daxfuzz.sim import Task, World
@@ -57,6 +61,8 @@ SUBSYSTEMS: dict[str, type[Subsystem]] = {
     "direct_io": DirectIo,
     "ext4": Ext4,
     "fork": Fork,
+    "fuse": Fuse,
+    "fuse_dax": FuseDax,
     "gup": Gup,
     "huge_memory": HugeMemory,
     "madvise": Madvise,
@@ -70,17 +76,18 @@ SUBSYSTEMS: dict[str, type[Subsystem]] = {
     "tlb": TlbFlush,
     "truncate": Truncate,
     "vfs": Vfs,
+    "virtiofsd": Virtiofsd,
 }
 """The functions of the base, v6.0, by the name of their subsystem."""
 
-FILESYSTEMS = {"device-dax": "device_dax", "ext4": "ext4"}
+FILESYSTEMS = {"device-dax": "device_dax", "ext4": "ext4", "fuse": "fuse"}
 """What the device can be used through, with its subsystem."""
+
+FILESYSTEM_OF = {"device_dax": "device-dax", "ext4": "ext4", "fuse": "fuse", "fuse_dax": "fuse", "virtiofsd": "fuse"}
+"""Subsystems that run with one of FILESYSTEMS only."""
 
 PIPE_BUFFERS = 2
 """Pages that the pipe holds at most (16 in the kernel)."""
-
-SPARE_BLOCKS = 1
-"""Free blocks beside those that the files need."""
 
 
 class Kernel:
@@ -120,6 +127,9 @@ class Kernel:
         "fork",
         "free_list",
         "fs",
+        "fuse",
+        "fuse_conn",
+        "fuse_dax",
         "gup",
         "huge_memory",
         "inodes",
@@ -155,6 +165,7 @@ class Kernel:
         "truncate",
         "var_waitqueues",
         "vfs",
+        "virtiofsd",
         "world",
         "zero_folio",
         "zero_page",
@@ -169,6 +180,7 @@ class Kernel:
     dax_writeback: DaxWriteback
     direct_io: DirectIo
     fork: Fork
+    fuse_dax: FuseDax
     gup: Gup
     huge_memory: HugeMemory
     madvise: Madvise
@@ -182,6 +194,7 @@ class Kernel:
     tlb: TlbFlush
     truncate: Truncate
     vfs: Vfs
+    virtiofsd: Virtiofsd
 
     def __init__(
         self,
@@ -214,7 +227,7 @@ class Kernel:
         self.dax_waitqueues = WaitTable(world, "dax_waitqueue", machine.wait_buckets)
         self.var_waitqueues = WaitTable(world, "var_waitqueue", machine.wait_buckets)
 
-        blocks = sum(files.values()) + SPARE_BLOCKS
+        blocks: int = self.fs.device_pages(files)
         self.device_pages = blocks
         kind = MemoryType.GENERIC if self.fs.char_device else MemoryType.FS_DAX
         self.pgmap = DevPagemap(world, "pgmap", kind, self.memremap.born_references(blocks))
@@ -241,6 +254,7 @@ class Kernel:
         self.journal = Journal(world, len(files), self.sb, self.allocator)
         self.task_works: dict[int, list[Inode]] = {}
         world.on_reset.append(self.task_works.clear)
+        self.fuse_conn: FuseConnDax | None = None
         self.fs.make()
         self.mms: list[Mm] = []
         self.mm_of: dict[int, Mm] = {}
@@ -276,7 +290,8 @@ class Kernel:
 
     def map_file(self, mm: Mm, inode: Inode) -> None:
         """Map a file as mmap does, before the world is sealed."""
-        vma = Vma(mm, inode.i_mapping, inode.number * VMA_PAGES, len(inode.extents))
+        flags = VmFlag.SHARED | self.fs.vm_flags
+        vma = Vma(mm, inode.i_mapping, inode.number * VMA_PAGES, len(inode.extents), flags)
         mm.vmas.value += (vma,)
         inode.i_mapping.i_mmap.value += (vma,)
         inode.i_count.value += 1
@@ -287,7 +302,8 @@ class Kernel:
         inode.i_count.value += 1
 
     def prefault(self, inode: Inode, huge: bool = False) -> None:
-        """Allocate all blocks of a file and write-fault them into every mapping, before the world is sealed.
+        """Allocate all blocks of a file, as far as there are any, and write-fault them into every mapping, before the
+        world is sealed.
 
         huge: with PMD entries, as far as whole PMDs of the file get contiguous and aligned blocks.
         """
@@ -297,16 +313,17 @@ class Kernel:
         index = 0
         while index < len(inode.extents):
             left = len(inode.extents) - index
-            blocks = self.allocator.find(self.machine.pmd_pages if huge and left >= self.machine.pmd_pages else 1)
+            size = self.machine.pmd_pages if huge and left >= self.machine.pmd_pages else 1
+            blocks = self.fs.prefault_blocks(inode, index, size)
+            if not blocks:
+                return
             self._prefault_blocks(inode, index, blocks)
             index += len(blocks)
 
     def _prefault_blocks(self, inode: Inode, index: int, blocks: range) -> None:
         """One page, or one PMD if there are as many blocks."""
         huge = len(blocks) > 1
-        for offset, pfn in enumerate(blocks):
-            self.allocator.table[pfn] = ((inode.number, index + offset),)
-            inode.extents[index + offset].value = pfn
+        for pfn in blocks:
             self.pages[pfn].refcount.value += self.dax.entry_references(Entry(pfn))
         i_pages = inode.i_mapping.i_pages
         entry = Entry(blocks[0], pmd=huge)
@@ -327,6 +344,10 @@ class Kernel:
                 vma.mm.slots[address].value = leaf
             head.refcount.value += self.memory.pte_references()
             head.mapcount.value += self.memory.pte_references()
+
+    def inode_by_number(self, number: int) -> Inode:
+        """The inode of a number."""
+        return list(self.inodes.values())[number]
 
     def tlb_of(self, task: Task) -> Tlb:
         """The translations of the processor that runs a task."""

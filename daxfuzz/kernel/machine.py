@@ -28,6 +28,7 @@ class Machine:
     merge_vmas: MMU_GATHER_MERGE_VMAS: munmap flushes once at its end (x86, powerpc, s390), not per VMA (arm64).
     pmd_pages: pages that a PMD entry maps, a power of two (x86: 512).
     xa_check_sched: entries a walk scans before it drops the lock for a moment (XA_CHECK_SCHED).
+    window_ranges: ranges of pmd_pages in the DAX window of a virtio-fs device; other devices have none.
     """
 
     bias: int = GUP_PIN_COUNTING_BIAS
@@ -36,6 +37,7 @@ class Machine:
     pmd_pages: int = 2
     xa_check_sched: int = 4096
     merge_vmas: bool = True
+    window_ranges: int = 2
 
     @property
     def pud_pages(self) -> int:

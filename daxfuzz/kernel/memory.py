@@ -36,9 +36,10 @@ class Fault:
     unshare: FAULT_FLAG_UNSHARE, for a read-only pin of a page that may be shared with other processes.
     cow_page: the page to fill, for a write to a private mapping.
     pfn: first page of what a NEEDDSYNC fault is to map once that is durable (pfnp).
+    error: why the file system had no extent for it, 0 or a negative errno (iomap_errp).
     """
 
-    __slots__ = ("address", "cow_page", "index", "pages", "pfn", "unshare", "vma", "write")
+    __slots__ = ("address", "cow_page", "error", "index", "pages", "pfn", "unshare", "vma", "write")
 
     def __init__(self, vma: Vma, address: int, write: bool, pages: int = 1, unshare: bool = False) -> None:
         self.vma = vma
@@ -47,6 +48,7 @@ class Fault:
         self.write = write
         self.pages = pages
         self.pfn = -1
+        self.error = 0
         self.unshare = unshare
         self.cow_page: Page | None = None
 

@@ -32,6 +32,7 @@ class Mmap(Subsystem):
             error = await self.k.fs.mmap(inode)
         if not error:
             await self.k.vfs.get_file(inode)
+            flags |= self.k.fs.vm_flags
             vma = Vma(mm, mapping, inode.number * VMA_PAGES, len(inode.extents), flags)
             if mm.anon_vma:
                 await mm.anon_vma[inode.number].write(False)
@@ -70,6 +71,7 @@ class Mmap(Subsystem):
     async def unmap_region(self, vma: Vma) -> None:
         """Zap, unlink from the file's tree, and only then flush (x86: gathers of neighbouring VMAs are merged)."""
         tlb = await self.k.tlb.tlb_gather_mmu(vma.mm)
+        tlb.vma_pfn = bool(vma.flags & VmFlag.MIXEDMAP)
         await self.k.memory.unmap_page_range(tlb, vma.addresses(0, vma.pages - 1))
         await self.k.tlb.tlb_end_vma(tlb)
         await self.free_pgtables(vma)

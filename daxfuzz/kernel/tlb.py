@@ -102,14 +102,16 @@ class MmuGather:
     """struct mmu_gather: what one zap has cleared and still has to flush.
 
     pages: those whose references are to be dropped after the flush.
+    vma_pfn: the VMA may map what has no struct page (VM_MIXEDMAP), so nothing delays the end of its pages' use.
     """
 
-    __slots__ = ("addresses", "mm", "pages")
+    __slots__ = ("addresses", "mm", "pages", "vma_pfn")
 
     def __init__(self, mm: Mm) -> None:
         self.mm = mm
         self.addresses: list[int] = []
         self.pages: list[Page] = []
+        self.vma_pfn = False
 
 
 class TlbFlush(Subsystem):
@@ -121,8 +123,9 @@ class TlbFlush(Subsystem):
         return MmuGather(mm)
 
     async def tlb_end_vma(self, tlb: MmuGather) -> None:
-        """The end of one VMA's entries: flush now, where the architecture does not merge VMAs in one gather."""
-        if not self.k.machine.merge_vmas:
+        """The end of one VMA's entries: flush now, where the architecture does not merge VMAs in one gather, or where
+        the VMA is VM_MIXEDMAP."""
+        if tlb.vma_pfn or not self.k.machine.merge_vmas:
             await self.tlb_flush_mmu_tlbonly(tlb)
 
     async def tlb_finish_mmu(self, tlb: MmuGather) -> None:

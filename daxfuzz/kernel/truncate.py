@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.subsystem import Subsystem
+from daxfuzz.kernel.xarray import Mark
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import AddressSpace
@@ -58,7 +59,10 @@ class Truncate(Subsystem):
         await self.truncate_inode_pages_range(mapping, 0, len(mapping.host.extents) - 1)
 
     async def invalidate_inode_pages2_range(self, mapping: AddressSpace, first: int, last: int) -> int:
-        """Delete the clean entries of a range, and then unmap all of it: 0, or -EBUSY if a dirty one is left."""
+        """Delete the clean entries of a range, and only then unmap all of it: 0, or -EBUSY if an entry is left.
+
+        Nobody is waited for but the holders of entry locks; the caller answers for the pages' users.
+        """
         if await mapping.i_pages.empty():
             return 0
         error = 0
@@ -94,3 +98,9 @@ class Truncate(Subsystem):
         """Delete the entries of a batch."""
         for index in indices:
             await self.k.dax.dax_delete_mapping_entry(mapping, index)
+
+    async def filemap_fdatawrite_range(self, mapping: AddressSpace, first: int, last: int) -> int:
+        """Write a range back if anything of the file is dirty (mm/filemap.c, v6.0): 0 or an error."""
+        if not await mapping.i_pages.marked(Mark.DIRTY):
+            return 0
+        return await self.k.dax_writeback.dax_writeback_mapping_range(mapping, first, last)

@@ -16,6 +16,7 @@ EBADF = 9
 EBUSY = 16
 EINVAL = 22
 ENOENT = 2
+EOPNOTSUPP = 95
 
 
 class Vfs(Subsystem):
@@ -112,10 +113,22 @@ class Vfs(Subsystem):
         await sb.writers.up_read()
         return error
 
+    async def do_sys_open(self, inode: Inode, truncate: bool) -> int:
+        """open(2) by name, with O_TRUNC or not, and close(2): 0, -ENOENT or another negative error."""
+        if not await inode.i_nlink.read() or not await self.igrab(inode):
+            return -ENOENT
+        error = await self.k.fs.do_open(inode, truncate)
+        self.fput(inode)
+        return error
+
     # -- the super block -----------------------------------------------------------------------------------------
 
+    async def ioctl_fsfreeze(self) -> int:
+        """ioctl(FIFREEZE): 0, -EBUSY, or -EOPNOTSUPP."""
+        return await self.freeze_super() if self.k.fs.freezes else -EOPNOTSUPP
+
     async def freeze_super(self) -> int:
-        """ioctl(FIFREEZE): close the levels one by one: 0, or -EBUSY if somebody has done so. Not interruptible."""
+        """Close the levels one by one: 0, or -EBUSY if somebody has done so. Not interruptible."""
         sb = self.k.sb
         await sb.s_umount.down_write()
         if await sb.frozen.read() is not Frozen.UNFROZEN:

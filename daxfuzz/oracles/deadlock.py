@@ -6,14 +6,15 @@ from daxfuzz.oracles.entry_owners import EntryOwners
 from daxfuzz.oracles.hang import Wait, cycle, waits
 from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.oracle import Oracle
+from daxfuzz.oracles.range_users import RangeUsers
 
 
 class Deadlock(Oracle):
     """When nobody can go on, no cycle and no unexplained wait is left.
 
     A wait for a page that a user holds a reference of is the kernel's design, and so are one for a frozen file system
-    to be thawed and any wait behind these; taking
-    a lock that the task itself holds is reported as self-deadlock at the acquisition.
+    to be thawed, one that a worker of the kernel would end, and any wait behind these; taking a lock that the task
+    itself holds is reported as self-deadlock at the acquisition.
     """
 
     kinds = ("deadlock", "self-deadlock")
@@ -21,6 +22,7 @@ class Deadlock(Oracle):
     def attach(self) -> None:
         EntryOwners.of(self.sim)
         InFlight.of(self.sim)
+        RangeUsers.of(self.sim)
         self.world.on_end.append(self.at_rest)
 
     def at_rest(self) -> None:
@@ -32,12 +34,13 @@ class Deadlock(Oracle):
         ring = cycle(found)
         if ring:
             self.report(ring, "wait for each other")
-        explained = [wait.task.index for wait in found if wait.holders or wait.frozen]
+        explained = [wait.task.index for wait in found if wait.holders or wait.frozen or wait.served]
         while True:
             more = [
                 wait.task.index
                 for wait in found
-                if wait.task.index not in explained and any(other in explained for other in wait.waits_for)
+                if wait.task.index not in explained
+                and any(other in explained for other in (*wait.waits_for, *wait.any_of))
             ]
             if not more:
                 break

@@ -10,9 +10,11 @@ from daxfuzz.kernel.page import PAGE_STRUCT_SIZE
 from daxfuzz.oracles.entry_owners import EntryOwners
 from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.lookup import entry_at
+from daxfuzz.oracles.range_users import RangeUsers
 from daxfuzz.sim import PercpuRwSemaphore, Task, WaitEntry, WaitQueueHead
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.fs.fuse_conn import FuseConnDax
     from daxfuzz.kernel.page import Page
     from daxfuzz.program.simulation import Reference, Simulation
 
@@ -28,6 +30,8 @@ class Wait:
     holders: references that keep the page busy and that no call has to drop, with the tasks that took them: a user
     keeps them, or a device, which can always end. Those of calls under way are in waits_for instead.
     frozen: it waits for somebody to thaw the file system.
+    any_of: indices of tasks, each of which could end the wait alone.
+    served: a worker of the kernel that the program may lack would end the wait.
     """
 
     task: Task
@@ -37,6 +41,8 @@ class Wait:
     page: Page | None = None
     holders: tuple[tuple[Task, Reference], ...] = ()
     frozen: bool = False
+    any_of: tuple[int, ...] = ()
+    served: bool = False
 
 
 def waits(sim: Simulation) -> list[Wait]:
@@ -51,6 +57,8 @@ def wait_of(sim: Simulation, task: Task) -> Wait:
     on = task.blocked_on
     if isinstance(on, WaitQueueHead):
         entry = next((entry for entry in on.entries if entry.task is task), None)
+        if entry is not None and sim.kernel.fuse_conn is not None and on is sim.kernel.fuse_conn.range_waitq:
+            return range_wait(sim, sim.kernel.fuse_conn, task, entry)
         if entry is not None and entry.condition is not None:
             return page_wait(sim, task, entry)
         if entry is not None and isinstance(entry.key, tuple):
@@ -83,6 +91,23 @@ def page_wait(sim: Simulation, task: Task, entry: WaitEntry) -> Wait:
         return Wait(task, "page_idle", satisfied=True, page=page)
     holders = tuple((holder, reference) for holder, reference in sim.references() if reference.page.folio is page)
     return Wait(task, "page_idle", InFlight.of(sim).holders(page), page=page, holders=holders)
+
+
+def range_wait(sim: Simulation, conn: FuseConnDax, task: Task, entry: WaitEntry) -> Wait:
+    """A task asleep until a range of the window is free.
+
+    The worker, which the kernel queues again and again, takes any busy range that no iomap uses. A range that is
+    neither busy nor free is on its way through some other task.
+    """
+    if peek(entry.condition, sim):
+        return Wait(task, "free_range", satisfied=True)
+    busy = conn.busy_ranges.value
+    others = tuple(other.index for other in sim.world.tasks if other is not task and other.point is not None)
+    users = RangeUsers.of(sim).users
+    any_of = tuple(user for dmap in busy for user in users[dmap.number])
+    if any(dmap not in busy for dmap in conn.dmaps):
+        any_of += others
+    return Wait(task, "free_range", any_of=any_of, served=any(dmap.refcnt.value <= 1 for dmap in busy))
 
 
 def peek(condition: Callable[[], Awaitable[bool]] | None, sim: Simulation) -> bool:

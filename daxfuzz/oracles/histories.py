@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 VALUES = frozenset(("store", "dma_write", "write", "pwrite"))
 """Calls that write a value of their own."""
-ZEROES = frozenset(("truncate", "fallocate"))
+ZEROES = frozenset(("truncate", "fallocate", "open"))
 """Calls that leave zeroes behind."""
 SHIFTS = frozenset(("COLLAPSE_RANGE", "INSERT_RANGE"))
 """Modes of fallocate that move contents to other pages."""
@@ -112,7 +112,9 @@ class Histories:
         if call.name == "dma_write":
             return []
         file = str(call.arguments[0])
-        if call.name == "truncate":
+        if call.name == "open":
+            pages = range(self.sim.program.setup.files[file] if "O_TRUNC" in call.arguments else 0)
+        elif call.name == "truncate":
             pages = range(int(call.arguments[1]), self.sim.program.setup.files[file])
         elif call.name == "fallocate":
             first, length = int(call.arguments[2]), int(call.arguments[3])

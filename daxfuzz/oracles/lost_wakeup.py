@@ -6,6 +6,7 @@ from daxfuzz.oracles.entry_owners import EntryOwners
 from daxfuzz.oracles.hang import waits
 from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.oracle import Oracle
+from daxfuzz.oracles.range_users import RangeUsers
 
 
 class LostWakeup(Oracle):
@@ -16,6 +17,7 @@ class LostWakeup(Oracle):
     def attach(self) -> None:
         EntryOwners.of(self.sim)
         InFlight.of(self.sim)
+        RangeUsers.of(self.sim)
         self.world.on_end.append(self.at_rest)
 
     def at_rest(self) -> None:

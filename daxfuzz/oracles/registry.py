@@ -25,6 +25,7 @@ from daxfuzz.oracles.refcount import Refcount
 from daxfuzz.oracles.stale_data import StaleData
 from daxfuzz.oracles.stale_pte import StalePte
 from daxfuzz.oracles.waits_for_stranger import WaitsForStranger
+from daxfuzz.oracles.window_access import WindowAccess
 
 if TYPE_CHECKING:
     from daxfuzz.program.simulation import Simulation
@@ -45,6 +46,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     EntryLock,
     Association,
     StalePte,
+    WindowAccess,
     StaleData,
     LostDirtyData,
     KernelWarning,

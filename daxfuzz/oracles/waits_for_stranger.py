@@ -24,7 +24,7 @@ class WaitsForStranger(Oracle):
                 continue
             arguments = self.sim.program.tasks[wait.task.name][wait.task.operation].arguments
             if not arguments:
-                # It works on all files (drop_caches, unbind).
+                # It works on all files (drop_caches, unbind), or is a worker of the kernel.
                 continue
             file = str(arguments[0])
             number = self.kernel.inodes[file].number

@@ -28,6 +28,7 @@ from daxfuzz.program.dax_file.limits import (
     MAX_FILE_SIZE,
     MAX_FILES,
     MAX_WAIT_BUCKETS,
+    MAX_WINDOW_RANGES,
     MAX_XA_CHECK_SCHED,
     PMD_SIZES,
 )
@@ -127,6 +128,7 @@ class _Range:
 _BIAS = _Range(2, MAX_BIAS, Machine().bias)
 _WAIT_BUCKETS = _Range(1, MAX_WAIT_BUCKETS, Machine().wait_buckets)
 _XA_CHECK_SCHED = _Range(1, MAX_XA_CHECK_SCHED, Machine().xa_check_sched)
+_WINDOW_RANGES = _Range(1, MAX_WINDOW_RANGES, Machine().window_ranges)
 _TLB_MODES = tuple(TlbMode)
 assert Machine().tlb is _TLB_MODES[0]
 assert Machine().pmd_pages == PMD_SIZES[0]
@@ -182,6 +184,7 @@ def _read_machine(reader: _Reader) -> Machine:
         pmd_pages=PMD_SIZES[reader.number(len(PMD_SIZES))],
         xa_check_sched=_XA_CHECK_SCHED.value(reader.number(_XA_CHECK_SCHED.choices)),
         merge_vmas=reader.number(2) == 0,
+        window_ranges=_WINDOW_RANGES.value(reader.number(_WINDOW_RANGES.choices)),
     )
 
 
@@ -192,6 +195,7 @@ def _write_machine(writer: _Writer, machine: Machine) -> None:
     writer.number(_position(machine.pmd_pages, PMD_SIZES, "pmd_pages"), len(PMD_SIZES))
     writer.number(_XA_CHECK_SCHED.number(machine.xa_check_sched), _XA_CHECK_SCHED.choices)
     writer.number(int(not machine.merge_vmas), 2)
+    writer.number(_WINDOW_RANGES.number(machine.window_ranges), _WINDOW_RANGES.choices)
 
 
 def _read_files(reader: _Reader) -> dict[str, int]:

@@ -21,11 +21,15 @@ from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
 from daxfuzz.protocols.repairs.flush_before_unlink import FixFlushBeforeUnlink
 from daxfuzz.protocols.repairs.freed_association import FixFreedAssociation
 from daxfuzz.protocols.repairs.fresh_pmd import FixFreshPmd
+from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
 from daxfuzz.protocols.repairs.grab_followed_page import FixGrabFollowedPage
 from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
+from daxfuzz.protocols.repairs.inline_reclaim_pointer import FixInlineReclaimPointer
 from daxfuzz.protocols.repairs.kill_list import FixKillList
 from daxfuzz.protocols.repairs.lockless_huge_grab import FixLocklessHugeGrab
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
+from daxfuzz.protocols.repairs.open_keeps_entries import FixOpenKeepsEntries
+from daxfuzz.protocols.repairs.open_unlocks import FixOpenUnlocks
 from daxfuzz.protocols.repairs.pud_wait_key import FixPudWaitKey
 from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
 from daxfuzz.protocols.repairs.shared_page_failure import FixSharedPageFailure
@@ -35,6 +39,7 @@ from daxfuzz.protocols.repairs.unbind_invalidates import FixUnbindInvalidates
 from daxfuzz.protocols.repairs.unbind_waits import FixUnbindWaits
 from daxfuzz.protocols.repairs.undo_huge_grabs import FixUndoHugeGrabs
 from daxfuzz.protocols.repairs.unshare_anon_only import FixUnshareAnonOnly
+from daxfuzz.protocols.repairs.upgrade_of_other import FixUpgradeOfOther
 from daxfuzz.protocols.repairs.waiter_holds_pgmap import FixWaiterHoldsPagemap
 from daxfuzz.protocols.repairs.wake_on_threshold import FixWakeOnThreshold
 from daxfuzz.protocols.repairs.wake_without_folio import FixWakeWithoutFolio
@@ -70,6 +75,7 @@ _DEVICE = (
     FixSharedPageFailure,
     FixKillList,
 )
+_FUSE = (FixFuseWholeFile, FixInlineReclaimPointer, FixUpgradeOfOther, FixOpenUnlocks, FixOpenKeepsEntries)
 _COMMON = (
     FixEvictWaits,
     FixMappingMapped,
@@ -79,6 +85,7 @@ _COMMON = (
     FixTruncateFlushesHuge,
     FixUnshareAnonOnly,
     *_DEVICE,
+    *_FUSE,
 )
 
 
@@ -116,6 +123,7 @@ V3_FLAWS = (
     FixPutOnDyingPagemap,
     FixSharedPageFailure,
     FixKillList,
+    *_FUSE,
     FixWaiterHoldsPagemap,
 )
 

@@ -74,7 +74,9 @@ class Ext4(Filesystem):
 
     # -- the extent tree -----------------------------------------------------------------------------------------
 
-    def iomap_begin(self, inode: Inode, index: int, write: bool, pages: int = 1) -> Awaitable[Iomap | None]:
+    def iomap_begin(
+        self, inode: Inode, index: int, write: bool, pages: int = 1, fault: bool = False
+    ) -> Awaitable[Iomap | None]:
         """ext4_iomap_ops"""
         return self.ext4_iomap_begin(inode, index, write, pages)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from daxfuzz.kernel.subsystem import Subsystem
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.fs.fuse_conn import Dmap
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.memory import Fault, VmFault
 
@@ -16,6 +17,9 @@ EINVAL = 22
 EFBIG = 27
 ENOSPC = 28
 EOPNOTSUPP = 95
+
+SPARE_BLOCKS = 1
+"""Free blocks beside those that the files need."""
 
 
 class Falloc(StrEnum):
@@ -37,6 +41,8 @@ class Iomap(NamedTuple):
     shared: IOMAP_F_SHARED, other file pages have the block, too; a write gets `pfn` for its copy of `source`.
     dirty: IOMAP_F_DIRTY, metadata is not durable yet. Only writes look at it, so lookups for reads leave it out.
     pages: length from the file page on; the blocks are contiguous.
+    error: a negative errno in place of an extent.
+    private: what iomap_end gets back (fuse: the range that it holds).
     """
 
     pfn: int | None
@@ -45,6 +51,8 @@ class Iomap(NamedTuple):
     source: int | None = None
     dirty: bool = False
     pages: int = 1
+    error: int = 0
+    private: Dmap | None = None
 
 
 UserCopy = Callable[[], Awaitable[bool]]
@@ -56,18 +64,39 @@ class Filesystem(Subsystem):
 
     name = ""
 
+    vm_flags: ClassVar[int] = 0
+    """What its f_op->mmap adds to the flags of a VMA."""
+
     durable_metadata: ClassVar[bool] = False
     """Whether it calls SuperBlock.on_sealed and on_durable, so that a crash can be judged."""
 
-    # -- mappings ------------------------------------------------------------------------------------------------
+    freezes: ClassVar[bool] = True
+    """Whether it has s_op->freeze_fs, without which nobody can freeze it."""
+
     char_device = False
     """Whether it is no file system but a character device, whose inode the page map keeps."""
 
     holds_device = False
     """Whether it registers as the holder of its DAX device, to be told of failures."""
 
+    # -- set-up, before the world is sealed --------------------------------------------------------------------------
+
+    def device_pages(self, files: Mapping[str, int]) -> int:
+        """Pages of the DAX device, for files of these sizes in pages."""
+        return sum(files.values()) + SPARE_BLOCKS
+
     def make(self) -> None:
-        """Lay the files out, before the world is sealed. They start as holes."""
+        """Lay the files out, which start as holes, and make what the mount needs beside inodes."""
+
+    def prefault_blocks(self, inode: Inode, index: int, pages: int) -> range:
+        """Allocate for so many file pages, or for one if there are no such contiguous and aligned blocks."""
+        blocks = self.k.allocator.find(pages)
+        for offset, pfn in enumerate(blocks):
+            self.k.allocator.table[pfn] = ((inode.number, index + offset),)
+            inode.extents[index + offset].value = pfn
+        return blocks
+
+    # -- mappings ------------------------------------------------------------------------------------------------
 
     async def mmap(self, inode: Inode) -> int:
         """f_op->mmap: 0 or a negative error."""
@@ -81,10 +110,13 @@ class Filesystem(Subsystem):
         """vm_ops->fault, ->huge_fault and ->pfn_mkwrite"""
         raise NotImplementedError
 
-    def iomap_begin(self, inode: Inode, index: int, write: bool, pages: int = 1) -> Awaitable[Iomap | None]:
+    def iomap_begin(
+        self, inode: Inode, index: int, write: bool, pages: int = 1, fault: bool = False
+    ) -> Awaitable[Iomap | None]:
         """Look the extent up, allocating it for a write; None if the device is full.
 
         pages: how many the caller could use; the answer has at most so many.
+        fault: IOMAP_FAULT.
         """
         raise NotImplementedError
 
@@ -93,6 +125,10 @@ class Filesystem(Subsystem):
         return 0
 
     # -- system calls --------------------------------------------------------------------------------------------
+
+    async def do_open(self, inode: Inode, truncate: bool) -> int:
+        """open(2) of a file that was found by its name, with O_TRUNC or not: 0 or a negative error."""
+        return await self.do_truncate(inode, 0) if truncate else 0
 
     async def do_truncate(self, inode: Inode, size: int) -> int:
         """ftruncate(2): i_rwsem around notify_change."""

@@ -20,6 +20,7 @@ MAX_WAIT_BUCKETS = 4096
 PMD_SIZES = (2, 4)
 """Pages."""
 MAX_XA_CHECK_SCHED = 2**20
+MAX_WINDOW_RANGES = 8
 MAX_RUNS = 20_000
 """Entries of `steps`."""
 MAX_TURNS = 100_000

@@ -25,6 +25,7 @@ from daxfuzz.program.dax_file.limits import (
     MAX_TASKS,
     MAX_TURNS,
     MAX_WAIT_BUCKETS,
+    MAX_WINDOW_RANGES,
     MAX_XA_CHECK_SCHED,
     NAME_RULE,
     PMD_SIZES,
@@ -206,6 +207,7 @@ _DOCUMENT = _table(
                 "pmd_pages": _pmd_pages,
                 "xa_check_sched": _integer(1, MAX_XA_CHECK_SCHED),
                 "merge_vmas": _boolean,
+                "window_ranges": _integer(1, MAX_WINDOW_RANGES),
             }
         ),
         "setup": _table(

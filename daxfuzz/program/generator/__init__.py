@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from daxfuzz.kernel.machine import Machine, TlbMode
@@ -14,7 +15,7 @@ MAX_TASKS = 4
 
 def generate(rng: Random, filesystem: str) -> Program:
     """Draw a program for a file system. The same state of `rng` gives the same program."""
-    machine = draw_machine(rng)
+    machine = draw_machine(rng, filesystem)
     files = {f"file{i}": rng.choice((1, 1, 1, 2, 2, 3, 4)) for i in range(rng.choice((1, 1, 1, 2)))}
     roles = draw_roles(rng, filesystem)
     names = name_tasks(roles)
@@ -27,21 +28,27 @@ def generate(rng: Random, filesystem: str) -> Program:
     return Program(tasks, setup, machine)
 
 
-def draw_machine(rng: Random) -> Machine:
+def draw_machine(rng: Random, filesystem: str = "ext4") -> Machine:
     """Scale and hardware."""
-    return Machine(
+    machine = Machine(
         bias=rng.choice((4, 4, 8, 1024)),
         tlb=rng.choice((TlbMode.IPI, TlbMode.IPI, TlbMode.BROADCAST)),
         wait_buckets=rng.choice((1, 2, 4)),
         pmd_pages=rng.choice((2, 2, 2, 4)),
         merge_vmas=rng.random() < 0.75,
     )
+    if filesystem == "fuse":
+        # Few ranges, so that files take them from each other.
+        machine = replace(machine, window_ranges=rng.choice((1, 1, 2, 3)))
+    return machine
 
 
 def draw_roles(rng: Random, filesystem: str) -> list[str]:
     """Two to four roles; there is always somebody who frees blocks, or the device, and somebody who uses them."""
     if filesystem.startswith("device-dax"):
         return draw_device_roles(rng)
+    if filesystem == "fuse":
+        return draw_fuse_roles(rng)
     if rng.random() < 0.06:
         roles = draw_device_roles(rng)
         if len(roles) < MAX_TASKS:
@@ -65,6 +72,15 @@ def draw_device_roles(rng: Random) -> list[str]:
     """Somebody who uses memory, and somebody who removes the device or makes its memory fail."""
     roles = [rng.choice(("pinner", "mapper")), rng.choice(("unbinder", "unbinder", "injector"))]
     roles += [rng.choice(("pinner", "mapper", "mapper", "injector")) for _ in range(rng.choice((0, 0, 1)))]
+    rng.shuffle(roles)
+    return roles
+
+
+def draw_fuse_roles(rng: Random) -> list[str]:
+    """The same where blocks are freed by reclaim, too."""
+    roles = [rng.choice(("pinner", "pinner", "mapper")), rng.choice(("truncator", "reclaimer", "reclaimer"))]
+    others = ("pinner", "mapper", "mapper", "truncator", "syncer", "reclaimer", "opener")
+    roles += [rng.choice(others) for _ in range(rng.choice((0, 1, 1, 2)))]
     rng.shuffle(roles)
     return roles
 

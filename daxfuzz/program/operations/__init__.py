@@ -3,7 +3,7 @@
 Their order here is the order of listings and of the byte form.
 """
 
-from daxfuzz.program.operations import devices, files, memory, processes, references, transfers
+from daxfuzz.program.operations import devices, files, fuse, memory, processes, references, transfers
 from daxfuzz.program.operations.operation import MAP_PRIVATE, OPERATIONS, READ_ONLY, SIGNATURES, Operation, Result
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Result",
     "devices",
     "files",
+    "fuse",
     "memory",
     "processes",
     "references",

@@ -76,7 +76,7 @@ def unlink(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
 
 @operation("freeze the file system, ioctl(FIFREEZE)")
 def freeze(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
-    return sim.kernel.vfs.freeze_super()
+    return sim.kernel.vfs.ioctl_fsfreeze()
 
 
 @operation("thaw the file system, ioctl(FITHAW)")

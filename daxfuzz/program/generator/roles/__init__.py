@@ -12,7 +12,9 @@ from daxfuzz.program.generator.roles.evictor import evictor
 from daxfuzz.program.generator.roles.freezer import freezer
 from daxfuzz.program.generator.roles.injector import injector
 from daxfuzz.program.generator.roles.mapper import mapper
+from daxfuzz.program.generator.roles.opener import opener
 from daxfuzz.program.generator.roles.pinner import pinner
+from daxfuzz.program.generator.roles.reclaimer import reclaimer
 from daxfuzz.program.generator.roles.splicer import device, splicer
 from daxfuzz.program.generator.roles.syncer import syncer
 from daxfuzz.program.generator.roles.truncator import truncator
@@ -36,6 +38,8 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         device,
         unbinder,
         injector,
+        reclaimer,
+        opener,
     )
 }
 """By name."""

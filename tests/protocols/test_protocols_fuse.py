@@ -1,0 +1,107 @@
+"""Each flaw of virtio-fs DAX shows without its repair and is gone with it."""
+
+from __future__ import annotations
+
+import pytest
+from kernel_kit import Steered, add_task
+from oracle_kit import LIMIT, assert_silent, program, simulate, trip
+
+from daxfuzz.program.case import Program
+from daxfuzz.program.simulation import Simulation
+from daxfuzz.protocols.patch import Repair
+from daxfuzz.protocols.registry import PROTOCOLS
+from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
+from daxfuzz.protocols.repairs.inline_reclaim_pointer import FixInlineReclaimPointer
+from daxfuzz.protocols.repairs.open_keeps_entries import FixOpenKeepsEntries
+from daxfuzz.protocols.repairs.open_unlocks import FixOpenUnlocks
+from daxfuzz.sim import Stepper
+
+PIN = ["r0 = pin_user_pages(file0, 0)", "unpin_user_pages(r0)"]
+
+FLAWS = {
+    "F-09 page 1 is mapped": (
+        FixFuseWholeFile,
+        program({"mapper": ["load(file0, 1)"], "truncator": ["truncate(file0, 0)"]}, files={"file0": 2}),
+        "freed-while-mapped",
+    ),
+    "F-09 page 1 is pinned": (
+        FixFuseWholeFile,
+        program(
+            {
+                "pinner": ["r0 = pin_user_pages(file0, 1)", "munmap(file0)", "unpin_user_pages(r0)"],
+                "truncator": ["truncate(file0, 0)"],
+            },
+            files={"file0": 2},
+        ),
+        "freed-while-pinned",
+    ),
+    "F-09 punch": (
+        FixFuseWholeFile,
+        program(
+            {
+                "pinner": ["r0 = pin_user_pages(file0, 1)", "unpin_user_pages(r0)"],
+                "truncator": ["fallocate(file0, PUNCH_HOLE, 1, 1)"],
+            },
+            files={"file0": 2},
+        ),
+        "kernel-warning",
+    ),
+    "N-03": (
+        FixOpenUnlocks,
+        program({"pinner": PIN, "opener": ["open(file0, O_TRUNC)"], "killer": ["signal(opener)"]}),
+        "lock-held",
+    ),
+    "N-04": (
+        FixOpenKeepsEntries,
+        program(
+            {
+                "pinner": ["r0 = pin_user_pages(file0, 0)", "fsync(file0)", "open(file0)", "dma_write(r0)"],
+                "worker": ["fuse_dax_free_mem_worker()"],
+            },
+            window_ranges=1,
+        ),
+        "freed-while-pinned",
+    ),
+}
+
+
+def on_fuse(of: Program, without: type[Repair] | None) -> Simulation:
+    repairs = [each for each in PROTOCOLS["refcount-1"].repairs if each is not without]
+    return simulate(of, *repairs, protocol="refcount-1", filesystem="fuse")
+
+
+@pytest.mark.parametrize("name", FLAWS)
+def test_a_flaw_shows_unless_it_is_repaired(name) -> None:
+    repair, of, kind = FLAWS[name]
+    assert name.startswith(repair.flaw)
+    trip(on_fuse(of, without=repair), kind)
+    assert_silent(on_fuse(of, without=None))
+
+
+@pytest.mark.parametrize("repaired", [False, True])
+def test_two_files_share_a_range_that_inline_reclaim_has_lost_during_its_wait(repaired) -> None:
+    """N-01: a call that reclaims for file0[2] sleeps on a pin of file0[0]; the worker frees the range meanwhile."""
+    of = program(
+        {
+            "pinner": ["r0 = pin_user_pages(file0, 0)", "dma_write(r0)", "unpin_user_pages(r0)"],
+            "worker": ["fuse_dax_free_mem_worker()"],
+            "mapper": ["load(file1, 0)"],
+        },
+        files={"file0": 4, "file1": 1},
+        window_ranges=1,
+    )
+    sim = on_fuse(of, without=None if repaired else FixInlineReclaimPointer)
+    file0 = sim.kernel.inodes["file0"]
+    add_task(sim, "writer", lambda: sim.kernel.fuse_dax.fuse_iomap_begin(file0, 2, True, 1, False))
+    sim.world.seal()
+    wait = (("pinner", "dma_write.store"), ("writer", ""), ("mapper", ""))
+    steered = Steered(*wait, ("pinner", ""), ("worker", ""), ("mapper", ""), ("writer", ""))
+    violation = Stepper(sim.world).run(steered, LIMIT).violation
+    assert sim.results[2] == [0]
+    assert (violation and violation.kind) == (None if repaired else "freed-while-mapped")
+
+
+@pytest.mark.parametrize("protocol", ["refcount-1", "pin-wait"])
+def test_the_repairs_belong_to_each_protocol(protocol) -> None:
+    repairs = PROTOCOLS[protocol].repairs
+    assert {repair for repair, _, _ in FLAWS.values()} <= set(repairs)
