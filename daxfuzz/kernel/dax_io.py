@@ -48,13 +48,17 @@ class DaxIo(Subsystem):
         """Whether mappings and entries may disagree with the extent from now on."""
         return iomap.new
 
+    def pagefault_disabled(self) -> bool:
+        """Whether the user's page must be there when its data is copied."""
+        return False
+
     async def copy_page(self, block: int, value: int, copy: UserCopy | None) -> int:
         """Copy from the user, inside the section that keeps the device; the user's page may have to be faulted in."""
         if self.k.world.current.signal is Signal.FATAL:
             return -EINTR
         if not await self.k.dax_alive.read():
             return -EIO
-        if copy is not None and not await copy():
+        if copy is not None and not await copy(self.pagefault_disabled()):
             return -EFAULT
         await self.k.blocks[block].copy_from_iter(value)
         return 0

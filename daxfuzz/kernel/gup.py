@@ -30,6 +30,7 @@ class Foll:
     GET = 2
     PIN = 4
     LONGTERM = 8
+    NOWAIT = 16
 
 
 class Gup(Subsystem):
@@ -232,7 +233,7 @@ class Gup(Subsystem):
                 vma, error = await self.find_checked_vma(mm, address, flags)
             if vma is None:
                 break
-            page, pgmap, error = await self.follow_or_fault(vma, address, flags, pgmap)
+            page, pgmap, error = await self.follow_or_fault(vma, address, self.fault_flags(flags, len(pages)), pgmap)
             if page is None:
                 break
             pages.append(page)
@@ -260,13 +261,21 @@ class Gup(Subsystem):
             if page is not None or error not in (0, -EMLINK):
                 return page, pgmap, error
             fault = await self.faultin_page(vma, address, flags, unshare=error == -EMLINK)
+            if fault is VmFault.RETRY:
+                return None, pgmap, 0
             if fault in (VmFault.SIGBUS, VmFault.OOM):
                 return None, pgmap, -EFAULT if fault is VmFault.SIGBUS else -ENOMEM
+
+    def fault_flags(self, flags: int, held: int) -> int:
+        """The flags for the faults of a call that holds references on so many pages already."""
+        return flags
 
     async def faultin_page(self, vma: Vma, address: int, flags: int, unshare: bool) -> VmFault:
         """Make the page present, writable if the caller wants to write, or, with unshare, this process's own; the VMA
         stays, since mmap_lock is held."""
-        return await self.k.memory.handle_mm_fault(vma, address, bool(flags & Foll.WRITE), unshare)
+        return await self.k.memory.handle_mm_fault(
+            vma, address, bool(flags & Foll.WRITE), unshare, bool(flags & Foll.NOWAIT)
+        )
 
     async def get_user_pages_unlocked(self, mm: Mm, addresses: range, flags: int) -> list[Page] | int:
         """The slow path with mmap_lock taken and dropped."""
@@ -412,6 +421,7 @@ class Gup(Subsystem):
         pages = await self.lockless_pages_from_mm(mm, addresses, flags)
         if len(pages) == len(addresses):
             return pages
+        flags = self.fault_flags(flags, len(pages))
         rest = await self.get_user_pages_unlocked(mm, addresses[len(pages) :], flags)
         if isinstance(rest, int):
             return pages if pages else rest

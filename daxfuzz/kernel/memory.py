@@ -21,6 +21,8 @@ class VmFault(StrEnum):
     NOPAGE = "VM_FAULT_NOPAGE"
     DONE_COW = "VM_FAULT_DONE_COW"
     OOM = "VM_FAULT_OOM"
+    RETRY = "VM_FAULT_RETRY"
+    """To a fault that is not to wait: it would have had to. mmap_lock is still held."""
     SIGBUS = "VM_FAULT_SIGBUS"
     FALLBACK = "VM_FAULT_FALLBACK"
     """Not with an entry of this size; try a smaller one."""
@@ -34,14 +36,17 @@ class Fault:
     index: the file page (pgoff).
     pages: how many pages the entry is to map (the order that huge_fault is asked for).
     unshare: FAULT_FLAG_UNSHARE, for a read-only pin of a page that may be shared with other processes.
+    nowait: FAULT_FLAG_RETRY_NOWAIT, rather fail than wait for a page.
     cow_page: the page to fill, for a write to a private mapping.
     pfn: first page of what a NEEDDSYNC fault is to map once that is durable (pfnp).
     error: why the file system had no extent for it, 0 or a negative errno (iomap_errp).
     """
 
-    __slots__ = ("address", "cow_page", "error", "index", "pages", "pfn", "unshare", "vma", "write")
+    __slots__ = ("address", "cow_page", "error", "index", "nowait", "pages", "pfn", "unshare", "vma", "write")
 
-    def __init__(self, vma: Vma, address: int, write: bool, pages: int = 1, unshare: bool = False) -> None:
+    def __init__(
+        self, vma: Vma, address: int, write: bool, pages: int = 1, unshare: bool = False, nowait: bool = False
+    ) -> None:
         self.vma = vma
         self.address = address
         self.index = address - vma.start
@@ -50,6 +55,7 @@ class Fault:
         self.pfn = -1
         self.error = 0
         self.unshare = unshare
+        self.nowait = nowait
         self.cow_page: Page | None = None
 
 
@@ -79,7 +85,9 @@ class Memory(Subsystem):
             return "SIGKILL"
         return "SIGBUS" if fault is VmFault.SIGBUS else ""
 
-    async def handle_mm_fault(self, vma: Vma, address: int, write: bool, unshare: bool = False) -> VmFault:
+    async def handle_mm_fault(
+        self, vma: Vma, address: int, write: bool, unshare: bool = False, nowait: bool = False
+    ) -> VmFault:
         """A fault on one address of a VMA; mmap_lock is held. First as large as possible, then for a page.
 
         Known deviation: a PUD is not tried, where the kernel enters the file system once more if there is not even
@@ -96,7 +104,7 @@ class Memory(Subsystem):
                 return VmFault.NOPAGE
             result = await self.wp_huge_pmd(vma, address)
         if result is VmFault.FALLBACK:
-            return await self.handle_pte_fault(vma, address, write, unshare)
+            return await self.handle_pte_fault(vma, address, write, unshare, nowait)
         return result
 
     def create_huge_pmd(self, vma: Vma, address: int, write: bool) -> Awaitable[VmFault]:
@@ -110,7 +118,7 @@ class Memory(Subsystem):
             await self.k.huge_memory._split_huge_pmd(vma.mm, address)
         return result
 
-    async def handle_pte_fault(self, vma: Vma, address: int, write: bool, unshare: bool) -> VmFault:
+    async def handle_pte_fault(self, vma: Vma, address: int, write: bool, unshare: bool, nowait: bool) -> VmFault:
         """Enter the file system if there is no entry, or if a write needs a writable one.
 
         If a PMD entry has come meanwhile, the access is tried again. A table stays as long as mmap_lock is held.
@@ -125,7 +133,7 @@ class Memory(Subsystem):
                 return VmFault.NOPAGE
             orig = await slot.read()
         if orig is None:
-            return await self.do_fault(Fault(vma, address, write, unshare=unshare))
+            return await self.do_fault(Fault(vma, address, write, unshare=unshare, nowait=nowait))
         ptl = mm.ptl(address)
         await ptl.acquire()
         same = await slot.read() == orig
@@ -134,7 +142,7 @@ class Memory(Subsystem):
         await ptl.release()
         if same and write and not orig.write:
             # do_wp_page: a device entry of a shared mapping goes through wp_pfn_shared to pfn_mkwrite.
-            return await self.k.fs.dax_fault(Fault(vma, address, write))
+            return await self.k.fs.dax_fault(Fault(vma, address, write, nowait=nowait))
         return VmFault.NOPAGE
 
     async def do_fault(self, vmf: Fault) -> VmFault:

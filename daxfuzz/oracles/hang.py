@@ -96,18 +96,25 @@ def page_wait(sim: Simulation, task: Task, entry: WaitEntry) -> Wait:
 def range_wait(sim: Simulation, conn: FuseConnDax, task: Task, entry: WaitEntry) -> Wait:
     """A task asleep until a range of the window is free.
 
-    The worker, which the kernel queues again and again, takes any busy range that no iomap uses. A range that is
-    neither busy nor free is on its way through some other task.
+    The worker, which the kernel queues again and again and of which there is one, takes the first busy range that no
+    iomap uses, and waits for its pages. A range that is neither busy nor free, or whose file is going away, is on its
+    way through some other task.
     """
     if peek(entry.condition, sim):
         return Wait(task, "free_range", satisfied=True)
-    busy = conn.busy_ranges.value
+    busy = [dmap for dmap in conn.busy_ranges.value if dmap.inode.value and dmap.inode.value.i_count.value]
     others = tuple(other.index for other in sim.world.tasks if other is not task and other.point is not None)
     users = RangeUsers.of(sim).users
     any_of = tuple(user for dmap in busy for user in users[dmap.number])
     if any(dmap not in busy for dmap in conn.dmaps):
         any_of += others
-    return Wait(task, "free_range", any_of=any_of, served=any(dmap.refcnt.value <= 1 for dmap in busy))
+    worker = conn.free_worker.owners()
+    first = next((dmap for dmap in busy if dmap.refcnt.value <= 1), None)
+    if worker or first is None:
+        return Wait(task, "free_range", any_of=any_of + worker)
+    pages = [sim.kernel.pages[pfn] for pfn in conn.pfns(first.number)]
+    holders = tuple(each for page in pages for each in InFlight.of(sim).holders(page))
+    return Wait(task, "free_range", any_of=any_of + holders, served=not holders)
 
 
 def peek(condition: Callable[[], Awaitable[bool]] | None, sim: Simulation) -> bool:

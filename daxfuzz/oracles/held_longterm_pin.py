@@ -6,6 +6,7 @@ from daxfuzz.kernel.gup import Foll
 from daxfuzz.oracles.hang import waits
 from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.oracle import Oracle
+from daxfuzz.oracles.range_users import RangeUsers
 
 
 class HeldLongtermPin(Oracle):
@@ -18,6 +19,7 @@ class HeldLongtermPin(Oracle):
 
     def attach(self) -> None:
         InFlight.of(self.sim)
+        RangeUsers.of(self.sim)
         self.world.on_end.append(self.at_rest)
 
     def at_rest(self) -> None:

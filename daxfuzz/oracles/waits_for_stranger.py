@@ -5,6 +5,7 @@ from __future__ import annotations
 from daxfuzz.oracles.hang import waits
 from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.oracle import Oracle
+from daxfuzz.oracles.range_users import RangeUsers
 
 
 class WaitsForStranger(Oracle):
@@ -14,6 +15,7 @@ class WaitsForStranger(Oracle):
 
     def attach(self) -> None:
         InFlight.of(self.sim)
+        RangeUsers.of(self.sim)
         self.world.on_end.append(self.at_rest)
 
     def at_rest(self) -> None:

@@ -23,6 +23,7 @@ from daxfuzz.protocols.repairs.freed_association import FixFreedAssociation
 from daxfuzz.protocols.repairs.fresh_pmd import FixFreshPmd
 from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
 from daxfuzz.protocols.repairs.grab_followed_page import FixGrabFollowedPage
+from daxfuzz.protocols.repairs.gup_nowait import FixGupNowait
 from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
 from daxfuzz.protocols.repairs.inline_reclaim_pointer import FixInlineReclaimPointer
 from daxfuzz.protocols.repairs.kill_list import FixKillList
@@ -43,6 +44,7 @@ from daxfuzz.protocols.repairs.upgrade_of_other import FixUpgradeOfOther
 from daxfuzz.protocols.repairs.waiter_holds_pgmap import FixWaiterHoldsPagemap
 from daxfuzz.protocols.repairs.wake_on_threshold import FixWakeOnThreshold
 from daxfuzz.protocols.repairs.wake_without_folio import FixWakeWithoutFolio
+from daxfuzz.protocols.repairs.write_without_faults import FixWriteWithoutFaults
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
 from daxfuzz.protocols.repairs.zapped_for_ever import FixZappedForEver
 from daxfuzz.protocols.series_v1 import SERIES_V1
@@ -75,7 +77,15 @@ _DEVICE = (
     FixSharedPageFailure,
     FixKillList,
 )
-_FUSE = (FixFuseWholeFile, FixInlineReclaimPointer, FixUpgradeOfOther, FixOpenUnlocks, FixOpenKeepsEntries)
+_FUSE = (
+    FixFuseWholeFile,
+    FixInlineReclaimPointer,
+    FixUpgradeOfOther,
+    FixOpenUnlocks,
+    FixOpenKeepsEntries,
+    FixWriteWithoutFaults,
+    FixGupNowait,
+)
 _COMMON = (
     FixEvictWaits,
     FixMappingMapped,

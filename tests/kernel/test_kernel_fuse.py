@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from kernel_kit import Steered, add_task, run, simulate
 
 from daxfuzz.kernel.entry import Entry
@@ -226,3 +227,114 @@ def test_munmap_flushes_before_the_vma_leaves_the_file() -> None:
         (entries,) = unlinked
         order[filesystem] = not entries
     assert order == {"fuse": True, "ext4": False}
+
+
+def test_write_goes_through_the_window_and_a_request_lets_the_file_grow() -> None:
+    sim = fuse(
+        {"a": ["truncate(file0, 1)", "write(file0, 0)", "write(file0, 1)", "load(file0, 1)"]},
+        files={"file0": 2},
+        patches=FIXED,
+    )
+    attach(sim)
+    run(sim)
+    inode = sim.kernel.inodes["file0"]
+    assert sim.results == [[0, 0, 0, 1002]]
+    assert (inode.i_size.value, inode.fuse.host_size.value) == (2, 2)
+    assert [block.data for block in sim.kernel.blocks] == [1001, 1002]
+    assert conn_of(sim).dmaps[0].refcnt.value == 1
+
+
+def test_write_without_a_range_takes_one_of_the_same_file() -> None:
+    sim = fuse({"a": ["store(file0, 0)", "write(file0, 2)"]}, files={"file0": 4})
+    attach(sim)
+    run(sim)
+    inode = sim.kernel.inodes["file0"]
+    assert sim.results == [[1000, 0]]
+    assert [start for start, _ in inode.fuse.tree.value] == [1]
+    assert inode.fuse.host_pages[0].value == 1000
+
+
+@pytest.mark.parametrize("mode", ["ZERO_RANGE", "ALLOCATE", "KEEP_SIZE", "PUNCH_HOLE"])
+def test_fallocate(mode) -> None:
+    sim = fuse(
+        {"a": ["store(file0, 0)", "truncate(file0, 1)", f"fallocate(file0, {mode}, 0, 2)"]},
+        files={"file0": 2},
+        patches=FIXED,
+    )
+    attach(sim)
+    run(sim)
+    inode = sim.kernel.inodes["file0"]
+    assert sim.results == [[1000, 0, 0]]
+    size = 2 if mode in ("ZERO_RANGE", "ALLOCATE") else 1
+    assert (inode.i_size.value, inode.fuse.host_size.value) == (size, size)
+    assert sim.kernel.blocks[0].data == (0 if mode in ("ZERO_RANGE", "PUNCH_HOLE") else 1000)
+
+
+@pytest.mark.parametrize("mode", ["COLLAPSE_RANGE", "INSERT_RANGE"])
+def test_fuse_does_not_shift_extents(mode) -> None:
+    sim = fuse({"a": [f"fallocate(file0, {mode}, 0, 1)"]}, files={"file0": 2})
+    run(sim)
+    assert sim.results == [[-95]]
+
+
+def test_preallocation_that_keeps_the_size_takes_no_lock() -> None:
+    sim = fuse({"a": ["fallocate(file0, KEEP_SIZE, 0, 1)"]})
+    add_task(sim, "t", sim.kernel.inodes["file0"].i_rwsem.down_write)
+    sim.world.seal()
+    run(sim, ("t", ""), ("a", ""))
+    assert sim.results == [[0]]
+
+
+def test_fuse_does_not_freeze() -> None:
+    sim = fuse({"a": ["freeze()", "thaw()"]})
+    run(sim)
+    assert sim.results == [[-95, -22]]
+
+
+def test_a_write_fault_keeps_its_freeze_level_while_it_waits_for_a_range() -> None:
+    for call, readers in (("store", 1), ("load", 0)):
+        sim = fuse({"a": ["load(file0, 0)"], "b": [f"{call}(file1, 0)"]}, files=TWO_FILES)
+        execution = Stepper(sim.world).run(Steered(("a", ""), ("b", "")), 5_000)
+        assert execution.stuck
+        assert len(sim.kernel.sb.pagefault.readers) == readers
+
+
+def test_the_last_put_of_the_worker_evicts() -> None:
+    tasks = {"w": ["fuse_dax_free_mem_worker()"], "u": ["unlink(file0)"]}
+    sim = fuse(tasks)
+    attach(sim)
+    inode = sim.kernel.inodes["file0"]
+    seen = []
+    run(sim, ("w", "iput.update"), ("u", ""), lambda: seen.append(inode.i_count.value), ("w", ""))
+    assert seen == [1]
+    assert inode.i_count.value == 0
+    assert sim.results == [[0], [0]]
+
+
+def test_the_worker_leaves_a_file_alone_that_is_going_away() -> None:
+    sim = fuse({"w": ["fuse_dax_free_mem_worker()"], "u": ["unlink(file0)"]})
+    attach(sim)
+    seen = []
+    inode = sim.kernel.inodes["file0"]
+    run(sim, ("u", "fuse_dax_inode_cleanup.read"), ("w", ""), lambda: seen.append(inode.fuse.tree.value), ("u", ""))
+    assert len(seen[0]) == 1
+    assert numbers(conn_of(sim).free_ranges) == [0]
+
+
+def test_a_second_worker_waits_for_the_first() -> None:
+    worker = ["fuse_dax_free_mem_worker()"]
+    sim = fuse({"v": worker, "w": worker})
+    conn = conn_of(sim)
+    seen = []
+    run(
+        sim, ("v", "lookup_and_reclaim_dmap.lock"), ("w", ""), lambda: seen.append(conn.free_worker.owners()), ("v", "")
+    )
+    assert seen == [(0,)]
+    assert sim.results == [[0], [0]]
+
+
+def test_open_of_an_unlinked_file_fails() -> None:
+    for filesystem in ("fuse", "ext4"):
+        sim = simulate({"a": ["unlink(file0)", "open(file0)", "open(file0, O_TRUNC)"]}, filesystem=filesystem)
+        run(sim)
+        assert sim.results == [[0, -2, -2]]

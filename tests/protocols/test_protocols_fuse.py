@@ -10,10 +10,13 @@ from daxfuzz.program.case import Program
 from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.registry import PROTOCOLS
+from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
 from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
+from daxfuzz.protocols.repairs.gup_nowait import FixGupNowait
 from daxfuzz.protocols.repairs.inline_reclaim_pointer import FixInlineReclaimPointer
 from daxfuzz.protocols.repairs.open_keeps_entries import FixOpenKeepsEntries
 from daxfuzz.protocols.repairs.open_unlocks import FixOpenUnlocks
+from daxfuzz.protocols.repairs.write_without_faults import FixWriteWithoutFaults
 from daxfuzz.sim import Stepper
 
 PIN = ["r0 = pin_user_pages(file0, 0)", "unpin_user_pages(r0)"]
@@ -62,6 +65,49 @@ FLAWS = {
         ),
         "freed-while-pinned",
     ),
+    "F-06": (
+        FixEvictWaits,
+        program(
+            {
+                "pinner": ["r0 = pin_user_pages(file0, 0)", "munmap(file0)", "unpin_user_pages(r0)"],
+                "evictor": ["unlink(file0)"],
+            }
+        ),
+        "freed-while-pinned",
+    ),
+    "N-05": (
+        FixWriteWithoutFaults,
+        program({"writer": ["pwrite(file0, 0, file1, 0)"]}, files={"file0": 1, "file1": 1}, window_ranges=1),
+        "deadlock",
+    ),
+    "N-05 two writers": (
+        FixWriteWithoutFaults,
+        program(
+            {"writer": ["pwrite(file0, 0, file2, 0)"], "other": ["pwrite(file1, 0, file2, 0)"]},
+            files={"file0": 1, "file1": 1, "file2": 1},
+            prefault=False,
+        ),
+        "deadlock",
+    ),
+    "N-05b": (
+        FixGupNowait,
+        program(
+            {"pinner": ["r0 = get_user_pages_fast(file0, 0, 3)", "put_page(r0)"]}, files={"file0": 3}, window_ranges=1
+        ),
+        "deadlock",
+    ),
+    "N-05b with the worker": (
+        FixGupNowait,
+        program(
+            {
+                "pinner": ["r0 = pin_user_pages(file0, 0, 3)", "unpin_user_pages(r0)"],
+                "worker": ["fuse_dax_free_mem_worker()"],
+            },
+            files={"file0": 3},
+            window_ranges=1,
+        ),
+        "deadlock",
+    ),
 }
 
 
@@ -73,7 +119,7 @@ def on_fuse(of: Program, without: type[Repair] | None) -> Simulation:
 @pytest.mark.parametrize("name", FLAWS)
 def test_a_flaw_shows_unless_it_is_repaired(name) -> None:
     repair, of, kind = FLAWS[name]
-    assert name.startswith(repair.flaw)
+    assert name.split()[0] == repair.flaw
     trip(on_fuse(of, without=repair), kind)
     assert_silent(on_fuse(of, without=None))
 
@@ -105,3 +151,37 @@ def test_two_files_share_a_range_that_inline_reclaim_has_lost_during_its_wait(re
 def test_the_repairs_belong_to_each_protocol(protocol) -> None:
     repairs = PROTOCOLS[protocol].repairs
     assert {repair for repair, _, _ in FLAWS.values()} <= set(repairs)
+
+
+def test_a_call_that_cannot_get_all_ranges_returns_the_pages_that_it_has() -> None:
+    of = program(
+        {"pinner": ["r0 = get_user_pages_fast(file0, 0, 3)", "dma_write(r0)"]}, files={"file0": 3}, window_ranges=1
+    )
+    sim = on_fuse(of, without=None)
+    Stepper(sim.world).run(Steered(), LIMIT)
+    assert sim.results[0][0] == 0
+    assert [each.page.pfn for each in sim.registers[0]["r0"]] == [0, 1]
+
+
+def test_who_holds_nothing_waits_for_a_range() -> None:
+    of = program(
+        {
+            "pinner": ["r0 = get_user_pages_fast(file1, 0)", "put_page(r0)"],
+            "worker": ["fuse_dax_free_mem_worker()"],
+        },
+        files={"file0": 1, "file1": 1},
+        window_ranges=1,
+    )
+    sim = on_fuse(of, without=None)
+    Stepper(sim.world).run(Steered(("pinner", ""), ("worker", "")), LIMIT)
+    assert sim.results == [[0, 0], [0]]
+
+
+def test_a_write_whose_buffer_is_not_there_goes_by_a_request() -> None:
+    of = program(
+        {"writer": ["pwrite(file0, 0, file1, 0)", "load(file0, 0)"]}, files={"file0": 1, "file1": 1}, prefault=False
+    )
+    sim = on_fuse(of, without=None)
+    Stepper(sim.world).run(Steered(), LIMIT)
+    assert sim.results == [[0, 1000]]
+    assert sim.kernel.inodes["file0"].fuse.host_pages[0].value == 1000

@@ -55,8 +55,9 @@ class Iomap(NamedTuple):
     private: Dmap | None = None
 
 
-UserCopy = Callable[[], Awaitable[bool]]
-"""Touches the user's buffer, as copy_from_user does; False for -EFAULT."""
+UserCopy = Callable[[bool], Awaitable[bool]]
+"""Touches the user's buffer, as copy_from_user does, and faults it in unless the argument says that faults are
+disabled (pagefault_disable); False for -EFAULT."""
 
 
 class Filesystem(Subsystem):

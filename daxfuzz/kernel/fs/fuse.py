@@ -189,15 +189,10 @@ class Fuse(Filesystem):
             return error
         await self.k.virtiofsd.do_fallocate(inode, mode, first, length)
         if mode is not Falloc.PUNCH_HOLE:
-            await self.fuse_write_update_attr(inode, first + length)
+            await self.k.fuse_dax.fuse_write_update_attr(inode, first + length)
         if zeroes:
             await self.k.truncate.truncate_pagecache_range(mapping, first, last)
         return 0
-
-    async def fuse_write_update_attr(self, inode: Inode, size: int) -> None:
-        """The file may have grown on the server. i_rwsem is held, which here stands for fi->lock."""
-        if size > await inode.i_size.read():
-            await inode.i_size.write(size)
 
     # -- write and fsync ---------------------------------------------------------------------------------------------
 

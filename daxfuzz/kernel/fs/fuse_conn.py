@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from daxfuzz.sim import Atomic, Cell, RwSemaphore, SpinLock, WaitQueueHead
+from daxfuzz.sim import Atomic, Cell, Mutex, RwSemaphore, SpinLock, WaitQueueHead
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
@@ -51,6 +51,7 @@ class FuseConnDax:
     range_pages: FUSE_DAX_PAGES.
     lock: guards the lists.
     free_work: whether the worker is queued.
+    free_worker: held while it runs; a work item runs on one processor at a time.
     window: the server's side, what it maps in each range.
     """
 
@@ -59,6 +60,7 @@ class FuseConnDax:
         "dmaps",
         "free_ranges",
         "free_work",
+        "free_worker",
         "lock",
         "nr_free_ranges",
         "nr_ranges",
@@ -77,6 +79,7 @@ class FuseConnDax:
         self.nr_free_ranges: Cell[int] = Cell(world, "fcd.nr_free_ranges", self.nr_ranges)
         self.range_waitq = WaitQueueHead(world, "fcd.range_waitq")
         self.free_work: Cell[bool] = Cell(world, "fcd.free_work", False)
+        self.free_worker = Mutex(world, "fcd.free_worker", "fcd.free_worker")
         self.window: list[Cell[View | None]] = [Cell(world, f"window{i}", None) for i in range(self.nr_ranges)]
 
     def threshold(self) -> int:

@@ -266,7 +266,13 @@ class FuseDax(Subsystem):
             await lock.up_read()
             if vmf.error != -EAGAIN:
                 return result
+            if not self.may_wait(vmf):
+                return VmFault.RETRY
             await self.wait_for_free_range()
+
+    def may_wait(self, vmf: Fault) -> bool:
+        """Whether a fault may sleep until a range is free. Every one does, also with FAULT_FLAG_RETRY_NOWAIT."""
+        return True
 
     async def wait_for_free_range(self) -> None:
         """What a fault does between two tries; mmap_lock stays held, and no signal ends the wait."""
@@ -287,20 +293,29 @@ class FuseDax(Subsystem):
         if index >= await inode.i_size.read():
             error = await self.fuse_dax_direct_write(inode, index, value, copy)
         else:
-            error = await self.k.dax_io.dax_iomap_rw(inode, index, value, copy)
+            error = await self.fuse_dax_window_write(inode, index, value, copy)
         await inode.i_rwsem.up_write()
         return error
+
+    async def fuse_dax_window_write(self, inode: Inode, index: int, value: int, copy: UserCopy | None) -> int:
+        """The part of fuse_dax_write_iter that needs a range; the range is in use while the user's data is copied."""
+        return await self.k.dax_io.dax_iomap_rw(inode, index, value, copy)
 
     async def fuse_dax_direct_write(self, inode: Inode, index: int, value: int, copy: UserCopy | None) -> int:
         """FUSE_WRITE, then the new size.
 
         Known deviation: the user's pages are touched, where the kernel pins them for as long as the request takes.
         """
-        if copy is not None and not await copy():
+        if copy is not None and not await copy(False):
             return -EFAULT
         await self.k.virtiofsd.do_write(inode, index, value)
-        await inode.i_size.write(index + 1)
+        await self.fuse_write_update_attr(inode, index + 1)
         return 0
+
+    async def fuse_write_update_attr(self, inode: Inode, size: int) -> None:
+        """The file may have grown on the server. i_rwsem is held, which here stands for fi->lock."""
+        if size > await inode.i_size.read():
+            await inode.i_size.write(size)
 
     # -- layout ------------------------------------------------------------------------------------------------------
 
@@ -477,10 +492,13 @@ class FuseDax(Subsystem):
         Known deviation: the kernel runs it whenever it is queued, here a task of the program does so once; it can
         get signals, which a worker of the kernel does not.
         """
-        if not await self.conn().free_work.exchange(False):
-            return 0
-        error = await self.try_to_free_dmap_chunks(FUSE_DAX_RECLAIM_CHUNK)
-        await self.kick_dmap_free_worker()
+        conn = self.conn()
+        error = 0
+        await conn.free_worker.acquire()
+        if await conn.free_work.exchange(False):
+            error = await self.try_to_free_dmap_chunks(FUSE_DAX_RECLAIM_CHUNK)
+            await self.kick_dmap_free_worker()
+        await conn.free_worker.release()
         return error
 
     # -- the end of an inode -----------------------------------------------------------------------------------------

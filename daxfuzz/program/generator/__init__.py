@@ -79,8 +79,9 @@ def draw_device_roles(rng: Random) -> list[str]:
 def draw_fuse_roles(rng: Random) -> list[str]:
     """The same where blocks are freed by reclaim, too."""
     roles = [rng.choice(("pinner", "pinner", "mapper")), rng.choice(("truncator", "reclaimer", "reclaimer"))]
-    others = ("pinner", "mapper", "mapper", "truncator", "syncer", "reclaimer", "opener")
-    roles += [rng.choice(others) for _ in range(rng.choice((0, 1, 1, 2)))]
+    others = ("pinner", "mapper", "mapper", "truncator", "syncer", "reclaimer", "opener", "writer", "writer", "evictor")
+    rare = ("dropper", "forker", "copier", "freezer")
+    roles += [rng.choice(others if rng.random() < 0.9 else rare) for _ in range(rng.choice((0, 1, 1, 2)))]
     rng.shuffle(roles)
     return roles
 

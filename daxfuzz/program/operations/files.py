@@ -56,8 +56,8 @@ def pwrite(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
     value = sim.unique_value(task)
     address = sim.kernel.inodes[str(call.arguments[2])].number * VMA_PAGES + int(call.arguments[3])
 
-    async def copy_from_user() -> bool:
-        return isinstance(await access(sim, task, address, None), int)
+    async def copy_from_user(nofault: bool) -> bool:
+        return isinstance(await access(sim, task, address, None, nofault), int)
 
     return with_file(
         sim, task, call, lambda inode: sim.kernel.fs.do_write(inode, int(call.arguments[1]), value, copy_from_user)

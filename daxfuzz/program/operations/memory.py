@@ -79,10 +79,11 @@ def madvise(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
     return sim.kernel.madvise.madvise_dontneed(sim.kernel.mm_of[task.index], address, int(length))
 
 
-async def access(sim: Simulation, task: Task, address: int, value: int | None) -> Result:
+async def access(sim: Simulation, task: Task, address: int, value: int | None, nofault: bool = False) -> Result:
     """The processor reads memory, or writes `value`: the value read or written, or the name of a signal.
 
-    It uses a translation that it holds, else walks the page table, else faults.
+    It uses a translation that it holds, else walks the page table, else faults. nofault: faults are disabled; it fails
+    as if nothing were mapped.
     """
     kernel = sim.kernel
     mm = kernel.mm_of[task.index]
@@ -93,6 +94,8 @@ async def access(sim: Simulation, task: Task, address: int, value: int | None) -
         if pte is None or (write and not pte.write):
             pte = await walk(mm, tlb, address, write)
             if pte is None:
+                if nofault:
+                    return "SIGSEGV"
                 signal = await kernel.memory.do_user_addr_fault(mm, address, write)
                 if signal:
                     return signal
