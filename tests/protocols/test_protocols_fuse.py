@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kernel_kit import Steered, add_task
+from kernel_kit import Steered
 from oracle_kit import LIMIT, assert_silent, program, simulate, trip
 
 from daxfuzz.program.case import Program
@@ -132,14 +132,12 @@ def test_two_files_share_a_range_that_inline_reclaim_has_lost_during_its_wait(re
             "pinner": ["r0 = pin_user_pages(file0, 0)", "dma_write(r0)", "unpin_user_pages(r0)"],
             "worker": ["fuse_dax_free_mem_worker()"],
             "mapper": ["load(file1, 0)"],
+            "writer": ["write(file0, 2)"],
         },
         files={"file0": 4, "file1": 1},
         window_ranges=1,
     )
     sim = on_fuse(of, without=None if repaired else FixInlineReclaimPointer)
-    file0 = sim.kernel.inodes["file0"]
-    add_task(sim, "writer", lambda: sim.kernel.fuse_dax.fuse_iomap_begin(file0, 2, True, 1, False))
-    sim.world.seal()
     wait = (("pinner", "dma_write.store"), ("writer", ""), ("mapper", ""))
     steered = Steered(*wait, ("pinner", ""), ("worker", ""), ("mapper", ""), ("writer", ""))
     violation = Stepper(sim.world).run(steered, LIMIT).violation
