@@ -15,7 +15,9 @@ class ReturnUnmappedBusyPages(Patch):
     """
 
     class dax(Dax):
-        async def dax_layout_busy_page(self, mapping: AddressSpace) -> Page | None:
-            last = len(mapping.host.extents) - 1
-            await self.k.memory.unmap_mapping_pages(mapping, 0, last + 1)
-            return await self.dax_layout_busy_page_range(mapping, 0, last)
+        async def dax_layout_busy_page(
+            self, mapping: AddressSpace, first: int = 0, last: int | None = None
+        ) -> Page | None:
+            last = len(mapping.host.extents) - 1 if last is None else last
+            await self.k.memory.unmap_mapping_pages(mapping, first, last + 1 - first)
+            return await self.dax_layout_busy_page_range(mapping, first, last)
