@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from daxfuzz.kernel.kernel import FILESYSTEM_OF
+from daxfuzz.kernel.kernel import FILESYSTEM_OF, SUBSYSTEMS
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.protocols.compose import calls_super
 from daxfuzz.search import Decorator
@@ -25,8 +25,8 @@ Place = tuple[str, int]
 
 MODEL = ("/daxfuzz/kernel/", "/daxfuzz/protocols/")
 
-_SIM_FUNCTIONS = ("wait_event", "wait_var_event", "wake_up_var", "wait")
-"""Coroutines of daxfuzz.sim that are awaited like primitives."""
+_SIM_FUNCTIONS = ("wait_event", "wait_var_event", "wake_up_var", "wait", "copy")
+"""Coroutines of daxfuzz.sim, and of programs on whose behalf the kernel copies, that are awaited like primitives."""
 
 
 class PlaceRecorder(Decorator):
@@ -82,7 +82,46 @@ def _is_primitive(call: ast.expr) -> bool:
     if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "xas" and name in ("find", "find_conflict"):
         # Coroutines of their own; their points count where they are.
         return False
-    return name in primitives() or name in _SIM_FUNCTIONS
+    return name in primitives() or name in _SIM_FUNCTIONS or name in _handed_over()
+
+
+@lru_cache(maxsize=1)
+def _handed_over() -> frozenset[str]:
+    """Names of plain functions of the model that hand over a primitive's coroutine: who awaits them waits there."""
+    names = []
+    for cls in (*SUBSYSTEMS.values(), *_stateful()):
+        for base in cls.__mro__:
+            for name, member in vars(base).items():
+                if isinstance(member, types.FunctionType) and _in_model(member) and not _is_coroutine(member):
+                    tree = ast.parse(textwrap.dedent(inspect.getsource(member)))
+                    returns = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
+                    if any(isinstance(value, ast.Call) and _names_primitive(value) for value in returns):
+                        names.append(name)
+    return frozenset(names)
+
+
+def _is_coroutine(function: types.FunctionType) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function)
+
+
+def _in_model(function: types.FunctionType) -> bool:
+    return any(part in function.__code__.co_filename for part in MODEL)
+
+
+def _names_primitive(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in primitives()
+
+
+def _stateful() -> list[type[Shared]]:
+    """Shared objects of the model, which have coroutines of their own."""
+    found: list[type[Shared]] = []
+    classes: list[type[Shared]] = [Shared]
+    while classes:
+        cls = classes.pop()
+        classes += cls.__subclasses__()
+        if cls.__module__.startswith("daxfuzz.kernel.") and cls not in found:
+            found.append(cls)
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -108,8 +147,10 @@ def all_places(kernel: ComposedKernel, filesystem: str) -> frozenset[Place]:
         if FILESYSTEM_OF.get(name, filesystem) == filesystem:
             for function in live_functions(cls):
                 places += _places_in(function)
-    for function in live_functions(XaState):
-        places += _places_in(function)
+    others: list[type] = [XaState, *_stateful()]
+    for other in others:
+        for function in live_functions(other):
+            places += _places_in(function)
     return frozenset(places)
 
 
