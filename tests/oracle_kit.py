@@ -31,6 +31,7 @@ def program(
     tlb: TlbMode = TlbMode.IPI,
     merge_vmas: bool = True,
     wait_buckets: int = 2,
+    clones: Mapping[str, str] | None = None,
     window_ranges: int = 2,
     pmd_pages: int = 2,
 ) -> Program:
@@ -44,7 +45,7 @@ def program(
         pmd_pages=pmd_pages,
     )
     calls = {name: tuple(parse_call(call) for call in body) for name, body in tasks.items()}
-    made = Program(calls, Setup(files or {"file0": 1}, mms or {}, prefault), machine)
+    made = Program(calls, Setup(files or {"file0": 1}, mms or {}, prefault, clones=clones or {}), machine)
     check_calls(made)
     return made
 

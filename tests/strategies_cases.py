@@ -115,7 +115,10 @@ def programs(draw: Any, max_tasks: int = 8) -> Program:
     tasks = draw(st.lists(NAMES, min_size=1, max_size=max_tasks, unique=True))
     homes = {f"mm{i}": (task,) for i, task in enumerate(tasks)} if draw(st.booleans()) else draw(mms(tasks))
     calls = {task: draw(call_lists(files, tasks)) for task in tasks}
-    return Program(calls, Setup(files, homes, draw(st.booleans()), draw(st.booleans())), draw(MACHINES))
+    names = list(files)
+    originals = {name: draw(st.sampled_from([None, *names[:index]])) for index, name in enumerate(names)}
+    clones = {name: original for name, original in originals.items() if original is not None}
+    return Program(calls, Setup(files, homes, draw(st.booleans()), draw(st.booleans()), clones), draw(MACHINES))
 
 
 @st.composite

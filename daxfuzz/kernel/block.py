@@ -139,12 +139,12 @@ class BlockAllocator(Shared):
         self.table: list[tuple[Owner, ...]] = [()] * blocks
         self.freed: tuple[int, ...] = ()
         self.freeing: tuple[int, ...] = ()
-        self._look = self.point(Access.READ, "pending")
         self.on_free: Callable[[int, Owner], None] | None = None
         self.on_allocate: Callable[[int, Owner], None] | None = None
         self.on_share: Callable[[int, Owner], None] | None = None
         self._allocate = self.point(Access.UPDATE, "allocate")
         self._free = self.point(Access.UPDATE, "free")
+        self._look = self.point(Access.READ, "shared")
 
     @types.coroutine
     def allocate(self, inode: int, index: int) -> Generator[Point, None, int | None]:
@@ -193,6 +193,22 @@ class BlockAllocator(Shared):
         self.table[pfn] += ((inode, index),)
         if self.on_share is not None:
             self.on_share(pfn, (inode, index))
+
+    @types.coroutine
+    def shared(self, pfn: int) -> Generator[Point, None, bool]:
+        """Whether a block has more than one owner."""
+        yield self._look
+        shared = len(self.table[pfn]) > 1
+        self.log.append(shared)
+        return shared
+
+    @types.coroutine
+    def owners_of(self, pfn: int) -> Generator[Point, None, tuple[Owner, ...]]:
+        """All owners of a block (xfs: its records in the rmap btree)."""
+        yield self._look
+        owners = self.table[pfn]
+        self.log.append(owners)
+        return owners
 
     @types.coroutine
     def free(self, pfn: int, inode: int, index: int, busy: bool = False) -> Generator[Point, None, bool]:

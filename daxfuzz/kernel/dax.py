@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.entry import CONFLICT, EMPTY, EMPTY_PMD, DaxFlag, Entry
+from daxfuzz.kernel.page import COW
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.kernel.xarray import Mark, XaState
 from daxfuzz.sim import TaskState, WaitEntry, WaitQueueHead, wait_var_event
@@ -103,6 +104,15 @@ class Dax(Subsystem):
 
     # -- association of pages with file pages --------------------------------------------------------------------
 
+    async def dax_mapping_set_cow(self, page: Page) -> None:
+        """Count one more file page; the count starts anew if the page was associated with a single one before."""
+        mapping = await page.mapping.read()
+        if mapping is not COW:
+            if mapping is not None:
+                await page.index.write(1)
+            await page.mapping.write(COW)
+        await page.index.write(await page.index.read() + 1)
+
     def associated_index(self, vmf: Fault, size: int) -> int:
         """File page of the first of `size` pages that a fault associates: its own, rounded down."""
         return vmf.index - vmf.index % size
@@ -125,6 +135,9 @@ class Dax(Subsystem):
 
     async def associate_page(self, page: Page, mapping: AddressSpace, index: int, flags: int) -> VmFault | None:
         """The part of dax_associate_entry for one page."""
+        if flags & DaxFlag.COW:
+            await self.dax_mapping_set_cow(page)
+            return None
         if await page.mapping.read() is not None:
             self.k.warn("dax_associate_entry: page is associated already", page)
         await page.mapping.write(mapping)
@@ -134,14 +147,17 @@ class Dax(Subsystem):
     async def dax_disassociate_entry(self, entry: Entry, mapping: AddressSpace, trunc: bool) -> None:
         """Forget it again. A page whose block goes away must not be in use by anybody."""
         for page in await self.mapped_folios(entry):
-            if trunc and self.page_busy(await page.refcount.read()):
+            if trunc and await self.busy_at_truncation(page, await page.refcount.read()):
                 self.k.warn("dax_disassociate_entry: page is busy", page)
             await self.disassociate_page(page, mapping)
 
     async def disassociate_page(self, page: Page, mapping: AddressSpace) -> None:
         """The part of dax_disassociate_entry for one page."""
         old = await page.mapping.read()
-        if old is not None and old is not mapping:
+        if old is COW:
+            if await self.dax_cow_put(page):
+                return
+        elif old is not None and old is not mapping:
             self.k.warn("dax_disassociate_entry: page belongs to another file", page)
         await page.mapping.write(None)
         await page.index.write(0)
@@ -151,6 +167,19 @@ class Dax(Subsystem):
         for offset, pfn in enumerate(entry.pfns(self.k.machine)):
             self.k.pages[pfn].mapping.value = mapping
             self.k.pages[pfn].index.value = index + offset
+
+    async def busy_at_truncation(self, page: Page, refcount: int) -> bool:
+        """What dax_disassociate_entry warns of."""
+        return self.page_busy(refcount)
+
+    async def dax_cow_put(self, page: Page) -> bool:
+        """Count one file page less: whether any are left. (In the kernel a part of dax_disassociate_entry.)
+
+        v6.0 looks at the count from before, so that the mark outlives the last one.
+        """
+        count = await page.index.read()
+        await page.index.write(count - 1)
+        return count > 0
 
     # -- entries on behalf of faults -----------------------------------------------------------------------------
 
@@ -201,19 +230,20 @@ class Dax(Subsystem):
     async def dax_insert_entry(
         self, xas: XaState, vmf: Fault, iomap: Iomap | None, entry: Entry, new: Entry
     ) -> tuple[VmFault | None, Entry]:
-        """Put what a fault found in place of the empty or zero entry it has locked; a real entry stays.
+        """Put what a fault found in place of the empty or zero entry it has locked; a real one stays but for CoW.
 
         iomap: None for a character device. Returns why it failed, never in v6.0, and the entry that is locked now.
         """
         mapping = vmf.vma.mapping
         flags = self.dax_iter_flags(vmf, iomap)
         i_pages = mapping.i_pages
-        if entry.zero and not new.zero:
+        cow = bool(flags & DaxFlag.COW)
+        if cow or (entry.zero and not new.zero):
             size = entry.size(self.k.machine)
             await self.k.memory.unmap_mapping_pages(mapping, xas.index - xas.index % size, size)
         xas.reset()
         await i_pages.lock.acquire()
-        if entry.zero or entry.empty:
+        if cow or entry.zero or entry.empty:
             error = await self.reassociate(entry, new, vmf, flags)
             if error is not None:
                 await i_pages.lock.release()
@@ -229,17 +259,21 @@ class Dax(Subsystem):
                 return error, entry
         if flags & DaxFlag.DIRTY:
             await i_pages.set_mark(xas.index, Mark.DIRTY)
+        if vmf.write and cow:
+            await i_pages.set_mark(xas.index, Mark.TOWRITE)
         await i_pages.lock.release()
         return None, entry
 
     def dax_iter_flags(self, vmf: Fault, iomap: Iomap | None) -> int:
         """What an extent and a fault make of an entry: DaxFlags.
 
-        In v6.0 reads mark it dirty, too. A synchronous fault leaves that to dax_insert_pfn_mkwrite.
+        In v6.0 reads mark it dirty, too, and only a write to a shared extent counts its page. A synchronous fault
+        leaves the mark to dax_insert_pfn_mkwrite.
         """
-        if iomap is None or self.k.dax_fault.dax_fault_is_synchronous(vmf, iomap):
+        if iomap is None:
             return 0
-        return DaxFlag.DIRTY
+        dirty = 0 if self.k.dax_fault.dax_fault_is_synchronous(vmf, iomap) else DaxFlag.DIRTY
+        return dirty | (DaxFlag.COW if vmf.write and iomap.shared else 0)
 
     async def keep_entry(self, xas: XaState, vmf: Fault, entry: Entry) -> tuple[VmFault | None, Entry]:
         """The part of dax_insert_entry for a real entry, which stays: why the fault fails, and the entry."""

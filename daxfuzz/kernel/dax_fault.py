@@ -55,7 +55,8 @@ class DaxFault(Subsystem):
                 vmf.error = 0 if iomap is None else iomap.error
             else:
                 result, entry = await self.dax_fault_iter(vmf, xas, entry, iomap)
-                await self.k.fs.iomap_end(inode, vmf.index, iomap, 0 if result in (VmFault.SIGBUS, VmFault.OOM) else 1)
+                written = 0 if result in (VmFault.SIGBUS, VmFault.OOM) else 1
+                await self.k.fs.iomap_end(inode, vmf.index, write, iomap, written)
         await self.k.dax.dax_unlock_entry(mapping, xas, entry)
         return result
 
@@ -105,7 +106,7 @@ class DaxFault(Subsystem):
                 if iomap.pages >= vmf.pages:
                     result, entry = await self.dax_fault_iter(vmf, xas, entry, iomap)
                 written = 0 if result is VmFault.FALLBACK else vmf.pages
-                await self.k.fs.iomap_end(mapping.host, xas.index, iomap, written)
+                await self.k.fs.iomap_end(mapping.host, xas.index, vmf.write, iomap, written)
         await self.k.dax.dax_unlock_entry(mapping, xas, entry)
         return result
 
@@ -125,6 +126,10 @@ class DaxFault(Subsystem):
         pfn, error, entry = await self.dax_insert_block(vmf, xas, entry, iomap, iomap.pfn)
         if error is not None:
             return error, entry
+        if vmf.write and iomap.source is not None and iomap.source != pfn:
+            for offset in range(vmf.pages):
+                if not await self.dax_iomap_cow_copy(iomap.source + offset, pfn + offset):
+                    return VmFault.FALLBACK if huge else VmFault.SIGBUS, entry
         if self.dax_fault_is_synchronous(vmf, iomap):
             vmf.pfn = pfn
             return VmFault.NEEDDSYNC, entry
@@ -168,6 +173,15 @@ class DaxFault(Subsystem):
             return -1, VmFault.FALLBACK if huge else VmFault.SIGBUS, entry
         error, entry = await self.k.dax.dax_insert_entry(xas, vmf, iomap, entry, Entry(pfn, pmd=huge))
         return pfn, error, entry
+
+    async def dax_iomap_cow_copy(self, source: int, pfn: int) -> bool:
+        """Fill a new block with the contents of the shared one, through the processor's caches: False once the device
+        is dead, which is looked at first."""
+        if await self.dax_iomap_direct_access(source, 1) is None:
+            return False
+        data = await self.k.blocks[source].read()
+        await self.k.blocks[pfn].write(data)
+        return True
 
     async def dax_load_hole(self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap) -> tuple[VmFault, Entry]:
         """A read of a hole maps the zero page."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.subsystem import Subsystem
@@ -31,8 +32,12 @@ class DaxIo(Subsystem):
         if iomap.error:
             return iomap.error
         error = await self.dax_iomap_iter(inode, index, iomap, value, copy)
-        end = await self.k.fs.iomap_end(inode, index, iomap, 0 if error else 1)
+        end = await self.iomap_end(inode, index, iomap, 0 if error else 1)
         return error or end
+
+    def iomap_end(self, inode: Inode, index: int, iomap: Iomap, written: int) -> Awaitable[int]:
+        """The file system's (part of iomap_iter)."""
+        return self.k.fs.iomap_end(inode, index, True, iomap, written)
 
     async def dax_iomap_iter(self, inode: Inode, index: int, iomap: Iomap, value: int, copy: UserCopy | None) -> int:
         """Write into one extent: first remove what mappings made of the hole that was here."""

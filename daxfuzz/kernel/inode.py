@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from daxfuzz.kernel.cow_fork import CowFork
 from daxfuzz.kernel.xarray import XArray
-from daxfuzz.sim import Atomic, Cell, Mutex, RwSemaphore
+from daxfuzz.sim import Atomic, Cell, Mutex, RwSemaphore, WaitQueueHead
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.fuse_conn import FuseInode
@@ -68,12 +69,15 @@ class Inode:
     VMA and the name hold one here. What would be the put of a struct file is put off to the return to user space.
     i_nlink: 1, or 0 once the name is gone.
     i_sync: I_SYNC, held by whoever writes the inode back without a reference.
-    extents: per file page what is there (ext4: the extent tree, under i_data_sem; fuse: the page of the window that the
-    server maps it in, kept by the server).
+    extents: per file page what is there (ext4: the extent tree, under i_data_sem; xfs: the data fork, under ILOCK;
+    fuse: the page of the window that the server maps it in, kept by the server).
+    layout_leases, lease_wait: leases of the layout (FL_LAYOUT), and who waits until they are given back.
+    ilock, reflink, cow_fork: xfs: the lock of the block map, XFS_DIFLAG2_REFLINK, and the CoW fork.
     """
 
     __slots__ = (
         "_fuse",
+        "cow_fork",
         "extents",
         "i_count",
         "i_data_sem",
@@ -82,8 +86,12 @@ class Inode:
         "i_rwsem",
         "i_size",
         "i_sync",
+        "ilock",
+        "layout_leases",
+        "lease_wait",
         "name",
         "number",
+        "reflink",
     )
 
     def __init__(
@@ -99,7 +107,17 @@ class Inode:
         self.i_size: Cell[int] = Cell(world, f"{name}.i_size", pages)
         self.extents: list[Cell[Extent]] = [Cell(world, f"{name}.extent{i}", None) for i in range(pages)]
         self.i_mapping = AddressSpace(world, self, interrupts, machine)
+        self.layout_leases = Atomic(world, f"{name}.layout_leases", 0)
+        self.lease_wait = WaitQueueHead(world, f"{name}.lease_wait")
+        self.ilock = RwSemaphore(world, f"{name}.ilock", "ilock")
+        self.reflink: Cell[bool] = Cell(world, f"{name}.reflink", False)
+        self.cow_fork = CowFork(world, f"{name}.cow_fork")
         self._fuse: FuseInode | None = None
+
+    @property
+    def address(self) -> int:
+        """The inode's place in memory, as locking orders use it: in the opposite order of the numbers."""
+        return -self.number
 
     @property
     def fuse(self) -> FuseInode:

@@ -21,9 +21,11 @@ from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.fs.fuse import Fuse
 from daxfuzz.kernel.fs.fuse_dax import FuseDax
 from daxfuzz.kernel.fs.virtiofsd import Virtiofsd
+from daxfuzz.kernel.fs.xfs import Xfs
+from daxfuzz.kernel.fs.xfs_inodegc import InodeGc
 from daxfuzz.kernel.gup import Gup
 from daxfuzz.kernel.huge_memory import HugeMemory
-from daxfuzz.kernel.inode import Inode
+from daxfuzz.kernel.inode import Inode, mapped_block
 from daxfuzz.kernel.journal import Journal
 from daxfuzz.kernel.madvise import Madvise
 from daxfuzz.kernel.memory import Memory
@@ -40,7 +42,19 @@ from daxfuzz.kernel.tlb import Tlb, TlbFlush
 from daxfuzz.kernel.truncate import Truncate
 from daxfuzz.kernel.vfs import Vfs
 from daxfuzz.kernel.xarray import Mark
-from daxfuzz.sim import Cell, Completion, Interrupts, Mutex, PercpuRef, Rcu, RwSemaphore, Signals, Violation, WaitTable
+from daxfuzz.sim import (
+    Cell,
+    Completion,
+    Interrupts,
+    Mutex,
+    PercpuRef,
+    Rcu,
+    RwSemaphore,
+    Signals,
+    SpinLock,
+    Violation,
+    WaitTable,
+)
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.filesystem import Filesystem
@@ -77,13 +91,21 @@ SUBSYSTEMS: dict[str, type[Subsystem]] = {
     "truncate": Truncate,
     "vfs": Vfs,
     "virtiofsd": Virtiofsd,
+    "xfs": Xfs,
 }
 """The functions of the base, v6.0, by the name of their subsystem."""
 
-FILESYSTEMS = {"device-dax": "device_dax", "ext4": "ext4", "fuse": "fuse"}
+FILESYSTEMS = {"device-dax": "device_dax", "ext4": "ext4", "fuse": "fuse", "xfs": "xfs"}
 """What the device can be used through, with its subsystem."""
 
-FILESYSTEM_OF = {"device_dax": "device-dax", "ext4": "ext4", "fuse": "fuse", "fuse_dax": "fuse", "virtiofsd": "fuse"}
+FILESYSTEM_OF = {
+    "device_dax": "device-dax",
+    "ext4": "ext4",
+    "fuse": "fuse",
+    "fuse_dax": "fuse",
+    "virtiofsd": "fuse",
+    "xfs": "xfs",
+}
 """Subsystems that run with one of FILESYSTEMS only."""
 
 PIPE_BUFFERS = 2
@@ -99,11 +121,15 @@ class Kernel:
     regions: places for the mapping of each file in each mm; a second one is for mremap.
     ram_pages: pages of memory for anonymous pages, after the pages of the device; 0 if nobody maps privately.
     device_pages: number of pages of the device; they are the first of `pages` and `blocks`.
+    agf: the lock of the header of the only allocation group of xfs.
+    inodegc: files without a name that xfs still has to free the blocks of.
+    dax_share_lock: in no kernel, but in a repair: protects what pages that files share say about them.
     on_warn: called with (message, page or None) when a WARN_ON_ONCE of the modelled code fires.
     """
 
     # More attributes than an instance dictionary keeps in place, and every step goes through here.
     __slots__ = (
+        "agf",
         "allocator",
         "blocks",
         "cow",
@@ -114,6 +140,7 @@ class Kernel:
         "dax_holder",
         "dax_io",
         "dax_lock",
+        "dax_share_lock",
         "dax_srcu",
         "dax_waitqueues",
         "dax_writeback",
@@ -132,6 +159,7 @@ class Kernel:
         "fuse_dax",
         "gup",
         "huge_memory",
+        "inodegc",
         "inodes",
         "interrupts",
         "journal",
@@ -167,6 +195,7 @@ class Kernel:
         "vfs",
         "virtiofsd",
         "world",
+        "xfs",
         "zero_folio",
         "zero_page",
     )
@@ -216,6 +245,7 @@ class Kernel:
         self.interrupts = Interrupts(world)
         self.rcu = Rcu(world, "rcu")
         self.dax_srcu = Rcu(world, "dax_srcu")
+        self.dax_share_lock = SpinLock(world, "dax_share_lock")
         self.dax_alive: Cell[bool] = Cell(world, "dax_device.alive", True)
         self.dax_holder: Cell[bool] = Cell(world, "dax_device.holder", self.fs.holds_device)
         self.device_lock = Mutex(world, "device_lock")
@@ -251,6 +281,8 @@ class Kernel:
         }
         self.directory = RwSemaphore(world, "directory.i_rwsem", "i_rwsem/parent")
         self.sb = SuperBlock(world)
+        self.agf = Mutex(world, "agf", "agf")
+        self.inodegc = InodeGc(world)
         self.journal = Journal(world, len(files), self.sb, self.allocator)
         self.task_works: dict[int, list[Inode]] = {}
         world.on_reset.append(self.task_works.clear)
@@ -301,9 +333,23 @@ class Kernel:
         mm.files.open += (inode.number,)
         inode.i_count.value += 1
 
+    def clone(self, source: Inode, dest: Inode) -> None:
+        """Let the pages of two files, as far as both reach, share blocks, before the world is sealed."""
+        for index, (extent, copy) in enumerate(zip(source.extents, dest.extents, strict=False)):
+            pfn = mapped_block(extent.value)
+            if pfn is None:
+                pfn = self.allocator.table.index(())
+                self.allocator.table[pfn] = ((source.number, index),)
+            extent.value = copy.value = pfn
+            self.allocator.table[pfn] += ((dest.number, index),)
+        source.reflink.value = dest.reflink.value = True
+
     def prefault(self, inode: Inode, huge: bool = False) -> None:
         """Allocate all blocks of a file, as far as there are any, and write-fault them into every mapping, before the
         world is sealed.
+
+        Blocks that files share are as FICLONERANGE leaves them: nobody maps them, and only the file that had them
+        first has entries for them, which are clean.
 
         huge: with PMD entries, as far as whole PMDs of the file get contiguous and aligned blocks.
         """
@@ -312,8 +358,15 @@ class Kernel:
             return
         index = 0
         while index < len(inode.extents):
+            pfn = mapped_block(inode.extents[index].value)
+            if pfn is not None:
+                if self.allocator.table[pfn][0] == (inode.number, index):
+                    self._prefault_entry(inode, index, range(pfn, pfn + 1))
+                index += 1
+                continue
             left = len(inode.extents) - index
-            size = self.machine.pmd_pages if huge and left >= self.machine.pmd_pages else 1
+            pages = self.machine.pmd_pages
+            size = pages if huge and left >= pages and index % pages == 0 else 1
             blocks = self.fs.prefault_blocks(inode, index, size)
             if not blocks:
                 return
@@ -323,16 +376,8 @@ class Kernel:
     def _prefault_blocks(self, inode: Inode, index: int, blocks: range) -> None:
         """One page, or one PMD if there are as many blocks."""
         huge = len(blocks) > 1
-        for pfn in blocks:
-            self.pages[pfn].refcount.value += self.dax.entry_references(Entry(pfn))
-        i_pages = inode.i_mapping.i_pages
-        entry = Entry(blocks[0], pmd=huge)
-        i_pages.entries[index] = entry
-        self.dax.prefault_association(entry, inode.i_mapping, index)
-        self.pgmap.ref.count += self.memremap.entry_pgmap_references(entry)
-        if huge:
-            i_pages.spans[index] = len(blocks)
-        i_pages.marks[Mark.DIRTY].append(index)
+        self._prefault_entry(inode, index, blocks)
+        inode.i_mapping.i_pages.marks[Mark.DIRTY].append(index)
         head = self.pages[blocks[0]]
         for vma in inode.i_mapping.i_mmap.value:
             address = vma.start + index
@@ -344,6 +389,18 @@ class Kernel:
                 vma.mm.slots[address].value = leaf
             head.refcount.value += self.memory.pte_references()
             head.mapcount.value += self.memory.pte_references()
+
+    def _prefault_entry(self, inode: Inode, index: int, blocks: range) -> None:
+        """The entry for one page or one PMD, clean."""
+        i_pages = inode.i_mapping.i_pages
+        entry = Entry(blocks[0], pmd=len(blocks) > 1)
+        for pfn in blocks:
+            self.pages[pfn].refcount.value += self.dax.entry_references(Entry(pfn))
+        i_pages.entries[index] = entry
+        self.dax.prefault_association(entry, inode.i_mapping, index)
+        self.pgmap.ref.count += self.memremap.entry_pgmap_references(entry)
+        if entry.pmd:
+            i_pages.spans[index] = len(blocks)
 
     def inode_by_number(self, number: int) -> Inode:
         """The inode of a number."""

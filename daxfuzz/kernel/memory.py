@@ -40,9 +40,10 @@ class Fault:
     cow_page: the page to fill, for a write to a private mapping.
     pfn: first page of what a NEEDDSYNC fault is to map once that is durable (pfnp).
     error: why the file system had no extent for it, 0 or a negative errno (iomap_errp).
+    busy: not in any kernel: the page that a repair of F-25 has to wait for before the fault can be served.
     """
 
-    __slots__ = ("address", "cow_page", "error", "index", "nowait", "pages", "pfn", "unshare", "vma", "write")
+    __slots__ = ("address", "busy", "cow_page", "error", "index", "nowait", "pages", "pfn", "unshare", "vma", "write")
 
     def __init__(
         self, vma: Vma, address: int, write: bool, pages: int = 1, unshare: bool = False, nowait: bool = False
@@ -57,6 +58,7 @@ class Fault:
         self.unshare = unshare
         self.nowait = nowait
         self.cow_page: Page | None = None
+        self.busy: Page | None = None
 
 
 class Memory(Subsystem):

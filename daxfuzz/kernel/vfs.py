@@ -121,6 +121,22 @@ class Vfs(Subsystem):
         self.fput(inode)
         return error
 
+    # -- leases --------------------------------------------------------------------------------------------------
+
+    async def take_lease(self, inode: Inode) -> int:
+        """vfs_setlease of the layout: 0, or -ENOENT for a file without a name (fs/locks.c, v6.0)."""
+        if not await inode.i_nlink.read():
+            return -ENOENT
+        await inode.layout_leases.add(1)
+        return 0
+
+    async def return_lease(self, inode: Inode) -> int:
+        """The lease is gone: 0, or -EINVAL if there is none. The last one wakes all who wait."""
+        if not await inode.layout_leases.add_unless_zero(-1):
+            return -EINVAL
+        await inode.lease_wait.wake(None, 0)
+        return 0
+
     # -- the super block -----------------------------------------------------------------------------------------
 
     async def ioctl_fsfreeze(self) -> int:

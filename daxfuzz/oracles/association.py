@@ -6,44 +6,50 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.inode import block_of
+from daxfuzz.kernel.page import COW
 from daxfuzz.oracles.lookup import entry_at
 from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import AddressSpace
+    from daxfuzz.kernel.page import Page
     from daxfuzz.sim import Lock, Task
 
 
 class Association(Oracle):
     """Whenever xa_lock is dropped, each real entry's page names that file page, and no page names another one.
 
-    A page of a folio says so by its head.
+    A page of a folio says so by its head. A page that names no file page, but that several may have it, counts the
+    entries that have it. No lock covers such a count for two files: it is looked at when no task is inside the xa_lock
+    of any file.
     A character device has neither lock nor entries: when nothing is under way, its pages name their place in it.
     """
 
     kinds = ("association",)
 
     def attach(self) -> None:
-        for inode in self.kernel.inodes.values():
-            listen(inode.i_mapping.i_pages, "watch", self.touch)
-            listen(inode.i_mapping.i_pages.lock, "on_release", self.checker(inode.i_mapping))
         if self.kernel.fs.char_device:
             self.world.on_end.append(self.at_rest)
+        self.mappings = [inode.i_mapping for inode in self.kernel.inodes.values()]
+        for mapping in self.mappings:
+            listen(mapping.i_pages, "watch", self.touch)
+            listen(mapping.i_pages.lock, "on_release", self.checker(mapping))
         for page in self.kernel.pages[: self.kernel.device_pages]:
             listen(page.mapping, "watch", self.touch)
             listen(page.index, "watch", self.touch)
 
     def reset(self) -> None:
         self.touched = False
+        self.later = False
 
     def touch(self, *_: object) -> None:
         self.touched = True
 
     def checker(self, mapping: AddressSpace) -> Callable[[Lock, Task], None]:
         def dropped(lock: Lock, task: Task) -> None:
-            if self.touched:
-                self.touched = False
+            if self.touched or self.later:
+                self.touched = self.later = False
                 self.check(mapping)
 
         return dropped
@@ -61,11 +67,11 @@ class Association(Oracle):
                     raise Violation("association", f"{inode.name}[{index}] is page {page.pfn}, which names {names}")
 
     def check(self, mapping: AddressSpace) -> None:
-        entries = mapping.i_pages.entries
-        for index, entry in entries.items():
+        quiet = all(each.i_pages.lock.owner is None for each in self.mappings)
+        for index, entry in mapping.i_pages.entries.items():
             for offset, pfn in enumerate(entry.pfns(self.kernel.machine)):
                 page = self.kernel.pages[pfn]
-                if page.freed:
+                if page.freed or self.several(page):
                     continue
                 head = page.head.value
                 named = head.index.value + pfn - head.pfn
@@ -73,8 +79,32 @@ class Association(Oracle):
                     names = f"{head.mapping.value}[{named}]"
                     self.fail("association", f"{mapping}[{index + offset}] is page {pfn}, which names {names}")
         for page in self.kernel.pages[: self.kernel.device_pages]:
-            if not page.freed and page.mapping.value is mapping:
+            if page.freed:
+                continue
+            if self.several(page):
+                self.later = self.later or not quiet
+                if quiet:
+                    self.check_shared(page)
+            elif page.mapping.value is mapping:
                 index = page.index.value
                 first, found = entry_at(mapping.i_pages, index) or (index, None)
                 if found is None or not found.real or found.pfn + index - first != page.pfn:
                     self.fail("association", f"page {page.pfn} names {mapping}[{index}], which is {found}")
+
+    def several(self, page: Page) -> bool:
+        """Whether entries of more than one file page may have a page."""
+        return page.mapping.value is COW or len(self.kernel.allocator.table[page.pfn]) > 1
+
+    def check_shared(self, page: Page) -> None:
+        """What a page says about several entries against those that there are."""
+        places = [
+            (mapping, index + page.pfn - entry.pfn)
+            for mapping in self.mappings
+            for index, entry in mapping.i_pages.entries.items()
+            if page.pfn in entry.pfns(self.kernel.machine)
+        ]
+        named, count = page.mapping.value, page.index.value
+        right = count == len(places) > 0 if named is COW else places == ([] if named is None else [(named, count)])
+        if not right:
+            which = " and ".join(f"{mapping}[{index}]" for mapping, index in places) or "nothing"
+            self.fail("association", f"page {page.pfn} names {named}[{count}], but is {which}")

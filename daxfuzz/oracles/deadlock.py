@@ -13,8 +13,8 @@ class Deadlock(Oracle):
     """When nobody can go on, no cycle and no unexplained wait is left.
 
     A wait for a page that a user holds a reference of is the kernel's design, and so are one for a frozen file system
-    to be thawed, one that a worker of the kernel would end, and any wait behind these; taking a lock that the task
-    itself holds is reported as self-deadlock at the acquisition.
+    to be thawed, one for a lease to be given back, one that a worker of the kernel would end, and any wait behind
+    these; taking a lock that the task itself holds is reported as self-deadlock at the acquisition.
     """
 
     kinds = ("deadlock", "self-deadlock")
@@ -34,7 +34,7 @@ class Deadlock(Oracle):
         ring = cycle(found)
         if ring:
             self.report(ring, "wait for each other")
-        explained = [wait.task.index for wait in found if wait.holders or wait.frozen or wait.served]
+        explained = [wait.task.index for wait in found if wait.holders or wait.frozen or wait.leased or wait.served]
         while True:
             more = [
                 wait.task.index

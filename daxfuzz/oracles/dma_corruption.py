@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class DmaCorruption(Oracle):
-    """A device writes only to the block that the file page of its reference has."""
+    """A device writes only to the block that the file page of its reference has, and that no other one has, too."""
 
     kinds = ("dma-corruption",)
 
@@ -26,6 +26,6 @@ class DmaCorruption(Oracle):
                 self.fail("dma-corruption", f"{task.name}'s device writes to page {pfn}, which is free by now")
             return
         owners = self.kernel.allocator.table[pfn]
-        if (reference.inode, reference.file_page) not in owners:
+        if owners != ((reference.inode, reference.file_page),):
             whose = " and ".join(f"page {page} of inode {inode}" for inode, page in owners) or "nobody's"
             self.fail("dma-corruption", f"{task.name}'s device writes to block {pfn}, which is {whose} by now")

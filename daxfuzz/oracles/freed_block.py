@@ -21,7 +21,8 @@ class FreedBlock(Oracle):
     """A free block has no reference, no page-table entry and no usable TLB copy that leads to it.
 
     References count from the return of the call that took them until the call that drops them; one that turns out
-    to be for a block that its file no longer has was freed in between. A TLB copy can be used in user space: a task
+    to be for a block that its file no longer has was freed in between, if anybody has freed it during the call: a
+    block that is copied on write leaves the file while others have it. A TLB copy can be used in user space: a task
     in a system call may flush its own before it returns, and is looked at then.
 
     The same goes for pages of memory.
@@ -34,9 +35,18 @@ class FreedBlock(Oracle):
         listen(self.kernel.free_list, "on_free", self.freed)
         self.tlbs = {tlb.task.index: tlb for mm in self.kernel.mms for tlb in mm.tlbs}
         self.sim.on_hold.append(self.held)
+        self.sim.on_begin.append(self.began)
         self.sim.on_end.append(self.returned)
 
+    def reset(self) -> None:
+        self.frees: list[int] = []
+        self.begin = [0] * len(self.world.tasks)
+
+    def began(self, task: Task, call: Call) -> None:
+        self.begin[task.index] = len(self.frees)
+
     def freed(self, pfn: int, owner: Owner | None = None) -> None:
+        self.frees.append(pfn)
         for task, reference in self.sim.references():
             if reference.page.pfn == pfn:
                 self.report(reference, task, pfn)
@@ -73,7 +83,9 @@ class FreedBlock(Oracle):
         if reference.page is self.kernel.zero_folio:
             return
         pfn = reference.page.pfn
-        if not self.belongs(pfn, (reference.inode, reference.file_page)):
+        if self.belongs(pfn, (reference.inode, reference.file_page)):
+            return
+        if pfn >= self.kernel.device_pages or pfn in self.frees[self.begin[task.index] :]:
             self.report(reference, task, pfn)
 
     def report(self, reference: Reference, task: Task, pfn: int) -> None:

@@ -30,6 +30,7 @@ class Wait:
     holders: references that keep the page busy and that no call has to drop, with the tasks that took them: a user
     keeps them, or a device, which can always end. Those of calls under way are in waits_for instead.
     frozen: it waits for somebody to thaw the file system.
+    leased: it waits for an NFS client to give a lease back.
     any_of: indices of tasks, each of which could end the wait alone.
     served: a worker of the kernel that the program may lack would end the wait.
     """
@@ -41,6 +42,7 @@ class Wait:
     page: Page | None = None
     holders: tuple[tuple[Task, Reference], ...] = ()
     frozen: bool = False
+    leased: bool = False
     any_of: tuple[int, ...] = ()
     served: bool = False
 
@@ -57,6 +59,9 @@ def wait_of(sim: Simulation, task: Task) -> Wait:
     on = task.blocked_on
     if isinstance(on, WaitQueueHead):
         entry = next((entry for entry in on.entries if entry.task is task), None)
+        if entry is not None and any(on is inode.lease_wait for inode in sim.kernel.inodes.values()):
+            satisfied = peek(entry.condition, sim)
+            return Wait(task, "layout_lease", satisfied=satisfied, leased=not satisfied)
         if entry is not None and sim.kernel.fuse_conn is not None and on is sim.kernel.fuse_conn.range_waitq:
             return range_wait(sim, sim.kernel.fuse_conn, task, entry)
         if entry is not None and entry.condition is not None:

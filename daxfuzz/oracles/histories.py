@@ -21,7 +21,7 @@ ZEROES = frozenset(("truncate", "fallocate", "open"))
 """Calls that leave zeroes behind."""
 SHIFTS = frozenset(("COLLAPSE_RANGE", "INSERT_RANGE"))
 """Modes of fallocate that move contents to other pages."""
-WRITES = VALUES | ZEROES
+WRITES = VALUES | ZEROES | {"reflink"}
 
 Write = list[int]
 """[value, clock at the begin, at the end or 0 while it is under way, at the return]: one write to a file page.
@@ -31,6 +31,10 @@ The end is FAILED where the call failed; the return is that of the call all the 
 
 FAILED = 1 << 60
 """End of a write that failed: it may have happened in part, and supersedes nothing."""
+
+
+COPIED = -1
+"""In place of the value of what reflink has written."""
 
 
 class Private:
@@ -50,6 +54,7 @@ class Histories:
 
     clock: counts begins and ends of the calls that matter.
     pages: the writes to each file page, in the order of their begins.
+    copies: what reflink has written, with the file page that it has come from.
     shifted: per file the clock at the end of the last call that moved its contents; 0 before the first one.
     shifting: per file how many of these are under way.
     private: by mm and file, what is written through private mappings, which is not written to the file.
@@ -99,6 +104,7 @@ class Histories:
             private.reset()
         self.transfers: dict[Kept, Write] = {}
         self.open: dict[int, list[Write]] = {}
+        self.copies: list[tuple[Write, tuple[str, int]]] = []
         self.shifted = dict.fromkeys(self.sim.program.setup.files, 0)
         self.shifting = dict.fromkeys(self.sim.program.setup.files, 0)
 
@@ -112,7 +118,10 @@ class Histories:
         if call.name == "dma_write":
             return []
         file = str(call.arguments[0])
-        if call.name == "open":
+        if call.name == "reflink":
+            file = str(call.arguments[2])
+            pages = range(int(call.arguments[3]), int(call.arguments[3]) + int(call.arguments[4]))
+        elif call.name == "open":
             pages = range(self.sim.program.setup.files[file] if "O_TRUNC" in call.arguments else 0)
         elif call.name == "truncate":
             pages = range(int(call.arguments[1]), self.sim.program.setup.files[file])
@@ -156,12 +165,15 @@ class Histories:
         clock = self.tick()
         if call.name == "fallocate" and call.arguments[1] in SHIFTS:
             self.shifting[str(call.arguments[0])] += 1
-        value = self.sim.unique_value(task) if call.name in VALUES else 0
+        value = self.sim.unique_value(task) if call.name in VALUES else COPIED if call.name == "reflink" else 0
         writes = self.open[task.index] = []
         for history in self.written_by(task, call):
             write = [value, clock, 0, 0]
             history.append(write)
             writes.append(write)
+        if call.name == "reflink":
+            file, first = str(call.arguments[0]), int(call.arguments[1])
+            self.copies += [(write, (file, first + offset)) for offset, write in enumerate(writes)]
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
         if call.name == "fork" and result == 0:
@@ -190,21 +202,36 @@ class Histories:
         Contents that have been moved within the file are not followed: from then on, every value that was ever
         written to the file will do.
         """
+        return self.had((file, page), value, begin, self.clock, [])
+
+    def had(self, place: tuple[str, int], value: int, begin: int, end: int, seen: list[Write]) -> bool:
+        """Whether a file page can have had a value at some time from `begin` to `end`.
+
+        seen: copies that lead here; two files that are given to each other at once lead back to where one was.
+        """
+        file = place[0]
         if self.shifted[file] or self.shifting[file]:
             return any(
                 write[0] == value for (other, _), history in self.pages.items() if other == file for write in history
             )
-        return self.fresh(self.pages[file, page], value, begin)
+        return self.fresh(self.pages.get(place, []), value, begin, end, seen)
 
-    def fresh(self, history: list[Write], value: int, begin: int) -> bool:
+    def fresh(self, history: list[Write], value: int, begin: int, end: int, seen: list[Write]) -> bool:
         """Whether a value is that of a write that no later one had replaced completely at a moment."""
         last = 0
         for _, write_begin, write_end, _ in history:
             if 0 < write_end < begin and write_begin > last:
                 last = write_begin
-        for write_value, _, write_end, _ in history:
-            if write_value == value and (not write_end or write_end >= last):
+        for write in history:
+            written, write_begin, write_end, _ = write
+            if write_begin > end or 0 < write_end < last or any(write is each for each in seen):
+                continue
+            if written == value:
                 return True
+            if written == COPIED:
+                source = next(source for copy, source in self.copies if copy is write)
+                if self.had(source, value, write_begin, min(write_end or end, end), [*seen, write]):
+                    return True
         return False
 
     def being_removed(self, file: str, page: int, begin: int) -> bool:

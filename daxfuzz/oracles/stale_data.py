@@ -20,7 +20,8 @@ UNMAP = frozenset(("truncate", "munmap", "madvise", "exit", "fallocate"))
 class StaleData(Oracle):
     """A load returns the value of a write that no later one had replaced completely before the load began.
 
-    Writes are stores, device writes, write(2), and the zeroes that truncate, punch and zero range leave behind.
+    Writes are stores, device writes, write(2), the zeroes that truncate, punch and zero range leave behind, and what
+    reflink puts there.
 
     Through a private mapping a process sees what the file held at some time, or, once it has written, what it or a
     parent wrote, the latter before the fork; as long as nothing unmaps private copies, only the last of its own. What
@@ -65,7 +66,7 @@ class StaleData(Oracle):
         """Whether a process may read a value through its private mapping."""
         own = private.pages[page]
         if not self.unmapped and any(0 < write[2] < begin for write in own):
-            return self.histories.fresh(own, value, begin)
+            return self.histories.fresh(own, value, begin, self.histories.clock, [])
         if any(write[0] == value for write in (*own, *private.inherited[page])):
             return True
         if self.histories.shifted[file] or self.histories.shifting[file]:

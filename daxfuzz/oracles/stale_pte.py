@@ -12,6 +12,7 @@ from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.block import Owner
     from daxfuzz.kernel.entry import Entry
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.program.case import Call
@@ -23,6 +24,7 @@ class StalePte(Oracle):
     """A page-table entry maps the page of the entry in i_pages, and, at rest, the block of the extent map.
 
     invalidate_inode_pages2_range deletes clean entries first and unmaps then: until the write(2) that calls it returns.
+    A writable one maps a block that no other file page has.
 
     Private copies are no pages of the file, and nothing is asked of them.
     """
@@ -39,6 +41,7 @@ class StalePte(Oracle):
         for inode in self.inodes:
             listen(inode.i_mapping.i_pages, "watch", self.entry_watcher(inode))
         self.sim.on_end.append(self.returned)
+        listen(self.kernel.allocator, "on_share", self.shared)
         self.world.on_end.append(self.at_rest)
 
     def reset(self) -> None:
@@ -66,12 +69,24 @@ class StalePte(Oracle):
         return stored
 
     def compare_entry(self, inode: Inode, index: int, pte: Pte) -> None:
-        """What is mapped from now on against i_pages; a character device has no entries."""
+        """What is mapped from now on against i_pages, and against the other owners of the block.
+
+        A character device has no entries.
+        """
         if self.kernel.fs.char_device:
             return
+        if pte.write and len(self.kernel.allocator.table[pte.pfn]) > 1:
+            self.fail("stale-pte", f"page {pte.pfn} is mapped writable at {inode.name}[{index}], but is shared")
         head, entry = entry_at(inode.i_mapping.i_pages, index) or (index, None)
         if entry is None or not entry.real or entry.pfn + index - head != pte.pfn:
             self.fail("stale-pte", f"page {pte.pfn} is mapped at {inode.name}[{index}], whose entry is {entry}")
+
+    def shared(self, pfn: int, owner: Owner) -> None:
+        for mm in self.kernel.mms:
+            for address in mm.slots:
+                pte = mapped(mm, address)
+                if pte is not None and pte.pfn == pfn and pte.write and not pte.zero:
+                    self.fail("stale-pte", f"block {pfn} is shared while {mm.name} maps it writable")
 
     def entry_watcher(self, inode: Inode) -> Callable[[int, Entry | None, Entry | None], None]:
         def stored(index: int, old: Entry | None, new: Entry | None) -> None:

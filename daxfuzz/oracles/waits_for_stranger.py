@@ -25,13 +25,14 @@ class WaitsForStranger(Oracle):
             if wait.page is None or wait.satisfied or not wait.holders:
                 continue
             arguments = self.sim.program.tasks[wait.task.name][wait.task.operation].arguments
-            if not arguments:
+            files = [each for each in arguments if each in self.kernel.inodes]
+            if not files:
                 # It works on all files (drop_caches, unbind), or is a worker of the kernel.
                 continue
-            file = str(arguments[0])
-            number = self.kernel.inodes[file].number
+            file = " and ".join(map(str, files))
+            numbers = [self.kernel.inodes[str(each)].number for each in files]
             owners = self.kernel.allocator.table[wait.page.pfn]
-            if number not in [inode for inode, _ in owners]:
+            if not any(inode in numbers for inode, _ in owners):
                 self.fail(
                     "waits-for-stranger",
                     f"{wait.task.name} works on {file} but waits for page {wait.page.pfn}, which {file} has lost",

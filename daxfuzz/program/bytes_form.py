@@ -5,7 +5,8 @@ modulo the length of that list. Bytes that are missing at the end read as 0, and
 further call, the first file, the default machine, no switch. So small inputs are simple programs, and cutting an input
 short makes its program simpler.
 
-In order: machine, files, tasks and who shares an mm, prefault, huge, the calls of each task, the switches.
+In order: machine, files, which of them are clones, tasks and who shares an mm, prefault, huge, the calls of each task,
+the switches.
 
 Names are not stored. Decoded programs have tasks t0, t1, ..., files file0, ..., mms mm0, ... in order of their first
 task, and in each task registers r0, ..., a new one for each assignment; :func:`canonical` renames any program so. For
@@ -139,8 +140,10 @@ def decode(data: bytes) -> tuple[Program, SparseSchedule]:
     reader = _Reader(data)
     machine = _read_machine(reader)
     files = _read_files(reader)
+    clones = _read_clones(reader, tuple(files))
     tasks = tuple(f"t{index}" for index in range(_TASK_COUNTS[reader.number(len(_TASK_COUNTS))]))
-    setup = Setup(files, _read_mms(reader, tasks), reader.number(2) == 0, reader.number(2) == 1)
+    mms = _read_mms(reader, tasks)
+    setup = Setup(files, mms, reader.number(2) == 0, reader.number(2) == 1, clones)
     calls = {task: _read_calls(reader, _Scope(files, tasks)) for task in tasks}
     return Program(calls, setup, machine), _read_switches(reader, len(tasks))
 
@@ -157,6 +160,7 @@ def encode(program: Program, schedule: SparseSchedule) -> bytes:
     writer = _Writer()
     _write_machine(writer, plain.machine)
     _write_files(writer, plain.setup.files)
+    _write_clones(writer, tuple(plain.setup.files), plain.setup.clones)
     writer.number(_position(len(tasks), _TASK_COUNTS, "number of tasks"), len(_TASK_COUNTS))
     _write_mms(writer, plain.setup.mms, tasks)
     writer.number(int(not plain.setup.prefault), 2)
@@ -207,6 +211,20 @@ def _write_files(writer: _Writer, files: Mapping[str, int]) -> None:
     writer.number(len(files) - 1, MAX_FILES)
     for size in files.values():
         writer.number(size - 1, MAX_FILE_SIZE)
+
+
+def _read_clones(reader: _Reader, files: Sequence[str]) -> dict[str, str]:
+    """Per file: 0 for one of its own, or one more than the index of the earlier file that it is a clone of."""
+    numbers = {file: reader.number(1 + index) for index, file in enumerate(files)}
+    return {file: files[number - 1] for file, number in numbers.items() if number}
+
+
+def _write_clones(writer: _Writer, files: Sequence[str], clones: Mapping[str, str]) -> None:
+    for index, file in enumerate(files):
+        original = clones.get(file)
+        writer.number(
+            0 if original is None else 1 + _position(original, files[:index], f"file before {file}"), 1 + index
+        )
 
 
 def _read_mms(reader: _Reader, tasks: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -378,6 +396,7 @@ def canonical(program: Program) -> Program:
         program.setup,
         files={files[file]: size for file, size in program.setup.files.items()},
         mms=_canonical_mms(program, tasks),
+        clones={files[file]: files[original] for file, original in program.setup.clones.items()},
     )
     calls = {tasks[task]: _canonical_calls(calls, files, tasks) for task, calls in program.tasks.items()}
     return Program(calls, setup, program.machine)

@@ -33,12 +33,15 @@ class Setup:
     mms: names of the tasks that share an address space, by its name; every task is in exactly one.
     prefault: whether all files are allocated and present in the page tables that map them.
     huge: whether they are so with PMD entries, as far as these fit.
+    clones: of a file, the earlier one whose blocks it shares, as after FICLONERANGE of all that both have. Ignored by a
+        file system that cannot share blocks.
     """
 
     files: Mapping[str, int] = field(default_factory=lambda: {"file0": 1})
     mms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     prefault: bool = True
     huge: bool = False
+    clones: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,9 +108,12 @@ class Simulation:
             for file in setup.files:
                 if file in opened:
                     kernel.open_file(mm, kernel.inodes[file])
+        if kernel.fs.reflinks:
+            for file, source in setup.clones.items():
+                kernel.clone(kernel.inodes[source], kernel.inodes[file])
         if setup.prefault:
             for inode in kernel.inodes.values():
-                kernel.prefault(inode, setup.huge)
+                kernel.prefault(inode, setup.huge and kernel.fs.huge)
 
     def _reset(self) -> None:
         for registers in self.registers:
@@ -150,13 +153,13 @@ class Simulation:
         return user_space
 
     def stuck(self) -> list[Task]:
-        """The tasks that have not ended, for observers: not those that were never forked, nor devices that have
-        nothing to do."""
-        queue = self.kernel.request_queue
+        """The tasks that have not ended, for observers: not those that were never forked, nor devices and workers
+        that have nothing to do."""
+        idle = (self.kernel.request_queue, self.kernel.inodegc)
         return [
             task
             for task in self.world.tasks
-            if task.point is not None and task.operation != UNBORN and task.blocked_on is not queue
+            if task.point is not None and task.operation != UNBORN and task.blocked_on not in idle
         ]
 
     def references(self) -> Iterator[tuple[Task, Reference]]:

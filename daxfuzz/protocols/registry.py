@@ -14,9 +14,13 @@ from daxfuzz.protocols.refcount_zero import REFCOUNT_ZERO, RevertWaitEntryAdvanc
 from daxfuzz.protocols.refcount_zero.flaws import ZERO_FLAWS
 from daxfuzz.protocols.repairs.associated_index import FixAssociatedIndex
 from daxfuzz.protocols.repairs.association_failure import FixAssociationFailure
+from daxfuzz.protocols.repairs.cow_busy import FixCowBusy
+from daxfuzz.protocols.repairs.cow_count import FixCowCount
+from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
 from daxfuzz.protocols.repairs.cow_reference import FixCowReference
 from daxfuzz.protocols.repairs.deleted_without_zap import FixDeletedWithoutZap
 from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
+from daxfuzz.protocols.repairs.failed_write_waits import FixFailedWriteWaits
 from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
 from daxfuzz.protocols.repairs.flush_before_unlink import FixFlushBeforeUnlink
 from daxfuzz.protocols.repairs.freed_association import FixFreedAssociation
@@ -27,13 +31,21 @@ from daxfuzz.protocols.repairs.gup_nowait import FixGupNowait
 from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
 from daxfuzz.protocols.repairs.inline_reclaim_pointer import FixInlineReclaimPointer
 from daxfuzz.protocols.repairs.kill_list import FixKillList
+from daxfuzz.protocols.repairs.lease_signal import FixLeaseSignal
 from daxfuzz.protocols.repairs.lockless_huge_grab import FixLocklessHugeGrab
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
+from daxfuzz.protocols.repairs.notify_without_agf import FixNotifyWithoutAgf
 from daxfuzz.protocols.repairs.open_keeps_entries import FixOpenKeepsEntries
 from daxfuzz.protocols.repairs.open_unlocks import FixOpenUnlocks
+from daxfuzz.protocols.repairs.pmd_makes_way import FixPmdMakesWay
 from daxfuzz.protocols.repairs.pud_wait_key import FixPudWaitKey
 from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
+from daxfuzz.protocols.repairs.resample_cow import FixResampleCow
+from daxfuzz.protocols.repairs.second_mmaplock import FixSecondMmaplock
+from daxfuzz.protocols.repairs.share_lock import FixShareLock
 from daxfuzz.protocols.repairs.shared_page_failure import FixSharedPageFailure
+from daxfuzz.protocols.repairs.shared_reads import FixSharedReads
+from daxfuzz.protocols.repairs.shared_warning import FixSharedWarning
 from daxfuzz.protocols.repairs.skip_locked import FixSkipLocked
 from daxfuzz.protocols.repairs.truncate_flushes_huge import FixTruncateFlushesHuge
 from daxfuzz.protocols.repairs.unbind_invalidates import FixUnbindInvalidates
@@ -44,6 +56,7 @@ from daxfuzz.protocols.repairs.upgrade_of_other import FixUpgradeOfOther
 from daxfuzz.protocols.repairs.waiter_holds_pgmap import FixWaiterHoldsPagemap
 from daxfuzz.protocols.repairs.wake_on_threshold import FixWakeOnThreshold
 from daxfuzz.protocols.repairs.wake_without_folio import FixWakeWithoutFolio
+from daxfuzz.protocols.repairs.write_unshares import FixWriteUnshares
 from daxfuzz.protocols.repairs.write_without_faults import FixWriteWithoutFaults
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
 from daxfuzz.protocols.repairs.zapped_for_ever import FixZappedForEver
@@ -77,6 +90,21 @@ _DEVICE = (
     FixSharedPageFailure,
     FixKillList,
 )
+_XFS = (
+    FixCowCount,
+    FixSharedReads,
+    FixShareLock,
+    FixSharedWarning,
+    FixSecondMmaplock,
+    FixCowBusy,
+    FixCowInvalidates,
+    FixFailedWriteWaits,
+    FixResampleCow,
+    FixWriteUnshares,
+    FixLeaseSignal,
+    FixNotifyWithoutAgf,
+    FixPmdMakesWay,
+)
 _FUSE = (
     FixFuseWholeFile,
     FixInlineReclaimPointer,
@@ -95,6 +123,7 @@ _COMMON = (
     FixTruncateFlushesHuge,
     FixUnshareAnonOnly,
     *_DEVICE,
+    *_XFS,
     *_FUSE,
 )
 

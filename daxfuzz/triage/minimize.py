@@ -217,11 +217,15 @@ def smaller_scale(program: Program) -> Iterator[Program]:
     for file, pages in setup.files.items():
         if file not in used and len(setup.files) > 1:
             rest = {other: size for other, size in setup.files.items() if other != file}
-            yield replace(program, setup=replace(setup, files=rest))
+            clones = {clone: original for clone, original in setup.clones.items() if file not in (clone, original)}
+            yield replace(program, setup=replace(setup, files=rest, clones=clones))
         elif pages > 1:
             yield replace(program, setup=replace(setup, files={**setup.files, file: pages - 1}))
         if pages > 1:
             yield with_lower_pages(program, file)
+    for file in setup.clones:
+        fewer = {clone: original for clone, original in setup.clones.items() if clone != file}
+        yield replace(program, setup=replace(setup, clones=fewer))
     yield replace(program, setup=replace(setup, prefault=True))
     yield replace(program, setup=replace(setup, huge=False))
     yield replace(program, setup=replace(setup, mms={}))
@@ -276,7 +280,9 @@ def renamed_file(program: Program, old: str, new: str) -> Program:
         )
         for task, calls in program.tasks.items()
     }
-    return replace(program, tasks=tasks, setup=replace(program.setup, files=files))
+    names = {name: new if name == old else name for name in program.setup.files}
+    clones = {names[file]: names[original] for file, original in program.setup.clones.items()}
+    return replace(program, tasks=tasks, setup=replace(program.setup, files=files, clones=clones))
 
 
 def reordered(failure: Failure, order: tuple[str, ...]) -> Failure:

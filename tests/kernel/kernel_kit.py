@@ -25,9 +25,10 @@ def program(
     mms: Mapping[str, tuple[str, ...]] | None = None,
     prefault: bool = True,
     machine: Machine = IPI,
+    clones: Mapping[str, str] | None = None,
 ) -> Program:
     calls = {name: tuple(parse_call(call) for call in body) for name, body in tasks.items()}
-    return Program(calls, Setup(files or {"file0": 1}, mms or {}, prefault), machine)
+    return Program(calls, Setup(files or {"file0": 1}, mms or {}, prefault, clones=clones or {}), machine)
 
 
 def simulate(

@@ -10,6 +10,7 @@ from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.inode import AddressSpace
 from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Patch
+from daxfuzz.protocols.repairs.share_lock import FixShareLock
 
 FAULT = program({"mapper": ["store(file0, 0)"], "other": ["load(file0, 1)"]}, files={"file0": 2}, prefault=False)
 DELETE = program({"truncator": ["truncate(file0, 0)"], "mapper": ["store(file0, 0)"]})
@@ -34,7 +35,7 @@ class WrongIndex(Patch):
 class NoDisassociation(Patch):
     """dax: Pages keep their file page after the entry is gone."""
 
-    class dax(Dax):
+    class dax(FixShareLock.dax):
         async def dax_disassociate_entry(self, entry: Entry, mapping: AddressSpace, trunc: bool) -> None:
             return
 

@@ -286,6 +286,14 @@ def message_of(text: str | bytes) -> str:
         ),
         (HEAD + "[setup]\nfiles = {}\n" + TASKS, "case.dax:4: setup.files: must have 1 to 4 files, not 0"),
         (HEAD + "[setup]\nprefault = 1\n" + TASKS, "case.dax:4: setup.prefault: must be true or false, not 1"),
+        (
+            HEAD + "[setup]\nclones = {file1 = 'file0'}\n" + TASKS,
+            'case.dax:4: setup.clones.file1: "file1" is no file (did you mean "file0"?); there is file0',
+        ),
+        (
+            HEAD + "[setup]\nfiles = {f = 1, g = 1}\nclones = {f = 'g'}\n" + TASKS,
+            'case.dax:5: setup.clones.f: "g" is no file before f; there is none',
+        ),
         (HEAD + "[setup]\nmms = {m = ['b']}\n" + TASKS, 'case.dax:4: setup.mms.m[0]: "b" is no task; there is a'),
         (HEAD + "[setup]\nmms = {m = ['a'], n = ['a']}\n" + TASKS, 'case.dax:4: setup.mms.n[0]: "a" is in m already'),
         (HEAD + "[setup]\nmms = {m = []}\n" + TASKS, "case.dax:4: setup.mms.m: must have at least one task"),

@@ -107,7 +107,7 @@ class PullsPinnedForward(Patch):
 @pytest.mark.parametrize(
     ("patches", "message"),
     [
-        ([NoSuchSubsystem], "no-such-subsystem: no subsystem daxx; there are dax, "),
+        ([NoSuchSubsystem], "no-such-subsystem: no subsystem daxx; there are cow, dax, "),
         ([WrongBase], "wrong-base: hunk gup does not derive from Gup"),
         ([Typo], "typo: dax.page_bussy overrides nothing; list it in adds if it is new"),
         ([AddsWhatItLacks], "adds-what-it-lacks: adds dax.nothing_there, which the hunk does not define"),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.memory import Fault, VmFault
 
+EIO = 5
 EINVAL = 22
 EFBIG = 27
 ENOSPC = 28
@@ -61,9 +62,15 @@ disabled (pagefault_disable); False for -EFAULT."""
 
 
 class Filesystem(Subsystem):
-    """One file system. Sizes, offsets and lengths are in pages."""
+    """One file system. Sizes, offsets and lengths are in pages.
+
+    reflinks: whether files can share blocks.
+    huge: whether faults can be served with a PMD.
+    """
 
     name = ""
+    reflinks = False
+    huge = True
 
     vm_flags: ClassVar[int] = 0
     """What its f_op->mmap adds to the flags of a VMA."""
@@ -121,7 +128,7 @@ class Filesystem(Subsystem):
         """
         raise NotImplementedError
 
-    async def iomap_end(self, inode: Inode, index: int, iomap: Iomap, written: int) -> int:
+    async def iomap_end(self, inode: Inode, index: int, write: bool, iomap: Iomap, written: int) -> int:
         """The end of the use of an extent. written: pages, 0 after a failure. 0 or a negative error."""
         return 0
 
@@ -166,6 +173,14 @@ class Filesystem(Subsystem):
         """f_op->write_iter of one page (O_DIRECT is the same on DAX): 0 or a negative error."""
         raise NotImplementedError
 
+    async def ioctl_file_clone(self, source: Inode, first: int, dest: Inode, to: int, length: int) -> int:
+        """ioctl(FICLONERANGE): let pages of `dest` share the blocks of `source`: 0 or a negative error."""
+        return -EOPNOTSUPP
+
+    async def ioctl_file_dedupe_range(self, source: Inode, first: int, dest: Inode, to: int, length: int) -> int:
+        """ioctl(FIDEDUPERANGE): the same for pages with the same contents: 0, -EBADE if they differ, or an error."""
+        return -EOPNOTSUPP
+
     def fsync(self, inode: Inode) -> Awaitable[int]:
         """fsync: 0 or a negative error."""
         return self.vfs_fsync_range(inode, 0, len(inode.extents) - 1)
@@ -191,6 +206,10 @@ class Filesystem(Subsystem):
     def freeze_fs(self) -> Awaitable[None]:
         """s_op->freeze_fs; all levels are frozen."""
         raise NotImplementedError
+
+    async def inodegc(self) -> int:
+        """The worker that frees the blocks of files that are gone, where there is one: it waits for one of them."""
+        return -EOPNOTSUPP
 
     async def unfreeze_fs(self) -> None:
         """s_op->unfreeze_fs"""

@@ -81,7 +81,7 @@ class Fuse(Filesystem):
         """fuse_iomap_ops"""
         return self.k.fuse_dax.fuse_iomap_begin(inode, index, write, pages, fault)
 
-    async def iomap_end(self, inode: Inode, index: int, iomap: Iomap, written: int) -> int:
+    async def iomap_end(self, inode: Inode, index: int, write: bool, iomap: Iomap, written: int) -> int:
         """fuse_iomap_ops"""
         return await self.k.fuse_dax.fuse_iomap_end(iomap)
 

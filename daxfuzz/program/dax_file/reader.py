@@ -108,8 +108,8 @@ def _array(item: Parser, high: int, what: str) -> Parser:
     return parse
 
 
-def _named(item: Parser, high: int, what: str) -> Parser:
-    """A table whose keys the writer of the case chooses; it has at least one."""
+def _named(item: Parser, high: int, what: str, low: int = 1) -> Parser:
+    """A table whose keys the writer of the case chooses, `low` to `high` of them."""
 
     def parse(source: Source, key: Key, value: object) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -117,8 +117,8 @@ def _named(item: Parser, high: int, what: str) -> Parser:
         for name in value:
             if not is_name(name):
                 raise source.error((*key, name), f"cannot be a name here: {NAME_RULE}")
-        if not 1 <= len(value) <= high:
-            raise source.error(key, f"must have 1 to {high} {what}, not {len(value)}")
+        if not low <= len(value) <= high:
+            raise source.error(key, f"must have {low} to {high} {what}, not {len(value)}")
         return {name: item(source, (*key, name), inner) for name, inner in value.items()}
 
     return parse
@@ -216,6 +216,7 @@ _DOCUMENT = _table(
                 "mms": _named(_array(_string, MAX_TASKS, "tasks"), MAX_TASKS, "mms"),
                 "prefault": _boolean,
                 "huge": _boolean,
+                "clones": _named(_string, MAX_FILES, "clones", 0),
             }
         ),
         "tasks": _named(_array(_parse_call, MAX_CALLS, "calls"), MAX_TASKS, "tasks"),
@@ -246,6 +247,7 @@ def loads_case(text: str | bytes, path: str = "<string>") -> Case:
     _check_version(source, document)
     case = _build(_DOCUMENT(source, (), document))
     _check_tasks_named(source, case)
+    _check_clones(source, case.program.setup)
     try:
         check_calls(case.program)
     except CallError as error:
@@ -328,6 +330,20 @@ def _task_mentions(case: Case) -> Iterator[tuple[Key, str]]:
     for index, constraint in enumerate(case.schedule.order):
         key = ("schedule", "order", index)
         yield from ((key, label.task) for label in (constraint.before, constraint.after))
+
+
+def _check_clones(source: Source, setup: Setup) -> None:
+    """A clone and what it is a clone of are files, in the order in which they are named."""
+    files = list(setup.files)
+    for clone, original in setup.clones.items():
+        for name, allowed in ((clone, files), (original, files[: files.index(clone)] if clone in files else files)):
+            if name not in allowed:
+                near = did_you_mean(name, allowed)
+                there = f"there is {', '.join(allowed)}" if allowed else "there is none"
+                raise source.error(
+                    ("setup", "clones", clone),
+                    f"{shown(name)} is no file{'' if allowed is files else f' before {clone}'}{near}; {there}",
+                )
 
 
 def _check_mms(source: Source, program: Program) -> None:

@@ -100,6 +100,8 @@ def _setup(program: Program) -> Section:
     section.add("mms", mms, _inline(mms, lambda names: f"[{', '.join(map(quoted, names))}]"), mms != default)
     section.add("prefault", setup.prefault, _scalar(setup.prefault), not setup.prefault)
     section.add("huge", setup.huge, _scalar(setup.huge), setup.huge)
+    clones = [(file, setup.clones[file]) for file in setup.files if file in setup.clones]
+    section.add("clones", clones, _inline(clones, quoted), bool(clones))
     return section
 
 

@@ -11,13 +11,18 @@ from daxfuzz.program.generator.draft import Draft
 from daxfuzz.program.generator.roles import ROLES
 
 MAX_TASKS = 4
+REFLINK = ("xfs",)
+"""File systems whose files can share blocks."""
 
 
 def generate(rng: Random, filesystem: str) -> Program:
     """Draw a program for a file system. The same state of `rng` gives the same program."""
     machine = draw_machine(rng, filesystem)
-    files = {f"file{i}": rng.choice((1, 1, 1, 2, 2, 3, 4)) for i in range(rng.choice((1, 1, 1, 2)))}
+    reflink = filesystem in REFLINK and rng.random() < 0.6
+    files = {f"file{i}": rng.choice((1, 1, 1, 2, 2, 3, 4)) for i in range(2 if reflink else rng.choice((1, 1, 1, 2)))}
     roles = draw_roles(rng, filesystem)
+    if filesystem in REFLINK:
+        roles += draw_xfs_roles(rng, roles, reflink)[: MAX_TASKS - len(roles)]
     names = name_tasks(roles)
     tasks = {
         name: ROLES[role](Draft(rng, machine, files, [other for other in names if other != name]))
@@ -25,6 +30,8 @@ def generate(rng: Random, filesystem: str) -> Program:
     }
     # PMD entries exist only where a file begins with them, or with holes.
     setup = Setup(files, draw_address_spaces(rng, names), prefault=rng.random() < 0.75, huge=rng.random() < 0.5)
+    if reflink and rng.random() < 0.75:
+        setup = replace(setup, clones={"file1": "file0"})
     return Program(tasks, setup, machine)
 
 
@@ -74,6 +81,18 @@ def draw_device_roles(rng: Random) -> list[str]:
     roles += [rng.choice(("pinner", "mapper", "mapper", "injector")) for _ in range(rng.choice((0, 0, 1)))]
     rng.shuffle(roles)
     return roles
+
+
+def draw_xfs_roles(rng: Random, roles: list[str], reflink: bool) -> list[str]:
+    """Roles that only xfs has something to do for, the most important first."""
+    more = []
+    if "evictor" in roles and rng.random() < 0.9:
+        more.append("worker")
+    if reflink and rng.random() < 0.5:
+        more.append(rng.choice(("cloner", "cloner", "writer")))
+    if rng.random() < 0.2:
+        more.append("leaser")
+    return more
 
 
 def draw_fuse_roles(rng: Random) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.fs.filesystem import Falloc
@@ -22,6 +22,7 @@ from daxfuzz.program.operations.operation import (
 from daxfuzz.program.signature import Kind
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.inode import Inode
     from daxfuzz.program.case import Call
     from daxfuzz.program.simulation import Simulation
     from daxfuzz.sim import Task
@@ -87,3 +88,45 @@ def thaw(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
 @operation("write 1 to /proc/sys/vm/drop_caches")
 def drop_caches(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
     return sim.kernel.vfs.drop_caches()
+
+
+@operation("take a lease of the file's layout, as the NFS server does for a client (FL_LAYOUT)", FILE)
+def lease(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return sim.kernel.vfs.take_lease(sim.inode(call))
+
+
+@operation("give a lease of the file's layout back", FILE)
+def unlease(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return sim.kernel.vfs.return_lease(sim.inode(call))
+
+
+@operation("as the worker of xfs, wait for a file that is gone and free its blocks")
+def inodegc(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return sim.kernel.fs.inodegc()
+
+
+Remap = Callable[["Inode", int, "Inode", int, int], Awaitable[Result]]
+
+
+def _with_files(sim: Simulation, task: Task, call: Call, remap: Remap) -> Awaitable[Result]:
+    """Both descriptors are held as long as the call lasts."""
+    _, first, _, to, length = call.arguments
+
+    def from_source(source: Inode) -> Awaitable[Result]:
+        return with_file(sim, task, call, lambda dest: remap(source, int(first), dest, int(to), int(length)), 2)
+
+    return with_file(sim, task, call, from_source)
+
+
+@operation(
+    "ioctl(FICLONERANGE): pages of a file share the blocks of another", DESCRIPTOR, OFFSET, DESCRIPTOR, OFFSET, LENGTH
+)
+def reflink(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return _with_files(sim, task, call, sim.kernel.fs.ioctl_file_clone)
+
+
+@operation(
+    "ioctl(FIDEDUPERANGE): the same if the contents are the same", DESCRIPTOR, OFFSET, DESCRIPTOR, OFFSET, LENGTH
+)
+def dedupe(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
+    return _with_files(sim, task, call, sim.kernel.fs.ioctl_file_dedupe_range)

@@ -60,10 +60,12 @@ READ_ONLY = "READ_ONLY"
 """For GUP without FOLL_WRITE."""
 
 
-def with_file(sim: Simulation, task: Task, call: Call, run: Callable[[Inode], Awaitable[Result]]) -> Awaitable[Result]:
-    """Run a call on the file behind the descriptor that it names first; -EBADF if that is closed."""
+def with_file(
+    sim: Simulation, task: Task, call: Call, run: Callable[[Inode], Awaitable[Result]], argument: int = 0
+) -> Awaitable[Result]:
+    """Run a call on the file behind the descriptor that an argument names; -EBADF if that is closed."""
     mm = sim.kernel.mm_of[task.index]
-    inode = sim.inode(call)
+    inode = sim.kernel.inodes[str(call.arguments[argument])]
     if len(mm.tasks) > 1:
         return _with_shared_file(sim, mm, inode, run)
     return run(inode) if mm.files.has(inode.number) else _closed()

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.fs.fuse import Fuse
+from daxfuzz.kernel.fs.xfs import Xfs
 from daxfuzz.kernel.inode import Inode
 from daxfuzz.kernel.page import Page
 from daxfuzz.kernel.vfs import Vfs
@@ -45,6 +46,13 @@ class FixEvictWaits(Repair):
             assert isinstance(vfs, FixEvictWaits.vfs)
             await vfs.dax_break_layout_final(inode)
             await super().ext4_evict_inode(inode)
+
+    class xfs(Xfs):
+        async def evict_inode(self, inode: Inode) -> None:
+            vfs = self.k.vfs
+            assert isinstance(vfs, FixEvictWaits.vfs)
+            await vfs.dax_break_layout_final(inode)
+            await super().evict_inode(inode)
 
     class fuse(Fuse):
         async def fuse_evict_inode(self, inode: Inode) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from daxfuzz.program.case import Call
 from daxfuzz.program.generator.draft import Draft
+from daxfuzz.program.generator.roles.cloner import cloner
 from daxfuzz.program.generator.roles.copier import copier, forker
 from daxfuzz.program.generator.roles.dropper import dropper
 from daxfuzz.program.generator.roles.evictor import evictor
 from daxfuzz.program.generator.roles.freezer import freezer
 from daxfuzz.program.generator.roles.injector import injector
+from daxfuzz.program.generator.roles.leaser import leaser, worker
 from daxfuzz.program.generator.roles.mapper import mapper
 from daxfuzz.program.generator.roles.opener import opener
 from daxfuzz.program.generator.roles.pinner import pinner
@@ -38,6 +40,9 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         device,
         unbinder,
         injector,
+        cloner,
+        leaser,
+        worker,
         reclaimer,
         opener,
     )

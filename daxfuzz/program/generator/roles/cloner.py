@@ -1,0 +1,20 @@
+"""Cloners."""
+
+from __future__ import annotations
+
+from daxfuzz.program.case import Call
+from daxfuzz.program.generator.draft import Draft
+
+
+def cloner(draft: Draft) -> tuple[Call, ...]:
+    """Lets two files, or two pages of one, share blocks."""
+    rng = draft.rng
+    for _ in range(rng.choice((1, 1, 2))):
+        source, dest = (rng.choice(list(draft.files)) for _ in range(2))
+        first, to = rng.randrange(draft.files[source]), rng.randrange(draft.files[dest])
+        length = rng.randint(1, min(draft.files[source] - first, draft.files[dest] - to))
+        draft.add("dedupe" if rng.random() < 0.2 else "reflink", source, first, dest, to, length)
+        draft.maybe_signal()
+        if rng.random() < 0.3:
+            draft.add("truncate", draft.file(), 0)
+    return tuple(draft.calls)

@@ -1,0 +1,23 @@
+"""Leasers."""
+
+from __future__ import annotations
+
+from daxfuzz.program.case import Call
+from daxfuzz.program.generator.draft import Draft
+
+
+def leaser(draft: Draft) -> tuple[Call, ...]:
+    """Takes a lease of a file's layout, and mostly gives it back."""
+    file = draft.file()
+    draft.add("lease", file)
+    draft.maybe_signal()
+    if draft.rng.random() < 0.8:
+        draft.add("unlease", file)
+    return tuple(draft.calls)
+
+
+def worker(draft: Draft) -> tuple[Call, ...]:
+    """Frees the blocks of files that are gone."""
+    for _ in draft.files:
+        draft.add("inodegc")
+    return tuple(draft.calls)

@@ -1,0 +1,54 @@
+"""F-25: copy on write takes a file off a block that somebody has pinned."""
+
+from __future__ import annotations
+
+from daxfuzz.kernel.dax_fault import DaxFault
+from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.fs.filesystem import Iomap
+from daxfuzz.kernel.fs.xfs import Xfs
+from daxfuzz.kernel.memory import Fault, VmFault
+from daxfuzz.kernel.xarray import XaState
+from daxfuzz.protocols.patch import Repair
+from daxfuzz.sim import TaskState, wait_var_event
+
+
+class FixCowBusy(Repair):
+    """Before a write fault replaces a shared block, wait until nobody uses the old one.
+
+    A read pin of a shared block belongs to the file that it came through. That file's write fault replaces its entry
+    and drops its share of the block, and no layout break of the other files finds a page that only they have now,
+    without entries: the last of them frees it under the pin. The repair unmaps the page, and if it is busy gives the
+    new block back, and waits without MMAPLOCK; the access is then tried again. No upstream commit.
+    """
+
+    flaw = "F-25"
+
+    class dax_fault(DaxFault):
+        async def dax_fault_iter(self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap) -> tuple[VmFault, Entry]:
+            if vmf.write and entry.real and iomap.source is not None and iomap.source != iomap.pfn:
+                size = entry.size(self.k.machine)
+                await self.k.memory.unmap_mapping_pages(vmf.vma.mapping, vmf.index - vmf.index % size, size)
+                vmf.busy = await self.k.dax.dax_busy_page(xas, entry)
+                if vmf.busy is not None:
+                    return VmFault.FALLBACK if vmf.pages > 1 else VmFault.SIGBUS, entry
+            return await super().dax_fault_iter(vmf, xas, entry, iomap)
+
+    class xfs(Xfs):
+        async def xfs_dax_fault(self, vmf: Fault) -> VmFault:
+            result = await super().xfs_dax_fault(vmf)
+            if vmf.busy is None:
+                return result
+            lock = vmf.vma.mapping.invalidate_lock
+            page = vmf.busy
+            address = self.k.dax.idle_address(page)
+
+            async def drop_locks() -> None:
+                await lock.up_read()
+                await self.k.var_waitqueues.bucket(address).schedule()
+                await lock.down_read()
+
+            # A fault is tried again after any signal but a fatal one, so others must not end the wait.
+            await wait_var_event(
+                self.k.var_waitqueues, address, lambda: self.k.dax.page_idle(page), TaskState.KILLABLE, drop_locks
+            )
+            return VmFault.NOPAGE

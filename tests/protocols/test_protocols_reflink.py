@@ -1,0 +1,148 @@
+"""Flaws of v6.0 with files that share blocks: found without the repair, silent with it."""
+
+from __future__ import annotations
+
+import pytest
+from oracle_kit import executions, program
+
+from daxfuzz.oracles.registry import attach
+from daxfuzz.program.simulation import Simulation
+from daxfuzz.protocols.compose import compose
+from daxfuzz.protocols.registry import PROTOCOLS
+from daxfuzz.protocols.repairs.cow_busy import FixCowBusy
+from daxfuzz.protocols.repairs.cow_count import FixCowCount
+from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
+from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
+from daxfuzz.protocols.repairs.failed_write_waits import FixFailedWriteWaits
+from daxfuzz.protocols.repairs.lease_signal import FixLeaseSignal
+from daxfuzz.protocols.repairs.notify_without_agf import FixNotifyWithoutAgf
+from daxfuzz.protocols.repairs.pmd_makes_way import FixPmdMakesWay
+from daxfuzz.protocols.repairs.resample_cow import FixResampleCow
+from daxfuzz.protocols.repairs.second_mmaplock import FixSecondMmaplock
+from daxfuzz.protocols.repairs.share_lock import FixShareLock
+from daxfuzz.protocols.repairs.shared_reads import FixSharedReads
+from daxfuzz.protocols.repairs.shared_warning import FixSharedWarning
+from daxfuzz.protocols.repairs.write_unshares import FixWriteUnshares
+from daxfuzz.triage.bench import verdict
+
+FILES = {"file0": 1, "file1": 1}
+CLONE = {"file1": "file0"}
+WRITE = "write(file0, 0)"
+READ_PIN = "r0 = pin_user_pages(file0, 0, READ_ONLY)"
+
+CASES = [
+    (FixCowCount, "association", {"mapper": ["store(file0, 0)", "truncate(file0, 0)"]}, CLONE),
+    (FixSharedReads, "association", {"mapper": ["load(file0, 0)", "load(file1, 0)"]}, CLONE),
+    (FixShareLock, "association", {"mapper": ["load(file0, 0)"], "other": ["load(file1, 0)"]}, CLONE),
+    (
+        FixSharedWarning,
+        "kernel-warning",
+        {"pinner": ["r0 = pin_user_pages(file1, 0, READ_ONLY)"], "truncator": ["fallocate(file0, PUNCH_HOLE, 0, 1)"]},
+        CLONE,
+    ),
+    (
+        FixSecondMmaplock,
+        "unkillable-spin",
+        {
+            "pinner": ["r0 = pin_user_pages(file1, 0)"],
+            "cloner": ["reflink(file0, 0, file1, 0, 1)"],
+            "killer": ["signal(cloner, SIGKILL)"],
+        },
+        {},
+    ),
+    (
+        FixCowBusy,
+        "freed-while-pinned",
+        {"mapper": ["r0 = pin_user_pages(file0, 0, READ_ONLY)", "store(file0, 0)", "truncate(file1, 0)"]},
+        CLONE,
+    ),
+]
+
+
+UNSHARES = (FixWriteUnshares,)
+
+WRITES = [
+    (
+        FixWriteUnshares,
+        (),
+        "stale-data",
+        {"writer": [WRITE, "load(file0, 0)"], "pinner": ["r0 = pin_user_pages(file0, 0)"]},
+    ),
+    (FixWriteUnshares, (), "freed-while-pinned", {"mapper": [READ_PIN, WRITE, "truncate(file1, 0)"]}),
+    (FixCowInvalidates, UNSHARES, "stale-tlb", {"writer": ["load(file0, 0)", WRITE]}),
+    # What upstream does for N-15 is not enough: a fault brings the old block back before the file has the new one.
+    (
+        FixWriteUnshares,
+        (),
+        "freed-while-mapped",
+        {"mapper": ["load(file0, 0)"], "writer": [WRITE, "truncate(file1, 0)"]},
+    ),
+    (FixResampleCow, UNSHARES, "stale-data", {"writer": [WRITE, "load(file1, 0)"], "mapper": ["store(file0, 0)"]}),
+    (
+        FixFailedWriteWaits,
+        UNSHARES,
+        "stale-tlb",
+        {"writer": ["truncate(file2, 0)", "pwrite(file0, 0, file2, 0)"], "mapper": ["store(file0, 0)"]},
+    ),
+    (
+        FixLeaseSignal,
+        (),
+        "unkillable-spin",
+        {"leaser": ["lease(file0)"], "truncator": ["truncate(file0, 0)"], "killer": ["signal(truncator, SIGKILL)"]},
+    ),
+    (
+        FixLeaseSignal,
+        (),
+        "unkillable-spin",
+        {"leaser": ["lease(file0)"], "writer": [WRITE], "killer": ["signal(writer, SIGKILL)"]},
+    ),
+    (
+        FixNotifyWithoutAgf,
+        (),
+        "deadlock",
+        {"mapper": ["load(file0, 0)", "store(file0, 0)"], "injector": ["memory_failure(file0, 0)"]},
+    ),
+    (
+        FixEvictWaits,
+        (),
+        "freed-while-pinned",
+        {"pinner": ["r0 = pin_user_pages(file2, 0)", "munmap(file2)", "unlink(file2)"], "worker": ["inodegc()"]},
+    ),
+]
+"""Repair, those that hide the flaw as well, what is found without both, and by which tasks."""
+
+
+@pytest.mark.parametrize(("repair", "hidden_by", "kind", "tasks"), WRITES, ids=[case[0].__name__ for case in WRITES])
+def test_each_repair_of_writes_and_files_silences_its_flaw(repair, hidden_by, kind, tasks) -> None:
+    fixed = PROTOCOLS["refcount-1-fixed"].patches
+    files = FILES | {"file2": 1}
+    narrow = [patch for patch in fixed if patch not in hidden_by]
+    assert repair in narrow
+    assert kind in kinds([patch for patch in narrow if patch is not repair], tasks, CLONE, files)
+    assert kind not in kinds(narrow, tasks, CLONE, files)
+    assert kinds(fixed, tasks, CLONE, files) == set()
+
+
+def kinds(patches, tasks, clones, files=FILES) -> set[str]:
+    sim = Simulation(program(tasks, files=files, clones=clones), compose(patches).subsystems, "xfs")
+    attach(sim)
+    found = (verdict(execution) for execution in executions(sim, simple=250, random=25))
+    return {each.kind for each in found if each is not None}
+
+
+@pytest.mark.parametrize(("repair", "kind", "tasks", "clones"), CASES, ids=[case[0].__name__ for case in CASES])
+def test_each_repair_silences_its_flaw_and_no_other_does(repair, kind, tasks, clones) -> None:
+    fixed = PROTOCOLS["refcount-1-fixed"].patches
+    assert repair in fixed
+    assert kind in kinds([patch for patch in fixed if patch is not repair], tasks, clones)
+    assert kinds(fixed, tasks, clones) == set()
+
+
+def test_a_page_of_a_shared_pmd_is_copied_into_a_slot_of_its_own() -> None:
+    fixed = PROTOCOLS["refcount-1-fixed"].patches
+    tasks = {"mapper": ["load(file1, 0)", "fallocate(file0, PUNCH_HOLE, 0, 1)", "store(file1, 1)"]}
+    files = {"file0": 2, "file1": 2}
+    assert FixPmdMakesWay in fixed
+    without = kinds([patch for patch in fixed if patch is not FixPmdMakesWay], tasks, CLONE, files)
+    assert without & {"association", "stale-pte", "kernel-warning"}
+    assert kinds(fixed, tasks, CLONE, files) == set()
