@@ -15,17 +15,43 @@ def isolated(failure: Failure, hints: list[Scheduler]) -> Iterator[Failure]:
     The minimizer works on such a kernel, so that it cannot slip from one flaw to another.
     """
     repairs = failure.kernel.repairs()
-    for name in repairs:
-        alone = failure.kernel.plus(all_but(name, repairs))
-        found = search(failure.program, alone, failure.violation.kind, QUICK, hints)
-        if found is not None:
-            yield found
+    left = tuple(repairs)
+    while left:
+        found = single_flaw(failure, left, hints)
+        if found is None:
+            return
+        name, alone = found
+        yield alone
+        left = tuple(other for other in left if other != name)
 
 
-def all_but(name: str, repairs: dict[str, type[Repair]]) -> tuple[str, ...]:
-    """Every repair that leaves the flaw of one of them open."""
-    narrow = repairs[name]
-    return tuple(other for other, repair in repairs.items() if other != name and narrow not in repair.supersedes)
+def single_flaw(failure: Failure, left: tuple[str, ...], hints: list[Scheduler]) -> tuple[str, Failure] | None:
+    """One of some flaws that is enough for a failure, by halving the set of those that are left open; None if it takes
+    several, or if all of them are not enough."""
+    repairs = failure.kernel.repairs()
+    half = left
+    while True:
+        found = None
+        for part in (half,) if len(half) == 1 else (half[: len(half) // 2], half[len(half) // 2 :]):
+            kernel = failure.kernel.plus(all_but(part, repairs))
+            found = search(failure.program, kernel, failure.violation.kind, QUICK, hints)
+            if found is not None:
+                half = part
+                break
+        if found is None:
+            return None
+        if len(half) == 1:
+            return half[0], found
+
+
+def all_but(names: tuple[str, ...], repairs: dict[str, type[Repair]]) -> tuple[str, ...]:
+    """Every repair that leaves the flaws of some of them open."""
+    narrow = [repairs[name] for name in names]
+    return tuple(
+        other
+        for other, repair in repairs.items()
+        if other not in names and not any(each in repair.supersedes for each in narrow)
+    )
 
 
 def explained_by(failure: Failure, hints: list[Scheduler]) -> tuple[str, ...]:

@@ -81,9 +81,9 @@ def test_a_repair_that_is_applied_already_explains_nothing() -> None:
 
 def test_the_narrower_of_two_repairs_explains_a_false_positive() -> None:
     repairs = kernel("pin-wait").repairs()
-    others = all_but("fix-wake-on-threshold", repairs)
+    others = all_but(("fix-wake-on-threshold",), repairs)
     assert set(repairs) - set(others) == {"fix-wake-on-threshold", "fix-idle-on-refcount"}
-    assert "fix-wake-on-threshold" in all_but("fix-idle-on-refcount", repairs)
+    assert "fix-wake-on-threshold" in all_but(("fix-idle-on-refcount",), repairs)
 
 
 def test_a_failure_that_needs_two_repairs_names_both_of_them() -> None:
