@@ -82,8 +82,12 @@ class Memremap(Subsystem):
         """References that an entry holds on the page map, for observers."""
         return 0
 
+    def page_pgmap_references(self, page: Page) -> int:
+        """References that a page which is there holds on the page map because it is in use, for observers."""
+        return 0
+
     def pgmap_references(self) -> int:
-        """References that the page map has while nothing is in flight, for observers."""
+        """References that the page map has while nothing is in flight and it is not dying, for observers."""
         mappings = [inode.i_mapping for inode in self.k.inodes.values()]
         entries = [entry for mapping in mappings for entry in mapping.i_pages.entries.values()]
         held = sum(self.entry_pgmap_references(entry) for entry in entries)

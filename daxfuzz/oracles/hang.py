@@ -57,6 +57,8 @@ def waits(sim: Simulation) -> list[Wait]:
 def wait_of(sim: Simulation, task: Task) -> Wait:
     """What a blocked task waits for."""
     on = task.blocked_on
+    if on is sim.kernel.pgmap.done:
+        return pgmap_wait(sim, task)
     if isinstance(on, WaitQueueHead):
         entry = next((entry for entry in on.entries if entry.task is task), None)
         if entry is not None and any(on is inode.lease_wait for inode in sim.kernel.inodes.values()):
@@ -120,6 +122,23 @@ def range_wait(sim: Simulation, conn: FuseConnDax, task: Task, entry: WaitEntry)
     pages = [sim.kernel.pages[pfn] for pfn in conn.pfns(first.number)]
     holders = tuple(each for page in pages for each in InFlight.of(sim).holders(page))
     return Wait(task, "free_range", any_of=any_of + holders, served=not holders)
+
+
+def pgmap_wait(sim: Simulation, task: Task) -> Wait:
+    """A task asleep until nothing holds the page map.
+
+    Who holds a page that holds it explains the wait. An entry of a file does not: nobody has to delete it.
+    """
+    kernel = sim.kernel
+    holding = [
+        page
+        for page in kernel.pages[: kernel.device_pages]
+        if not page.freed and kernel.memremap.page_pgmap_references(page)
+    ]
+    holders = tuple((holder, reference) for holder, reference in sim.references() if reference.page.folio in holding)
+    in_flight = InFlight.of(sim)
+    calls = {index for page in holding for index in in_flight.holders(page)}
+    return Wait(task, kernel.pgmap.done.name, tuple(sorted(calls)), holders=holders)
 
 
 def peek(condition: Callable[[], Awaitable[bool]] | None, sim: Simulation) -> bool:

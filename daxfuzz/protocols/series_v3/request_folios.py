@@ -36,8 +36,11 @@ class RequestFoliosInsertReferences(Patch):
         def entry_pgmap_references(self, entry: Entry) -> int:
             return sum(self.k.dax.entry_references(entry) for _ in entry.pfns(self.k.machine))
 
+        def page_pgmap_references(self, page: Page) -> int:
+            return int(page.refcount.value > 0)
+
         def pgmap_references(self) -> int:
-            return 1 + sum(page.refcount.value > 0 for page in self.k.pages[: self.k.device_pages])
+            return 1 + sum(self.page_pgmap_references(page) for page in self.k.pages[: self.k.device_pages])
 
         async def pgmap_request_folios(self, pgmap: DevPagemap, folio: Page, nr: int) -> bool:
             """Take a first reference on each of some folios: False on a dying page map. Callers exclude each other."""
