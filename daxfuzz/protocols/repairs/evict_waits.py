@@ -1,4 +1,4 @@
-"""F-06: eviction does not wait for references to pages."""
+"""F-06: eviction does not wait for references to pages (fs/inode.c, fs/ext4/inode.c, v6.0)."""
 
 from __future__ import annotations
 

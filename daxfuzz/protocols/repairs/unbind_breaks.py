@@ -1,4 +1,4 @@
-"""F-23 of refcount-0: what leads to the pages of a removed device stays."""
+"""F-23 of refcount-0: what leads to the pages of a removed device stays (drivers/nvdimm/pmem.c, v6.19)."""
 
 from __future__ import annotations
 

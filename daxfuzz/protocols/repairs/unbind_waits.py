@@ -1,4 +1,4 @@
-"""F-13: the removal of a device does not wait for references of its pages."""
+"""F-13: the removal of a device does not wait for references of its pages (mm/memremap.c, v6.0)."""
 
 from __future__ import annotations
 
