@@ -47,7 +47,7 @@ class DaxLock(Subsystem):
             if mapping is None:
                 cookie = None
                 break
-            if self.k.fs.char_device:
+            if self.never_locked():
                 # The caller's reference of the page map keeps the device's inode.
                 cookie = NOT_LOCKED
                 break
@@ -74,6 +74,10 @@ class DaxLock(Subsystem):
         await self.k.rcu.read_unlock()
         return cookie
 
+    def never_locked(self) -> bool:
+        """Whether the device is a character device, which has no entries to lock (S_ISCHR)."""
+        return self.k.fs.char_device
+
     def dax_mapping(self, mapping: AddressSpace | Cow | None) -> AddressSpace | None:
         """The file that a page names, if that is a DAX one. It is dereferenced to tell."""
         if isinstance(mapping, Cow):
@@ -85,6 +89,8 @@ class DaxLock(Subsystem):
         """Unlock what dax_lock_page has locked: the page still names it, since the entry was locked."""
         mapping = await page.mapping.read()
         index = await page.index.read()
+        if mapping is None:
+            self.k.bug("dax_unlock_page: page.mapping is NULL")
         if cookie is NOT_LOCKED:
             return
         assert mapping is not None

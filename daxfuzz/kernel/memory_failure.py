@@ -91,7 +91,6 @@ class MemoryFailure(Subsystem):
         await page.hwpoison.write(True)
         to_kill = await self.collect_procs(page)
         mapping = await page.mapping.read()
-        assert mapping is not None
         assert not isinstance(mapping, Cow)
         await self.unmap_and_kill(to_kill, mapping, await page.index.read())
         await self.k.dax_lock.dax_unlock_page(page, cookie)
@@ -145,13 +144,16 @@ class MemoryFailure(Subsystem):
         pte = await mm.slots[address].read() if pmd is TABLE else None
         return 0 if pte is None or pte.zero else 1
 
-    async def unmap_and_kill(self, to_kill: list[ToKill], mapping: AddressSpace, index: int) -> None:
+    async def unmap_and_kill(self, to_kill: list[ToKill], mapping: AddressSpace | None, index: int) -> None:
         """Unmap the largest range that one of the collected maps the page with, from everybody; then signal them.
 
         Where nobody was collected nothing is unmapped.
         """
         pages = max((each.pages for each in to_kill), default=0)
         if pages:
+            if mapping is None:
+                self.k.bug("unmap_and_kill: page.mapping is NULL")
+            assert mapping is not None
             await self.k.memory.unmap_mapping_pages(mapping, index - index % pages, pages)
         for each in to_kill:
             await self.k.signals.send(each.task, Signal.PENDING)

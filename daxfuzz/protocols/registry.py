@@ -19,6 +19,8 @@ from daxfuzz.protocols.repairs.cow_count import FixCowCount
 from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
 from daxfuzz.protocols.repairs.cow_reference import FixCowReference
 from daxfuzz.protocols.repairs.deleted_without_zap import FixDeletedWithoutZap
+from daxfuzz.protocols.repairs.devdax_unmaps import FixDevdaxUnmaps
+from daxfuzz.protocols.repairs.entries_hold_device import FixEntriesHoldDevice
 from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
 from daxfuzz.protocols.repairs.failed_write_waits import FixFailedWriteWaits
 from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
@@ -32,6 +34,7 @@ from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
 from daxfuzz.protocols.repairs.inline_reclaim_pointer import FixInlineReclaimPointer
 from daxfuzz.protocols.repairs.kill_list import FixKillList
 from daxfuzz.protocols.repairs.lease_signal import FixLeaseSignal
+from daxfuzz.protocols.repairs.lock_char_entry import FixLockCharEntry
 from daxfuzz.protocols.repairs.lockless_huge_grab import FixLocklessHugeGrab
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
 from daxfuzz.protocols.repairs.notify_without_agf import FixNotifyWithoutAgf
@@ -59,6 +62,7 @@ from daxfuzz.protocols.repairs.wake_without_folio import FixWakeWithoutFolio
 from daxfuzz.protocols.repairs.write_unshares import FixWriteUnshares
 from daxfuzz.protocols.repairs.write_without_faults import FixWriteWithoutFaults
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
+from daxfuzz.protocols.repairs.zapped_entries_stay import FixZappedEntriesStay
 from daxfuzz.protocols.repairs.zapped_for_ever import FixZappedForEver
 from daxfuzz.protocols.series_v1 import SERIES_V1
 from daxfuzz.protocols.series_v3 import SERIES_V3
@@ -133,12 +137,15 @@ _GUP = (FixGrabFollowedPage, FixFreshPmd, FixUndoHugeGrabs)
 _V1 = len(SERIES_V1) + 1
 
 V1_FLAWS: Known = (
+    # The wider repair of F-23 goes on top of it.
+    (range(7, _V1), (FixEntriesHoldDevice,)),
     (range(_V1), _COMMON),
     (range(7), (FixFaultHoldsDevice,)),
     (range(2, _V1), (FixWakeWithoutFolio, FixWakeOnThreshold, FixIdleOnRefcount)),
     (range(5, _V1), (FixAssociatedIndex,)),
     (range(7, _V1), (FixAssociationFailure,)),
     (range(11, _V1), (FixPudWaitKey,)),
+    (range(12, _V1), (FixDevdaxUnmaps, FixLockCharEntry)),
     (range(13, _V1), _GUP),
     (range(_V1), (FixWaiterHoldsPagemap,)),
 )
@@ -158,7 +165,10 @@ V3_FLAWS = (
     FixPudWaitKey,
     *_GUP,
     FixLocklessHugeGrab,
+    FixEntriesHoldDevice,
+    FixZappedEntriesStay,
     FixUnbindInvalidates,
+    FixLockCharEntry,
     FixPutOnDyingPagemap,
     FixSharedPageFailure,
     FixKillList,

@@ -83,6 +83,23 @@ FLAWS = [
         "leak",
         id="C-09",
     ),
+    pytest.param(
+        "fix-devdax-unmaps", "series-v1", "device-dax", {"a": ["load(file0, 0)"]}, {}, "stale-pte", id="F-23-series-v1"
+    ),
+    pytest.param("fix-unbind-waits", "series-v1", "device-dax", {"a": GET}, {}, "use-after-free", id="F-13b-device"),
+    pytest.param("fix-unbind-waits", "series-v1", "ext4", {"a": PIN}, {}, "use-after-free", id="F-13b"),
+    *(
+        pytest.param(
+            "fix-lock-char-entry",
+            protocol,
+            "device-dax",
+            {"a": ["memory_failure(file0, 0)"]},
+            {},
+            "kernel-warning",
+            id=f"N-44-{protocol}",
+        )
+        for protocol in ("series-v1", "series-v3")
+    ),
 ]
 
 
@@ -157,3 +174,61 @@ def test_a_held_pin_holds_a_repaired_removal_up_by_design() -> None:
     execution = Stepper(sim.world).run(Steered(("a", "")), 2_000)
     assert execution.violation is None
     assert execution.stuck == (1,)
+
+
+@pytest.mark.parametrize("protocol", ["series-v1", "series-v3"])
+def test_f32_removal_waits_for_an_entry_that_nobody_deletes(protocol) -> None:
+    tasks = {"a": ["store(file0, 0)"], "u": UNBIND}
+    unrepaired = without(protocol, "fix-unbind-invalidates", "fix-entries-hold-device")
+    assert "deadlock" in kinds(tasks, unrepaired)
+    assert kinds(tasks, without(protocol, "fix-unbind-invalidates")) == set()
+    assert kinds(tasks, without(protocol)) == set()
+
+
+def test_n12_a_zapped_entry_outlives_its_page() -> None:
+    tasks = {"t": ["truncate(file0, 1)"], "u": [*UNBIND, "truncate(file0, 0)"]}
+    setup = {"files": {"file0": 2}}
+    unrepaired = without("series-v3", "fix-unbind-invalidates", "fix-zapped-entries-stay")
+    assert "use-after-free" in kinds(tasks, unrepaired, **setup)
+    assert kinds(tasks, without("series-v3", "fix-unbind-invalidates"), **setup) == set()
+    assert kinds(tasks, without("series-v3"), **setup) == set()
+
+
+@pytest.mark.parametrize("filesystem", ["ext4", "device-dax"])
+@pytest.mark.parametrize("release", [True, False])
+def test_the_third_version_waits_for_whoever_holds_a_page(filesystem, release) -> None:
+    tasks = {"a": PIN if release else PIN[:1], "u": UNBIND}
+    sim = simulate(tasks, *without("series-v3"), filesystem=filesystem)
+    attach(sim)
+    execution = Stepper(sim.world).run(
+        Steered(("a", "page_ref_sub_return.update" if release else ""), ("u", ""), ("a", "")), 2_000
+    )
+    assert verdict(execution) is None
+    assert execution.stuck == (() if release else (1,))
+
+
+@pytest.mark.parametrize(("protocol", "held"), [("series-v1", [1, 1, 1]), ("series-v3", [0, 1, 0])])
+def test_a_character_device_has_entries_since_patch_12(protocol, held) -> None:
+    sim = simulate({"a": ["store(file0, 0)"], "u": UNBIND}, *without(protocol), filesystem="device-dax", prefault=False)
+    seen = []
+    i_pages = sim.kernel.inodes["file0"].i_mapping.i_pages
+
+    def look() -> None:
+        seen.append((sim.kernel.pages[0].refcount.value, [entry.real for entry in i_pages.entries.values()]))
+
+    run(sim, look, ("a", ""), look, ("u", "memunmap_pages.kill"), look)
+    assert [count for count, _ in seen] == held
+    assert [entries for _, entries in seen] == [[], [True], []]
+    assert sim.results == [[1000], [0]]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "inside", "waits"),
+    [("series-v1:11", "dax_set_mapping.write", False), ("series-v1:12", "dax_unlock_entry.lock", True)],
+)
+def test_faults_of_a_character_device_wait_for_the_entry_since_patch_12(protocol, inside, waits) -> None:
+    tasks = {"a": ["store(file0, 0)"], "b": ["store(file0, 0)"]}
+    sim = simulate(tasks, protocol, filesystem="device-dax", prefault=False)
+    asleep = []
+    run(sim, ("a", inside), ("b", ""), lambda: asleep.append(sim.world.tasks[1].blocked_on is not None))
+    assert asleep == [waits]

@@ -1,15 +1,16 @@
-"""F-23 for file systems: what leads to the pages of a removed device stays."""
+"""F-23 for file systems: what leads to the pages of a removed device stays (drivers/nvdimm/pmem.c, v6.0)."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from daxfuzz.kernel.dax import WakeMode
 from daxfuzz.kernel.dax_device import DaxDevice
-from daxfuzz.kernel.inode import AddressSpace, Inode
-from daxfuzz.kernel.xarray import XaState
+from daxfuzz.kernel.inode import Inode
 from daxfuzz.protocols.patch import Repair
+from daxfuzz.protocols.repairs.entries_hold_device import FixEntriesHoldDevice
 from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
+from daxfuzz.protocols.repairs.invalidate_entries import invalidate_entries
+from daxfuzz.protocols.repairs.zapped_entries_stay import FixZappedEntriesStay
 
 
 class FixUnbindInvalidates(Repair):
@@ -23,9 +24,9 @@ class FixUnbindInvalidates(Repair):
     """
 
     flaw = "F-23"
-    adds: ClassVar = {"dax_device": ("invalidate_inode", "invalidate_entry")}
+    adds: ClassVar = {"dax_device": ("invalidate_inode",)}
     upstream = "fa422b353d21 (xfs only)"
-    supersedes = (FixFaultHoldsDevice,)
+    supersedes = (FixFaultHoldsDevice, FixEntriesHoldDevice, FixZappedEntriesStay)
 
     class dax_device(DaxDevice):
         async def pmem_release_disk(self) -> None:
@@ -39,19 +40,5 @@ class FixUnbindInvalidates(Repair):
             last = len(inode.extents) - 1
             await mapping.invalidate_lock.down_write()
             await self.k.memory.unmap_mapping_pages(mapping, 0, last + 1)
-            while indices := await self.k.truncate.find_lock_entries(mapping, 0, last):
-                for index in indices:
-                    await self.invalidate_entry(mapping, index)
+            await invalidate_entries(self.k, mapping, lambda entry: True)
             await mapping.invalidate_lock.up_write()
-
-        async def invalidate_entry(self, mapping: AddressSpace, index: int) -> None:
-            """Delete an entry when it is unlocked. Its page may be busy: who removes it waits for that."""
-            i_pages = mapping.i_pages
-            xas = XaState(i_pages, index)
-            await i_pages.lock.acquire()
-            entry = await self.k.dax.get_unlocked_entry(mapping, xas)
-            if entry is not None:
-                await self.k.dax.dax_disassociate_entry(entry, mapping, trunc=False)
-                await xas.store(None)
-            await self.k.dax.put_unlocked_entry(mapping, xas, entry, WakeMode.WAKE_ALL)
-            await i_pages.lock.release()

@@ -1,0 +1,28 @@
+"""F-32: the removal of a device waits for entries that nobody deletes."""
+
+from __future__ import annotations
+
+from daxfuzz.kernel.dax_device import DaxDevice
+from daxfuzz.protocols.patch import Repair
+from daxfuzz.protocols.repairs.invalidate_entries import invalidate_entries
+
+
+class FixEntriesHoldDevice(Repair):
+    """After the device has died, unmap all files and delete their entries, for the references that they hold.
+
+    Since patch 07 of the series' first version the entries of cached files hold references of the page map, in the
+    third version by way of their pages. memunmap_pages waits for them, and no one has to close or truncate the file.
+    A fault and an unbind: no race. Zapped entries hold nothing and stay (N-12).
+    """
+
+    flaw = "F-32"
+
+    class dax_device(DaxDevice):
+        async def pmem_release_disk(self) -> None:
+            await super().pmem_release_disk()
+            for inode in self.k.inodes.values():
+                mapping = inode.i_mapping
+                await mapping.invalidate_lock.down_write()
+                await self.k.memory.unmap_mapping_pages(mapping, 0, len(inode.extents))
+                await invalidate_entries(self.k, mapping, lambda entry: not entry.zap)
+                await mapping.invalidate_lock.up_write()

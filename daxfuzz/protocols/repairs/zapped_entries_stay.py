@@ -1,0 +1,27 @@
+"""N-12: a zapped entry outlives the page structs (series v3, drivers/dax/mapping.c)."""
+
+from __future__ import annotations
+
+from daxfuzz.kernel.dax_device import DaxDevice
+from daxfuzz.protocols.patch import Repair
+from daxfuzz.protocols.repairs.invalidate_entries import invalidate_entries
+
+
+class FixZappedEntriesStay(Repair):
+    """After the device has died, unmap all files and delete their zapped entries.
+
+    In v3 an entry that was zapped holds nothing, but stays in i_pages. A truncate of the second page zaps the first;
+    unbind completes; the next truncate, fsync or eviction looks at the struct of the first page, which is gone.
+    """
+
+    flaw = "N-12 (series)"
+
+    class dax_device(DaxDevice):
+        async def pmem_release_disk(self) -> None:
+            await super().pmem_release_disk()
+            for inode in self.k.inodes.values():
+                mapping = inode.i_mapping
+                await mapping.invalidate_lock.down_write()
+                await self.k.memory.unmap_mapping_pages(mapping, 0, len(inode.extents))
+                await invalidate_entries(self.k, mapping, lambda entry: entry.zap)
+                await mapping.invalidate_lock.up_write()
