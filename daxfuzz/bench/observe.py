@@ -77,6 +77,7 @@ def count(execution: Execution, name: str, verb: str) -> int:
 OBSERVATIONS = {
     "verdicts": Observation("kinds of findings", verdicts),
     "outcomes": Observation("findings and results of calls", outcomes),
+    "results": Observation("results of calls, and warnings of the kernel", outcomes, (KernelWarning,)),
     "wakes": Observation("number of wake-ups of waiters for a page", wakes),
     "entry-waits": Observation("number of waits for a locked entry", entry_waits),
     "mapping-stores": Observation("stores to the mapping of each page", mapping_stores),

@@ -69,6 +69,9 @@ _SMALL = {"bias": 4}
 _HUGE = {"pmd_pages": 2}
 """Two pages to a PMD entry, four to a PUD entry."""
 
+_HUGE_DEVDAX = {**_HUGE, "device_dax_align": 2}
+"""A character device that maps compound pages of this size; there is none yet."""
+
 _ONE_PIN = {
     "pinner": ["r0 = pin_user_pages_fast(file0, 0)", "unpin_user_pages(r0)"],
     "truncator": ["truncate(file0, 0)"],
@@ -214,8 +217,8 @@ PLANS = (
             ),
             PatchRun(
                 "05b",
-                "the same, then memory_failure of a page: it looks for processes at another index",
-                "outcomes",
+                "the same, then memory_failure of a page: it looks for entry and processes at another index",
+                "results",
                 True,
                 {"mapper": ["store(file0, 1)", "memory_failure(file0, 1)"]},
                 setup={"files": {"file0": 2}, "prefault": False},
@@ -293,7 +296,7 @@ PLANS = (
                 True,
                 {"mapper": ["store(file0, 0)"]},
                 setup={"files": {"file0": 2}, "prefault": False},
-                machine=_HUGE,
+                machine=_HUGE_DEVDAX,
                 filesystem=DEVDAX,
             ),
             PatchRun(
@@ -319,7 +322,7 @@ PLANS = (
                 True,
                 {"mapper": ["store(file0, 0)"], "mapper1": ["store(file0, 1)"]},
                 setup={"files": {"file0": 4}, "prefault": False},
-                machine=_HUGE,
+                machine=_HUGE_DEVDAX,
                 filesystem=DEVDAX,
                 repaired=("F-22",),
                 repaired_before=("F-17",),
@@ -347,7 +350,7 @@ PLANS = (
                 True,
                 {"mapper": ["store(file0, 0)"], "mapper1": ["store(file0, 1)"]},
                 setup={"files": {"file0": 2}, "prefault": False},
-                machine=_HUGE,
+                machine=_HUGE_DEVDAX,
                 filesystem=DEVDAX,
             ),
             PatchRun(
@@ -377,8 +380,9 @@ PLANS = (
         runs=(
             PatchRun(
                 "13a",
-                "lockless GUP against unbind: before, it fails once the page map is killed; after, it succeeds",
-                "outcomes",
+                "lockless GUP against unbind, which leaves the page-table entry (F-23): before, it faults for ever "
+                "once the page map is killed; after, it grabs the page, or what was one",
+                "results",
                 True,
                 {"pinner": ["r0 = pin_user_pages_fast(file0, 0)"], "unbinder": ["unbind()"]},
                 filesystem=DEVDAX,
@@ -396,8 +400,9 @@ PLANS = (
             ),
             PatchRun(
                 "13c",
-                "GUP in the slow path on a dying page map: before, it refaults and fails; after, the page is pinned",
-                "outcomes",
+                "GUP in the slow path on a dying page map: before, it faults for ever; after, it grabs the page, or "
+                "what was one",
+                "results",
                 True,
                 {"pinner": ["r0 = pin_user_pages(file0, 0)"], "unbinder": ["unbind()"]},
                 filesystem=DEVDAX,
