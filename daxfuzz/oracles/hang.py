@@ -127,18 +127,24 @@ def range_wait(sim: Simulation, conn: FuseConnDax, task: Task, entry: WaitEntry)
 def pgmap_wait(sim: Simulation, task: Task) -> Wait:
     """A task asleep until nothing holds the page map.
 
-    Who holds a page that holds it explains the wait. An entry of a file does not: nobody has to delete it.
+    What explains it is that each page which holds the page map is held itself, by somebody or by calls under way, and
+    by nothing but these: an entry of a file explains nothing, since nobody has to delete it.
     """
     kernel = sim.kernel
-    holding = [
-        page
-        for page in kernel.pages[: kernel.device_pages]
-        if not page.freed and kernel.memremap.page_pgmap_references(page)
-    ]
-    holders = tuple((holder, reference) for holder, reference in sim.references() if reference.page.folio in holding)
     in_flight = InFlight.of(sim)
-    calls = {index for page in holding for index in in_flight.holders(page)}
-    return Wait(task, kernel.pgmap.done.name, tuple(sorted(calls)), holders=holders)
+    cached = [page for page, references in in_flight.entry_references() if references]
+    holders: list[tuple[Task, Reference]] = []
+    calls: set[int] = set()
+    for page in kernel.pages[: kernel.device_pages]:
+        if page.freed or not kernel.memremap.page_pgmap_references(page):
+            continue
+        here = [held for held in sim.references() if held[1].page.folio is page]
+        under_way = in_flight.holders(page)
+        if page in cached or not (here or under_way):
+            return Wait(task, kernel.pgmap.done.name)
+        holders += here
+        calls.update(under_way)
+    return Wait(task, kernel.pgmap.done.name, tuple(sorted(calls)), holders=tuple(holders))
 
 
 def peek(condition: Callable[[], Awaitable[bool]] | None, sim: Simulation) -> bool:

@@ -185,6 +185,13 @@ def test_f32_removal_waits_for_an_entry_that_nobody_deletes(protocol) -> None:
     assert kinds(tasks, without(protocol)) == set()
 
 
+def test_f32_a_pin_of_another_page_does_not_explain_the_wait() -> None:
+    tasks = {"a": PIN[:1], "u": UNBIND}
+    unrepaired = without("series-v3", "fix-unbind-invalidates", "fix-entries-hold-device")
+    assert kinds(tasks, unrepaired, files={"file0": 2}) == {"deadlock"}
+    assert kinds(tasks, without("series-v3"), files={"file0": 2}) == set()
+
+
 def test_n12_a_zapped_entry_outlives_its_page() -> None:
     tasks = {"t": ["truncate(file0, 1)"], "u": [*UNBIND, "truncate(file0, 0)"]}
     setup = {"files": {"file0": 2}}
