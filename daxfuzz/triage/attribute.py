@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.sim import Scheduler
-from daxfuzz.triage.reproduce import QUICK, THOROUGH, Failure, search
+from daxfuzz.triage.reproduce import QUICK, THOROUGH, Effort, Failure, search
 
 
 def isolated(failure: Failure, hints: list[Scheduler]) -> Iterator[Failure]:
@@ -68,15 +68,31 @@ def explained_by(failure: Failure, hints: list[Scheduler]) -> tuple[str, ...]:
     everything = tuple(repairs)
     if not everything or not silences(failure, everything, hints):
         return ()
-    kept = everything
-    for name in everything:
-        fewer = tuple(other for other in kept if other != name)
-        if silences(failure, fewer, hints):
-            kept = fewer
+    for effort in (QUICK, THOROUGH):
+        kept = smallest_set(failure, everything, hints, effort)
+        if silences(failure, kept, hints):
+            break
     return kept
 
 
-def silences(failure: Failure, repairs: tuple[str, ...], hints: list[Scheduler]) -> bool:
-    """Whether the program no longer fails in this way with the repairs, as far as a thorough search can tell."""
+def smallest_set(
+    failure: Failure, everything: tuple[str, ...], hints: list[Scheduler], effort: Effort
+) -> tuple[str, ...]:
+    """A set of repairs that silences a failure and of which each is needed: leaves out ever smaller parts."""
+    kept = everything
+    size = max(len(kept) // 2, 1)
+    while True:
+        for start in range(0, len(everything), size):
+            part = everything[start : start + size]
+            fewer = tuple(name for name in kept if name not in part)
+            if len(fewer) < len(kept) and silences(failure, fewer, hints, effort):
+                kept = fewer
+        if size == 1:
+            return kept
+        size //= 2
+
+
+def silences(failure: Failure, repairs: tuple[str, ...], hints: list[Scheduler], effort: Effort = THOROUGH) -> bool:
+    """Whether the program no longer fails in this way with the repairs, as far as a search can tell."""
     kernel = failure.kernel.plus(repairs)
-    return search(failure.program, kernel, failure.violation.kind, THOROUGH, hints) is None
+    return search(failure.program, kernel, failure.violation.kind, effort, hints) is None
