@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Awaitable, Generator, Hashable, Sequence
+from collections.abc import Awaitable, Generator, Hashable, Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -82,14 +82,15 @@ class Memremap(Subsystem):
         """References that an entry holds on the page map, for observers."""
         return 0
 
-    def page_pgmap_references(self, page: Page) -> int:
-        """References that a page which is there holds on the page map because it is in use, for observers."""
+    def page_pgmap_references(self, refcount: int) -> int:
+        """References that a page with such a count holds on the page map because it is in use, for observers."""
         return 0
 
-    def pgmap_references(self) -> int:
-        """References that the page map has while nothing is in flight and it is not dying, for observers."""
-        mappings = [inode.i_mapping for inode in self.k.inodes.values()]
-        entries = [entry for mapping in mappings for entry in mapping.i_pages.entries.values()]
+    def pgmap_references(self, entries: Iterable[Entry], refcounts: Iterable[int]) -> int:
+        """References that the page map has while nothing is in flight and it is not dying, for observers.
+
+        entries: of all files. refcounts: of all pages.
+        """
         held = sum(self.entry_pgmap_references(entry) for entry in entries)
         return 1 + self.born_references(self.k.device_pages) + held
 

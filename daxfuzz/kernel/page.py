@@ -92,11 +92,6 @@ class Page:
         return self.refcount.FREED
 
     @property
-    def folio(self) -> Page:
-        """Its head, for observers; of a page that is gone it no longer matters which."""
-        return self if self.freed else self.head.value
-
-    @property
     def address(self) -> int:
         """&page"""
         return self.pfn * PAGE_STRUCT_SIZE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from daxfuzz.kernel.page import PAGE_STRUCT_SIZE
 from daxfuzz.oracles.entry_owners import EntryOwners
 from daxfuzz.oracles.in_flight import InFlight
-from daxfuzz.oracles.lookup import entry_at
+from daxfuzz.oracles.lookup import entry_at, head_of
 from daxfuzz.oracles.range_users import RangeUsers
 from daxfuzz.sim import PercpuRwSemaphore, Task, WaitEntry, WaitQueueHead
 
@@ -96,7 +96,7 @@ def page_wait(sim: Simulation, task: Task, entry: WaitEntry) -> Wait:
     # Of a page that is gone nobody can say whether it is idle; who still holds it is known.
     if not page.freed and peek(entry.condition, sim):
         return Wait(task, "page_idle", satisfied=True, page=page)
-    holders = tuple((holder, reference) for holder, reference in sim.references() if reference.page.folio is page)
+    holders = tuple((holder, reference) for holder, reference in sim.references() if head_of(reference.page) is page)
     return Wait(task, "page_idle", InFlight.of(sim).holders(page), page=page, holders=holders)
 
 
@@ -136,9 +136,9 @@ def pgmap_wait(sim: Simulation, task: Task) -> Wait:
     holders: list[tuple[Task, Reference]] = []
     calls: set[int] = set()
     for page in kernel.pages[: kernel.device_pages]:
-        if page.freed or not kernel.memremap.page_pgmap_references(page):
+        if page.freed or not kernel.memremap.page_pgmap_references(page.refcount.value):
             continue
-        here = [held for held in sim.references() if held[1].page.folio is page]
+        here = [held for held in sim.references() if head_of(held[1].page) is page]
         under_way = in_flight.holders(page)
         if page in cached or not (here or under_way):
             return Wait(task, kernel.pgmap.done.name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.mm import Pte
+from daxfuzz.oracles.lookup import head_of
 from daxfuzz.oracles.oracle import listen
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ class InFlight:
         """A page-table entry takes over the references of the call that sets it, and leaves them to who clears it."""
         task = self.world.current
         if isinstance(old, Pte) and not old.zero:
-            self.account(task, self.kernel.pages[old.pfn].folio, self.entry_weight(old))
+            self.account(task, head_of(self.kernel.pages[old.pfn]), self.entry_weight(old))
         if isinstance(new, Pte) and not new.zero:
-            self.account(task, self.kernel.pages[new.pfn].folio, -self.entry_weight(new))
+            self.account(task, head_of(self.kernel.pages[new.pfn]), -self.entry_weight(new))
 
     def replaced(self, index: int, old: Entry | None, new: Entry | None) -> None:
         """So does an entry of a file."""
@@ -85,7 +86,7 @@ class InFlight:
 
     def folios(self, entry: Entry) -> list[Page]:
         """The heads of what an entry of a file stands for, each once."""
-        heads = [self.kernel.pages[pfn].folio for pfn in entry.pfns(self.kernel.machine)]
+        heads = [head_of(self.kernel.pages[pfn]) for pfn in entry.pfns(self.kernel.machine)]
         return list({head.pfn: head for head in heads}.values())
 
     def entry_references(self) -> Iterator[tuple[Page, int]]:
@@ -101,15 +102,15 @@ class InFlight:
 
     def weight(self, reference: Reference) -> int:
         """How much a reference adds to the count of its folio; pins of a large one are counted on their own, too."""
-        folio = reference.page.folio
+        folio = head_of(reference.page)
         small = folio.freed or (not folio.large and folio.order.value == 1)
         return self.kernel.machine.bias if reference.flags & Foll.PIN and small else 1
 
     def held(self, task: Task, reference: Reference) -> None:
-        self.account(task, reference.page.folio, -self.weight(reference))
+        self.account(task, head_of(reference.page), -self.weight(reference))
 
     def dropped(self, task: Task, reference: Reference) -> None:
-        self.account(task, reference.page.folio, self.weight(reference))
+        self.account(task, head_of(reference.page), self.weight(reference))
 
     def account(self, task: Task, page: Page, amount: int) -> None:
         mine = self.counts[task.index]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daxfuzz.oracles.lookup import head_of
 from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
 
@@ -44,7 +45,7 @@ def speculative(oracle: Oracle, message: str, page: Page | None) -> bool:
     If the call keeps the reference after all, FreedBlock reports it when the call returns.
     """
     return message.endswith("page is busy") and all(
-        reference.page.folio is not page for _, reference in oracle.sim.references()
+        head_of(reference.page) is not page for _, reference in oracle.sim.references()
     )
 
 

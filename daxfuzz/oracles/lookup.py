@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from daxfuzz.kernel.entry import Entry
+    from daxfuzz.kernel.page import Page
     from daxfuzz.kernel.xarray import XArray
 
 
@@ -39,3 +40,8 @@ def entry_at(i_pages: XArray, index: int) -> tuple[int, Entry] | None:
         if head <= index < head + i_pages.spans.get(head, 1):
             return head, entry
     return None
+
+
+def head_of(page: Page) -> Page:
+    """The page that counts for one, its folio's head; of a page that is gone it no longer matters which."""
+    return page if page.freed else page.head.value

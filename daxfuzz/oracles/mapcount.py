@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from daxfuzz.oracles.lookup import leaves
+from daxfuzz.oracles.lookup import head_of, leaves
 from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
 
@@ -47,7 +47,7 @@ class Mapcount(Oracle):
         for mm in self.kernel.mms:
             for pte in leaves(mm):
                 if not pte.zero:
-                    entries[self.kernel.pages[pte.pfn].folio.pfn] += 1
+                    entries[head_of(self.kernel.pages[pte.pfn]).pfn] += 1
         for page in self.kernel.pages:
             if not page.freed and page.mapcount.value != entries[page.pfn]:
                 raise Violation(

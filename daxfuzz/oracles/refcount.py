@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.in_flight import InFlight
-from daxfuzz.oracles.lookup import leaves
+from daxfuzz.oracles.lookup import head_of, leaves
 from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
 
@@ -72,11 +72,11 @@ class Refcount(Oracle):
             return
         held = [0] * len(self.pages)
         for _, reference in self.sim.references():
-            held[reference.page.folio.pfn] += self.in_flight.weight(reference)
+            held[head_of(reference.page).pfn] += self.in_flight.weight(reference)
         for mm in self.kernel.mms:
             for pte in leaves(mm):
                 if not pte.zero:
-                    held[self.kernel.pages[pte.pfn].folio.pfn] += self.in_flight.entry_weight(pte)
+                    held[head_of(self.kernel.pages[pte.pfn]).pfn] += self.in_flight.entry_weight(pte)
         for page, references in self.in_flight.entry_references():
             held[page.pfn] += references
         for page in self.pages:
@@ -89,6 +89,10 @@ class Refcount(Oracle):
         if pgmap.ref.dying:
             # Its pages may be gone, and who removes it waits for what is left.
             return
-        left = pgmap.ref.count - self.kernel.memremap.pgmap_references()
+        memremap = self.kernel.memremap
+        mappings = [inode.i_mapping for inode in self.kernel.inodes.values()]
+        entries = [entry for mapping in mappings for entry in mapping.i_pages.entries.values()]
+        counts = [page.refcount.value for page in self.kernel.pages[: self.kernel.device_pages] if not page.freed]
+        left = pgmap.ref.count - memremap.pgmap_references(entries, counts)
         if left:
             raise Violation("leak", f"{left} references of the page map are left that nobody holds")

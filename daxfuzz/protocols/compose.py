@@ -75,11 +75,13 @@ def linearize(name: str, hunks: list[type[Subsystem]]) -> type[Subsystem]:
 def check_order(name: str, cls: type[Subsystem], hunks: list[type[Subsystem]]) -> None:
     """Of two hunks with one function, the later one comes first.
 
-    A hunk that derives from an early one pulls it in front of those applied between the two.
+    A hunk that derives from an early one pulls it in front of those applied between the two. That loses nothing where
+    the early one goes on to the other through ``super()``.
     """
     for position, early in enumerate(hunks):
         for late in hunks[position + 1 :]:
-            both = sorted(set(functions_of(early)) & set(functions_of(late)))
+            theirs = functions_of(early)
+            both = sorted(name for name in functions_of(late) if name in theirs and not calls_super(theirs[name], name))
             if both and cls.__mro__.index(early) < cls.__mro__.index(late):
                 raise ComposeError(
                     f"{name}: {both[0]} of {late.__qualname__} is lost behind {early.__qualname__}; "

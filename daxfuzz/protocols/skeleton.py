@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 
+from daxfuzz.kernel.kernel import SUBSYSTEMS
 from daxfuzz.protocols.catalogue import ModelFunction, model_functions
 from daxfuzz.protocols.registry import UnknownName
 
@@ -71,8 +72,9 @@ def skeleton(function: ModelFunction) -> str:
 
 
 def class_name(function: str) -> str:
-    """PteUnchanged for pte_unchanged."""
-    return "".join(part[:1].upper() + part[1:] for part in function.split("_"))
+    """PteUnchanged for pte_unchanged; ChangeMremap for mremap, since Mremap is its subsystem."""
+    name = "".join(part[:1].upper() + part[1:] for part in function.split("_"))
+    return f"Change{name}" if any(name == cls.__name__ for cls in SUBSYSTEMS.values()) else name
 
 
 def tree_of(function: ModelFunction) -> ast.FunctionDef | ast.AsyncFunctionDef:

@@ -18,7 +18,9 @@ class UndeclaredAccess(RuntimeError):
     """Code touched shared state past the primitives, or a primitive touched an object it did not declare."""
 
 
-def check_accesses(world: World, observers: tuple[str, ...] = ("daxfuzz.oracles",)) -> None:
+def check_accesses(
+    world: World, observers: tuple[str, ...] = ("daxfuzz.oracles", "daxfuzz.program.simulation")
+) -> None:
     """Put all objects of a world into the checking mode, for good.
 
     observers: modules (and their submodules) that may look without declaring, because no task runs them.

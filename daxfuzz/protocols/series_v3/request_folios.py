@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, cast
 
 from daxfuzz.kernel.entry import DaxFlag, Entry
@@ -36,11 +37,11 @@ class RequestFoliosInsertReferences(Patch):
         def entry_pgmap_references(self, entry: Entry) -> int:
             return sum(self.k.dax.entry_references(entry) for _ in entry.pfns(self.k.machine))
 
-        def page_pgmap_references(self, page: Page) -> int:
-            return int(page.refcount.value > 0)
+        def page_pgmap_references(self, refcount: int) -> int:
+            return int(refcount > 0)
 
-        def pgmap_references(self) -> int:
-            return 1 + sum(self.page_pgmap_references(page) for page in self.k.pages[: self.k.device_pages])
+        def pgmap_references(self, entries: Iterable[Entry], refcounts: Iterable[int]) -> int:
+            return 1 + sum(map(self.page_pgmap_references, refcounts))
 
         async def pgmap_request_folios(self, pgmap: DevPagemap, folio: Page, nr: int) -> bool:
             """Take a first reference on each of some folios: False on a dying page map. Callers exclude each other."""
