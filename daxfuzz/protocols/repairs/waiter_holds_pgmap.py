@@ -14,7 +14,8 @@ class FixWaiterHoldsPagemap(Repair):
 
     dax_layout_busy_page returns a bare pointer. Truncate sleeps on it; the last reference goes and wakes truncate as
     well as unbind; unbind runs first and frees the struct; truncate reads its count. Whoever finds the page map dying
-    scans again, and the pages that the removed device's entries named are gone from there; unbind wakes for that.
+    scans again, and the pages that the removed device's entries named are gone from there; unbind wakes for that as soon
+    as the page map dies, since it may wait long for the map to drain.
     """
 
     flaw = "F-16"
@@ -29,7 +30,7 @@ class FixWaiterHoldsPagemap(Repair):
             return idle
 
     class memremap(Memremap):
-        async def pageunmap_range(self, pgmap: DevPagemap) -> None:
+        async def put_born_references(self, pgmap: DevPagemap) -> None:
             for page in self.k.pages[: self.k.device_pages]:
                 await wake_up_var(self.k.var_waitqueues, self.k.dax.idle_address(page))
-            await super().pageunmap_range(pgmap)
+            await super().put_born_references(pgmap)
