@@ -14,8 +14,8 @@ class FixWaiterHoldsPagemap(Repair):
 
     dax_layout_busy_page returns a bare pointer. Truncate sleeps on it; the last reference goes and wakes truncate as
     well as unbind; unbind runs first and frees the struct; truncate reads its count. Whoever finds the page map dying
-    scans again, and the pages that the removed device's entries named are gone from there; unbind wakes for that as soon
-    as the page map dies, since it may wait long for the map to drain.
+    scans again, and the pages that the removed device's entries named are gone from there; unbind wakes for that as
+    soon as the page map dies, since it may wait long for the map to drain.
     """
 
     flaw = "F-16"
