@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+from daxfuzz.kernel.errno import ENODEV, ENXIO, EOPNOTSUPP
 from daxfuzz.kernel.memremap import MemoryType
 from daxfuzz.kernel.subsystem import Subsystem
-
-ENODEV = 19
-ENXIO = 6
-EOPNOTSUPP = 95
 
 U64_MAX = 2**64 - 1
 """Length, in bytes there and in pages here, with which kill_dax tells the holder that all of the device is gone."""

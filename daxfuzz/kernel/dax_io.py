@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import EFAULT, EINTR, EIO, ENOSPC
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.sim import Signal
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.filesystem import Iomap, UserCopy
     from daxfuzz.kernel.inode import Inode
-
-EFAULT = 14
-EINTR = 4
-EIO = 5
-ENOSPC = 28
 
 
 class DaxIo(Subsystem):

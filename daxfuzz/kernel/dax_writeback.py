@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.dax import WakeMode
+from daxfuzz.kernel.errno import EIO
 from daxfuzz.kernel.mm import TABLE, Pte, VmFlag
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.kernel.xarray import Mark, XaState
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.entry import Entry
     from daxfuzz.kernel.inode import AddressSpace
     from daxfuzz.kernel.mm import Mm, Vma
-
-EIO = 5
 
 
 class DaxWriteback(Subsystem):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import EINTR, ENOMEM
 from daxfuzz.kernel.mm import TABLE, Pte, Vma, VmFlag
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.sim import Signal
@@ -11,10 +12,6 @@ from daxfuzz.sim import Signal
 if TYPE_CHECKING:
     from daxfuzz.kernel.mm import Mm
     from daxfuzz.kernel.page import Page
-
-EAGAIN = 11
-EINTR = 4
-ENOMEM = 12
 
 
 class Fork(Subsystem):

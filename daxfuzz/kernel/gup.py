@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import EFAULT, EINTR, EMLINK, ENOMEM, EOPNOTSUPP
 from daxfuzz.kernel.memory import VmFault
 from daxfuzz.kernel.mm import TABLE, Pte
 from daxfuzz.kernel.page import COW
@@ -15,12 +16,6 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.memremap import DevPagemap
     from daxfuzz.kernel.mm import Mm, Vma
     from daxfuzz.kernel.page import Page
-
-EFAULT = 14
-EINTR = 4
-EMLINK = 31
-ENOMEM = 12
-EOPNOTSUPP = 95
 
 
 class Foll:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daxfuzz.kernel.gup import EFAULT, ENOMEM, Foll
+from daxfuzz.kernel.errno import EFAULT, ENOMEM
+from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.memory import VmFault
 from daxfuzz.kernel.mm import Pte
 from daxfuzz.kernel.subsystem import Subsystem

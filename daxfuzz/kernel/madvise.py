@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import ENOMEM
 from daxfuzz.kernel.subsystem import Subsystem
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.mm import Mm
-
-ENOMEM = 12
 
 
 class Madvise(Subsystem):

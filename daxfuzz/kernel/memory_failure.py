@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from daxfuzz.kernel.errno import EBUSY, ENXIO, EOPNOTSUPP
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.memremap import MemoryType
 from daxfuzz.kernel.mm import TABLE, Mm, Pte
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.memremap import DevPagemap
     from daxfuzz.kernel.page import Page
     from daxfuzz.sim import Task
-
-EBUSY = 16
-ENXIO = 6
-EOPNOTSUPP = 95
 
 
 class Mf:

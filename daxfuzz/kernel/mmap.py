@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import EEXIST, EINTR
 from daxfuzz.kernel.mm import VMA_PAGES, Mm, Vma, VmFlag
 from daxfuzz.kernel.subsystem import Subsystem
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
-
-EEXIST = 17
-EINTR = 4
-EINVAL = 22
 
 
 class Mmap(Subsystem):

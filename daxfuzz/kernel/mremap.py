@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import EFAULT, EINTR
 from daxfuzz.kernel.mm import TABLE, Pte, Vma
 from daxfuzz.kernel.subsystem import Subsystem
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.mm import Mm
-
-EFAULT = 14
-EINTR = 4
 
 
 class Mremap(Subsystem):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import EAGAIN
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.kept import Kept
 from daxfuzz.kernel.subsystem import Subsystem
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.mm import Mm
     from daxfuzz.sim import World
-
-EAGAIN = 11
 
 
 class Pipe:

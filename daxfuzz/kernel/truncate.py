@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import EBUSY
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.kernel.xarray import Mark
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import AddressSpace
 
-EBUSY = 16
 
 FOLIO_BATCH = 15
 """PAGEVEC_SIZE: entries looked up at a time."""

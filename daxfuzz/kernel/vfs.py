@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import EBADF, EBUSY, EINVAL, ENOENT, EOPNOTSUPP
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.kernel.super import Frozen
 
@@ -11,12 +12,6 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.mm import Mm
     from daxfuzz.sim import Task
-
-EBADF = 9
-EBUSY = 16
-EINVAL = 22
-ENOENT = 2
-EOPNOTSUPP = 95
 
 
 class Vfs(Subsystem):

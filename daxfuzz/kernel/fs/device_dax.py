@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import EINVAL, ENXIO
 from daxfuzz.kernel.fs.filesystem import Filesystem
 from daxfuzz.kernel.inode import block_of
 from daxfuzz.kernel.memory import VmFault
@@ -16,9 +17,6 @@ from daxfuzz.kernel.mm import TABLE, Pte
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.memory import Fault
-
-EINVAL = 22
-ENXIO = 6
 
 
 class DeviceDax(Filesystem):

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, ClassVar
 
-from daxfuzz.kernel.dax_writeback import EIO
-from daxfuzz.kernel.fs.filesystem import EFBIG, EINVAL, ENOSPC, Falloc, Filesystem, Iomap, UserCopy
+from daxfuzz.kernel.errno import EFBIG, EINVAL, EIO, ENOSPC
+from daxfuzz.kernel.fs.filesystem import Falloc, Filesystem, Iomap, UserCopy
 from daxfuzz.kernel.inode import Unwritten, block_of, mapped_block
 from daxfuzz.kernel.memory import VmFault
 from daxfuzz.kernel.mm import VmFlag

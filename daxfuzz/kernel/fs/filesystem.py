@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from daxfuzz.kernel.errno import EOPNOTSUPP
 from daxfuzz.kernel.subsystem import Subsystem
 
 if TYPE_CHECKING:
@@ -13,11 +14,6 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.memory import Fault, VmFault
 
-EIO = 5
-EINVAL = 22
-EFBIG = 27
-ENOSPC = 28
-EOPNOTSUPP = 95
 
 SPARE_BLOCKS = 1
 """Free blocks beside those that the files need."""

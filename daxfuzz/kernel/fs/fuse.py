@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from daxfuzz.kernel.fs.filesystem import EOPNOTSUPP, Falloc, Filesystem, Iomap, UserCopy
+from daxfuzz.kernel.errno import EOPNOTSUPP
+from daxfuzz.kernel.fs.filesystem import Falloc, Filesystem, Iomap, UserCopy
 from daxfuzz.kernel.fs.fuse_conn import FuseConnDax, FuseInode, View
 from daxfuzz.kernel.mm import VmFlag
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import EAGAIN, EFAULT, EINTR, EIO
 from daxfuzz.kernel.fs.filesystem import Iomap
 from daxfuzz.kernel.memory import VmFault
 from daxfuzz.kernel.subsystem import Subsystem
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.memory import Fault
     from daxfuzz.sim import Cell
 
-EINTR = 4
-EIO = 5
-EAGAIN = 11
-EFAULT = 14
 
 FUSE_DAX_RECLAIM_CHUNK = 10
 """Ranges that the worker tries to free in one run."""

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from daxfuzz.kernel.fs.filesystem import EFBIG, EINVAL, ENOSPC, Falloc, Iomap
+from daxfuzz.kernel.errno import EAGAIN, EFBIG, EFSCORRUPTED, EINVAL, ENOSPC
+from daxfuzz.kernel.fs.filesystem import Falloc, Iomap
 from daxfuzz.kernel.fs.xfs_reflink import XfsReflink
 from daxfuzz.kernel.inode import Unwritten, block_of, mapped_block
 from daxfuzz.kernel.memory import VmFault
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.inode import AddressSpace, Inode
     from daxfuzz.kernel.memory import Fault
 
-EAGAIN = 11
-EFSCORRUPTED = 117
 
 BUNMAPI_EXTENTS = 2
 """Extents that one transaction of xfs_unmap_extent takes away."""

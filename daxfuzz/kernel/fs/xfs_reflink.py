@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from daxfuzz.kernel.errno import EBADE, EINTR, EINVAL, EIO, ENOSPC, EWOULDBLOCK
 from daxfuzz.kernel.fs.filesystem import Filesystem
 from daxfuzz.kernel.inode import block_of, mapped_block
 from daxfuzz.sim import Signal, TaskState, WaitEntry, wait_event
@@ -17,12 +18,6 @@ from daxfuzz.sim import Signal, TaskState, WaitEntry, wait_event
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import AddressSpace, Inode
 
-EINTR = 4
-EIO = 5
-EWOULDBLOCK = 11
-EINVAL = 22
-EBADE = 52
-ENOSPC = 28
 
 SECOND = 1
 """Subclass of the second of two locks of one class (I_MUTEX_NONDIR2, xfs_lock_inumorder)."""

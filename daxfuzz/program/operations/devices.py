@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import EINVAL
 from daxfuzz.kernel.inode import block_of
-from daxfuzz.program.operations.operation import EINVAL, FILE, OFFSET, Result, operation
+from daxfuzz.program.operations.operation import FILE, OFFSET, Result, operation
 
 if TYPE_CHECKING:
     from daxfuzz.program.case import Call

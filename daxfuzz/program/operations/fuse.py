@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import EOPNOTSUPP
 from daxfuzz.program.operations.operation import FILE, Result, operation, parameter
 from daxfuzz.program.signature import Kind
 
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from daxfuzz.program.case import Call
     from daxfuzz.program.simulation import Simulation
     from daxfuzz.sim import Task
-
-EOPNOTSUPP = 95
 
 
 @operation("open(2) by name, and close(2)", FILE, parameter("flags", Kind.FLAG, "O_TRUNC", optional=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import EBADF
 from daxfuzz.program.signature import Holds, Kind, Parameter, Signature
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ Operation = Callable[["Simulation", "Task", "Call"], Awaitable[Result]]
 """Where an operation is one call into the kernel it hands over that coroutine instead of awaiting it: every level of
 awaiting costs each step of the call."""
 
-EBADF = 9
-EAGAIN = 11
-EINVAL = 22
 
 SIGNATURES: dict[str, Signature] = {}
 """Every operation's signature, by name."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daxfuzz.program.operations.operation import EAGAIN, EINVAL, Result, operation, parameter
+from daxfuzz.kernel.errno import EAGAIN, EINVAL
+from daxfuzz.program.operations.operation import Result, operation, parameter
 from daxfuzz.program.signature import Kind
 from daxfuzz.sim import Signal
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import EINVAL
 from daxfuzz.kernel.gup import Foll
-from daxfuzz.program.operations.operation import EINVAL, FILE, PAGE, READ_ONLY, SIGNATURES, Result, operation, parameter
+from daxfuzz.program.operations.operation import FILE, PAGE, READ_ONLY, SIGNATURES, Result, operation, parameter
 from daxfuzz.program.signature import Holds, Kind
 
 if TYPE_CHECKING:

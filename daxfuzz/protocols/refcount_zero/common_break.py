@@ -6,12 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar, cast
 
 from daxfuzz.kernel.dax import Dax
+from daxfuzz.kernel.errno import EINVAL
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.inode import Inode
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.sim.wait import ERESTARTSYS
-
-EINVAL = 22
 
 
 class CommonBreakLayout(Patch):

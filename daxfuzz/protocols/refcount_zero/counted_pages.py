@@ -8,8 +8,9 @@ from daxfuzz.kernel.cow import Cow
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.entry import DaxFlag, Entry
+from daxfuzz.kernel.errno import ENOMEM
 from daxfuzz.kernel.fork import Fork
-from daxfuzz.kernel.gup import ENOMEM, Foll, Gup
+from daxfuzz.kernel.gup import Foll, Gup
 from daxfuzz.kernel.huge_memory import HugeMemory
 from daxfuzz.kernel.inode import AddressSpace
 from daxfuzz.kernel.memory import Fault, Memory, VmFault

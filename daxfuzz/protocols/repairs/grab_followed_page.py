@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from daxfuzz.kernel.gup import ENOMEM, Foll
+from daxfuzz.kernel.errno import ENOMEM
+from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.mm import Mm, Pte
 from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Repair

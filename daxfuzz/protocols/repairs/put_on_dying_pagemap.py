@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from daxfuzz.kernel.memory_failure import ENXIO, MemoryFailure, Mf
+from daxfuzz.kernel.errno import ENXIO
+from daxfuzz.kernel.memory_failure import MemoryFailure, Mf
 from daxfuzz.protocols.patch import Repair
 
 

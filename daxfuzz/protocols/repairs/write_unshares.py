@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from daxfuzz.kernel.fs.filesystem import EIO, ENOSPC
+from daxfuzz.kernel.errno import EIO, ENOSPC
 from daxfuzz.kernel.fs.xfs import Xfs
 from daxfuzz.kernel.inode import Inode
 from daxfuzz.protocols.patch import Repair

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from daxfuzz.kernel.dax_io import EFAULT, DaxIo
+from daxfuzz.kernel.dax_io import DaxIo
+from daxfuzz.kernel.errno import EFAULT
 from daxfuzz.kernel.fs.filesystem import UserCopy
 from daxfuzz.kernel.fs.fuse_dax import FuseDax
 from daxfuzz.kernel.inode import Inode

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, cast
 
-from daxfuzz.kernel.gup import ENOMEM, Foll, Gup
+from daxfuzz.kernel.errno import ENOMEM
+from daxfuzz.kernel.gup import Foll, Gup
 from daxfuzz.kernel.huge_memory import HugeMemory
 from daxfuzz.kernel.memremap import DevPagemap
 from daxfuzz.kernel.mm import Mm, Pmd, Pte
