@@ -91,19 +91,21 @@ class Vfs(Subsystem):
         await self.k.fs.evict_inode(inode)
 
     async def do_unlinkat(self, inode: Inode) -> int:
-        """unlink(2) of the file's only name: 0 or -ENOENT. The last reference, if it is here, goes without i_rwsem."""
+        """unlink(2) of the file's only name: 0, -ENOENT or the file system's error.
+
+        The last reference, if it is here, goes without i_rwsem.
+        """
         sb = self.k.sb
         await sb.writers.down_read()
         await self.k.directory.down_write()
         error = -ENOENT
-        found = bool(await inode.i_nlink.read())
-        if found:
+        if await inode.i_nlink.read():
             # The caller's own (ihold) and the name's are dropped together; only the last of them matters.
             await inode.i_rwsem.down_write()
             error = await self.k.fs.unlink(inode)
             await inode.i_rwsem.up_write()
         await self.k.directory.up_write()
-        if found:
+        if not error:
             await self.iput(inode)
         await sb.writers.up_read()
         return error

@@ -6,15 +6,16 @@ Known deviation: the files of a program are devices of one region, which share a
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from daxfuzz.kernel.errno import EINVAL, ENXIO
+from daxfuzz.kernel.errno import EINVAL, ENODEV, ENXIO, EOPNOTSUPP
 from daxfuzz.kernel.fs.filesystem import Filesystem
 from daxfuzz.kernel.inode import block_of
 from daxfuzz.kernel.memory import VmFault
 from daxfuzz.kernel.mm import TABLE, Pte
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.fs.filesystem import Falloc, UserCopy
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.memory import Fault
 
@@ -28,6 +29,7 @@ class DeviceDax(Filesystem):
 
     name = "device-dax"
     char_device = True
+    freezes: ClassVar[bool] = False
 
     def make(self) -> None:
         """Give each device its blocks, one after the other."""
@@ -94,12 +96,20 @@ class DeviceDax(Filesystem):
     # -- what a character device does not do ---------------------------------------------------------------------
 
     async def do_truncate(self, inode: Inode, size: int) -> int:
-        """vfs_truncate: not a regular file."""
+        """do_sys_ftruncate: not a regular file."""
         return -EINVAL
 
-    async def fallocate_punch_hole(self, inode: Inode, first: int, length: int) -> int:
-        """vfs_fallocate: neither a regular file nor a directory (the kernel says ENODEV)."""
+    async def do_fallocate(self, inode: Inode, mode: Falloc, first: int, length: int) -> int:
+        """vfs_fallocate: neither a regular file nor a block device."""
+        return -ENODEV
+
+    async def do_write(self, inode: Inode, index: int, value: int, copy: UserCopy | None = None) -> int:
+        """vfs_write: f_op has no write_iter."""
         return -EINVAL
+
+    async def unlink(self, inode: Inode) -> int:
+        """Known deviation: the node of a device cannot be removed; that would not touch the inode that is mapped."""
+        return -EOPNOTSUPP
 
     async def fsync(self, inode: Inode) -> int:
         """vfs_fsync_range: f_op has no fsync."""

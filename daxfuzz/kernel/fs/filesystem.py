@@ -75,7 +75,7 @@ class Filesystem(Subsystem):
     """Whether it calls SuperBlock.on_sealed and on_durable, so that a crash can be judged."""
 
     freezes: ClassVar[bool] = True
-    """Whether it has s_op->freeze_fs, without which nobody can freeze it."""
+    """Whether it has s_op->freeze_fs. If not, nobody can freeze it, and nothing calls sync_fs and freeze_fs."""
 
     char_device = False
     """Whether it is no file system but a character device, whose inode the page map keeps."""

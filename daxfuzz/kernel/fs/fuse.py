@@ -234,7 +234,3 @@ class Fuse(Filesystem):
 
     async def sync_fs(self) -> None:
         """fuse_sync_fs: the server syncs its own file system, which is not modelled."""
-
-    async def freeze_fs(self) -> None:
-        """fuse has none."""
-        raise NotImplementedError
