@@ -14,7 +14,6 @@ from daxfuzz.kernel.dax_io import DaxIo
 from daxfuzz.kernel.dax_lock import DaxLock
 from daxfuzz.kernel.dax_writeback import DaxWriteback
 from daxfuzz.kernel.direct_io import DirectIo, RequestQueue
-from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.fork import Fork
 from daxfuzz.kernel.fs.device_dax import DeviceDax
 from daxfuzz.kernel.fs.ext4 import Ext4
@@ -31,7 +30,7 @@ from daxfuzz.kernel.madvise import Madvise
 from daxfuzz.kernel.memory import Memory
 from daxfuzz.kernel.memory_failure import MemoryFailure
 from daxfuzz.kernel.memremap import DevPagemap, MemHotplug, MemoryType, Memremap
-from daxfuzz.kernel.mm import TABLE, VMA_PAGES, Mm, Pte, Vma, VmFlag
+from daxfuzz.kernel.mm import VMA_PAGES, Mm, Pte, Vma, VmFlag
 from daxfuzz.kernel.mmap import Mmap
 from daxfuzz.kernel.mremap import Mremap
 from daxfuzz.kernel.page import Page
@@ -41,7 +40,6 @@ from daxfuzz.kernel.super import SuperBlock
 from daxfuzz.kernel.tlb import Tlb, TlbFlush
 from daxfuzz.kernel.truncate import Truncate
 from daxfuzz.kernel.vfs import Vfs
-from daxfuzz.kernel.xarray import Mark
 from daxfuzz.sim import (
     Cell,
     Completion,
@@ -343,64 +341,6 @@ class Kernel:
             extent.value = copy.value = pfn
             self.allocator.table[pfn] += ((dest.number, index),)
         source.reflink.value = dest.reflink.value = True
-
-    def prefault(self, inode: Inode, huge: bool = False) -> None:
-        """Allocate all blocks of a file, as far as there are any, and write-fault them into every mapping, before the
-        world is sealed.
-
-        Blocks that files share are as FICLONERANGE leaves them: nobody maps them, and only the file that had them
-        first has entries for them, which are clean.
-
-        huge: with PMD entries, as far as whole PMDs of the file get contiguous and aligned blocks.
-        """
-        if isinstance(self.fs, DeviceDax):
-            self.fs.prefault(inode)
-            return
-        index = 0
-        while index < len(inode.extents):
-            pfn = mapped_block(inode.extents[index].value)
-            if pfn is not None:
-                if self.allocator.table[pfn][0] == (inode.number, index):
-                    self._prefault_entry(inode, index, range(pfn, pfn + 1))
-                index += 1
-                continue
-            left = len(inode.extents) - index
-            pages = self.machine.pmd_pages
-            size = pages if huge and left >= pages and index % pages == 0 else 1
-            blocks = self.fs.prefault_blocks(inode, index, size)
-            if not blocks:
-                return
-            self._prefault_blocks(inode, index, blocks)
-            index += len(blocks)
-
-    def _prefault_blocks(self, inode: Inode, index: int, blocks: range) -> None:
-        """One page, or one PMD if there are as many blocks."""
-        huge = len(blocks) > 1
-        self._prefault_entry(inode, index, blocks)
-        inode.i_mapping.i_pages.marks[Mark.DIRTY].append(index)
-        head = self.pages[blocks[0]]
-        for vma in inode.i_mapping.i_mmap.value:
-            address = vma.start + index
-            leaf = Pte(blocks[0], write=True, dirty=True)
-            if huge:
-                vma.mm.pmd(address).value = leaf
-            else:
-                vma.mm.pmd(address).value = TABLE
-                vma.mm.slots[address].value = leaf
-            head.refcount.value += self.memory.pte_references()
-            head.mapcount.value += self.memory.pte_references()
-
-    def _prefault_entry(self, inode: Inode, index: int, blocks: range) -> None:
-        """The entry for one page or one PMD, clean."""
-        i_pages = inode.i_mapping.i_pages
-        entry = Entry(blocks[0], pmd=len(blocks) > 1)
-        for pfn in blocks:
-            self.pages[pfn].refcount.value += self.dax.entry_references(Entry(pfn))
-        i_pages.entries[index] = entry
-        self.dax.prefault_association(entry, inode.i_mapping, index)
-        self.pgmap.ref.count += self.memremap.entry_pgmap_references(entry)
-        if entry.pmd:
-            i_pages.spans[index] = len(blocks)
 
     def inode_by_number(self, number: int) -> Inode:
         """The inode of a number."""

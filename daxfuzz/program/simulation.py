@@ -113,7 +113,7 @@ class Simulation:
                 kernel.clone(kernel.inodes[source], kernel.inodes[file])
         if setup.prefault:
             for inode in kernel.inodes.values():
-                kernel.prefault(inode, setup.huge and kernel.fs.huge)
+                kernel.fs.prefault(inode, setup.huge and kernel.fs.huge)
 
     def _reset(self) -> None:
         for registers in self.registers:

@@ -40,8 +40,8 @@ class DeviceDax(Filesystem):
                 self.k.allocator.table[pfn] = ((inode.number, index),)
                 pfn += 1
 
-    def prefault(self, inode: Inode) -> None:
-        """Map all of a device in every VMA, before the world is sealed."""
+    def prefault(self, inode: Inode, huge: bool = False) -> None:
+        """Map all of a device in every VMA, page by page, before the world is sealed."""
         for index, extent in enumerate(inode.extents):
             pfn = block_of(extent.value)
             assert pfn is not None

@@ -6,8 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.errno import EOPNOTSUPP
+from daxfuzz.kernel.inode import mapped_block
+from daxfuzz.kernel.mm import TABLE, Pte
 from daxfuzz.kernel.subsystem import Subsystem
+from daxfuzz.kernel.xarray import Mark
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.fuse_conn import Dmap
@@ -99,6 +103,61 @@ class Filesystem(Subsystem):
             self.k.allocator.table[pfn] = ((inode.number, index + offset),)
             inode.extents[index + offset].value = pfn
         return blocks
+
+    def prefault(self, inode: Inode, huge: bool = False) -> None:
+        """Allocate all blocks of a file, as far as there are any, and write-fault them into every mapping, before the
+        world is sealed.
+
+        Blocks that files share are as FICLONERANGE leaves them: nobody maps them, and only the file that had them
+        first has entries for them, which are clean.
+
+        huge: with PMD entries, as far as whole PMDs of the file get contiguous and aligned blocks.
+        """
+        index = 0
+        while index < len(inode.extents):
+            pfn = mapped_block(inode.extents[index].value)
+            if pfn is not None:
+                if self.k.allocator.table[pfn][0] == (inode.number, index):
+                    self._prefault_entry(inode, index, range(pfn, pfn + 1))
+                index += 1
+                continue
+            left = len(inode.extents) - index
+            pages = self.k.machine.pmd_pages
+            size = pages if huge and left >= pages and index % pages == 0 else 1
+            blocks = self.prefault_blocks(inode, index, size)
+            if not blocks:
+                return
+            self._prefault_blocks(inode, index, blocks)
+            index += len(blocks)
+
+    def _prefault_blocks(self, inode: Inode, index: int, blocks: range) -> None:
+        """One page, or one PMD if there are as many blocks."""
+        huge = len(blocks) > 1
+        self._prefault_entry(inode, index, blocks)
+        inode.i_mapping.i_pages.marks[Mark.DIRTY].append(index)
+        head = self.k.pages[blocks[0]]
+        for vma in inode.i_mapping.i_mmap.value:
+            address = vma.start + index
+            leaf = Pte(blocks[0], write=True, dirty=True)
+            if huge:
+                vma.mm.pmd(address).value = leaf
+            else:
+                vma.mm.pmd(address).value = TABLE
+                vma.mm.slots[address].value = leaf
+            head.refcount.value += self.k.memory.pte_references()
+            head.mapcount.value += self.k.memory.pte_references()
+
+    def _prefault_entry(self, inode: Inode, index: int, blocks: range) -> None:
+        """The entry for one page or one PMD, clean."""
+        i_pages = inode.i_mapping.i_pages
+        entry = Entry(blocks[0], pmd=len(blocks) > 1)
+        for pfn in blocks:
+            self.k.pages[pfn].refcount.value += self.k.dax.entry_references(Entry(pfn))
+        i_pages.entries[index] = entry
+        self.k.dax.prefault_association(entry, inode.i_mapping, index)
+        self.k.pgmap.ref.count += self.k.memremap.entry_pgmap_references(entry)
+        if entry.pmd:
+            i_pages.spans[index] = len(blocks)
 
     # -- mappings ------------------------------------------------------------------------------------------------
 

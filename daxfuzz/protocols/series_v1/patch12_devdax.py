@@ -21,8 +21,8 @@ class UseDaxInsertEntry(Patch):
     """
 
     class device_dax(DeviceDax):
-        def prefault(self, inode: Inode) -> None:
-            super().prefault(inode)
+        def prefault(self, inode: Inode, huge: bool = False) -> None:
+            super().prefault(inode, huge)
             for index, extent in enumerate(inode.extents):
                 pfn = block_of(extent.value)
                 assert pfn is not None
