@@ -78,14 +78,6 @@ class Block(Shared):
         self.data = self.durable = value
 
     @types.coroutine
-    def copy_to_iter(self) -> Generator[Point, None, int]:
-        """dax_copy_to_iter: the kernel reads for the user."""
-        yield self._load
-        value = self.data
-        self.log.append(value)
-        return value
-
-    @types.coroutine
     def zero(self) -> Generator[Point, None, None]:
         """The file system zeroes a block it has just allocated, past the caches."""
         yield self._store

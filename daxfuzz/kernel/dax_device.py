@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from daxfuzz.kernel.errno import ENODEV, ENXIO, EOPNOTSUPP
+from daxfuzz.kernel.errno import EIO, ENODEV, ENXIO, EOPNOTSUPP
 from daxfuzz.kernel.memremap import MemoryType
 from daxfuzz.kernel.subsystem import Subsystem
 
@@ -72,6 +72,13 @@ class DaxDevice(Subsystem):
         await self.k.blocks[pfn].zero()
         await self.blk_queue_exit()
         return True
+
+    async def blkdev_issue_flush(self) -> int:
+        """Have the disk make durable what it has: 0, or -EIO once it is gone."""
+        if not await self.blk_queue_enter():
+            return -EIO
+        await self.blk_queue_exit()
+        return 0
 
     async def unbind(self) -> int:
         """Take the driver off the device (device_release_driver): 0, or -ENODEV if there is none any more.

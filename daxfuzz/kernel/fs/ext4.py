@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, ClassVar
 
-from daxfuzz.kernel.errno import EFBIG, EINVAL, EIO, ENOSPC
+from daxfuzz.kernel.errno import EFBIG, EINVAL, ENOSPC
 from daxfuzz.kernel.fs.filesystem import Falloc, Filesystem, Iomap, UserCopy
 from daxfuzz.kernel.inode import Unwritten, block_of, mapped_block
 from daxfuzz.kernel.memory import VmFault
@@ -471,15 +471,8 @@ class Ext4(Filesystem):
         error = await self.k.dax_writeback.dax_writeback_mapping_range(inode.i_mapping, first, last)
         if not error:
             await self.k.journal.complete(inode.number)
-            error = await self.blkdev_issue_flush()
+            error = await self.k.dax_device.blkdev_issue_flush()
         return error
-
-    async def blkdev_issue_flush(self) -> int:
-        """0, or -EIO without a disk."""
-        if not await self.k.dax_device.blk_queue_enter():
-            return -EIO
-        await self.k.dax_device.blk_queue_exit()
-        return 0
 
     # -- life of the inode and the super block -------------------------------------------------------------------
 
