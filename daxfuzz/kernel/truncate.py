@@ -104,3 +104,9 @@ class Truncate(Subsystem):
         if not await mapping.i_pages.marked(Mark.DIRTY):
             return 0
         return await self.k.dax_writeback.dax_writeback_mapping_range(mapping, first, last)
+
+    async def filemap_write_and_wait_range(self, mapping: AddressSpace, first: int, last: int) -> int:
+        """The same, if there is anything of the file at all. DAX has nothing to wait for."""
+        if await mapping.i_pages.empty():
+            return 0
+        return await self.filemap_fdatawrite_range(mapping, first, last)

@@ -11,6 +11,7 @@ from daxfuzz.kernel.fs.xfs import Xfs
 from daxfuzz.kernel.fs.xfs_reflink import CowExtent
 from daxfuzz.kernel.inode import AddressSpace, Inode
 from daxfuzz.kernel.page import Page
+from daxfuzz.kernel.truncate import Truncate
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.protocols.repairs.cow_count import FixCowCount
 
@@ -59,6 +60,7 @@ class NoUnmap(Patch):
         async def xfs_break_dax_layouts(self, inode: Inode) -> tuple[int, bool]:
             return 0, False
 
+    class truncate(Truncate):
         async def filemap_write_and_wait_range(self, mapping: AddressSpace, first: int, last: int) -> int:
             return 0
 

@@ -15,7 +15,6 @@ from daxfuzz.kernel.fs.filesystem import Falloc, Filesystem, Iomap, UserCopy
 from daxfuzz.kernel.inode import Unwritten, block_of, mapped_block
 from daxfuzz.kernel.memory import VmFault
 from daxfuzz.kernel.mm import VmFlag
-from daxfuzz.kernel.xarray import Mark
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Extent, Inode
@@ -320,9 +319,7 @@ class Ext4(Filesystem):
         """Write back, break the layout, drop the page cache of the range, and free its blocks."""
         mapping = inode.i_mapping
         last = min(first + length, len(inode.extents)) - 1
-        error = 0
-        if await mapping.i_pages.marked(Mark.DIRTY):
-            error = await self.k.dax_writeback.dax_writeback_mapping_range(mapping, first, last)
+        error = await self.k.truncate.filemap_fdatawrite_range(mapping, first, last)
         if error:
             return error
         await inode.i_rwsem.down_write()

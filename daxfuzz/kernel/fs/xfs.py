@@ -20,11 +20,10 @@ from daxfuzz.kernel.fs.xfs_reflink import XfsReflink
 from daxfuzz.kernel.inode import Unwritten, block_of, mapped_block
 from daxfuzz.kernel.memory import VmFault
 from daxfuzz.kernel.mm import VmFlag
-from daxfuzz.kernel.xarray import Mark
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.filesystem import UserCopy
-    from daxfuzz.kernel.inode import AddressSpace, Inode
+    from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.memory import Fault
 
 
@@ -233,7 +232,7 @@ class Xfs(XfsReflink):
         if size > old_size:
             await self.xfs_zero_range(inode, old_size, size)
         else:
-            error = await self.filemap_write_and_wait_range(mapping, size, size)
+            error = await self.k.truncate.filemap_write_and_wait_range(mapping, size, size)
             if error:
                 return error
         await inode.i_size.write(size)
@@ -394,7 +393,7 @@ class Xfs(XfsReflink):
 
     def vfs_fsync_range(self, inode: Inode, first: int, last: int) -> Awaitable[int]:
         """xfs_file_fsync: xfs_dax_writepages, with no lock of the inode."""
-        return self.filemap_write_and_wait_range(inode.i_mapping, first, last)
+        return self.k.truncate.filemap_write_and_wait_range(inode.i_mapping, first, last)
 
     # -- life of the inode and the super block -------------------------------------------------------------------
 
@@ -422,7 +421,7 @@ class Xfs(XfsReflink):
 
     async def xfs_inodegc_inactivate(self, number: int) -> None:
         """xfs_inactive of a file without a name."""
-        inode = list(self.k.inodes.values())[number]
+        inode = self.k.inode_by_number(number)
         if not await inode.cow_fork.empty():
             await self.xfs_reflink_cancel_cow_range(inode, 0, len(inode.extents) - 1)
         await self.xfs_inactive_truncate(inode)
@@ -473,7 +472,7 @@ class Xfs(XfsReflink):
 
     async def xfs_dax_failure_fn(self, number: int, index: int, pfn: int, flags: int) -> int:
         """One record: 0 or a negative error. CoW forks have no file's records: a failure there shuts xfs down."""
-        inode = list(self.k.inodes.values())[number]
+        inode = self.k.inode_by_number(number)
         if await inode.cow_fork.has(index, pfn):
             return -EFSCORRUPTED
         if not await self.k.vfs.igrab(inode):
@@ -481,9 +480,3 @@ class Xfs(XfsReflink):
         error = await self.k.memory_failure.mf_dax_kill_procs(inode.i_mapping, index, 1, flags)
         await self.k.vfs.iput(inode)
         return error
-
-    async def filemap_write_and_wait_range(self, mapping: AddressSpace, first: int, last: int) -> int:
-        """Write a range back if the file has anything that is dirty: 0 or a negative error (mm/filemap.c, v6.0)."""
-        if await mapping.i_pages.empty() or not await mapping.i_pages.marked(Mark.DIRTY):
-            return 0
-        return await self.k.dax_writeback.dax_writeback_mapping_range(mapping, first, last)

@@ -16,7 +16,7 @@ from daxfuzz.kernel.inode import block_of, mapped_block
 from daxfuzz.sim import Signal, TaskState, WaitEntry, wait_event
 
 if TYPE_CHECKING:
-    from daxfuzz.kernel.inode import AddressSpace, Inode
+    from daxfuzz.kernel.inode import Inode
 
 
 SECOND = 1
@@ -381,9 +381,9 @@ class XfsReflink(Filesystem):
             return -EINVAL
         if source is dest and to < first + length and first < to + length:
             return -EINVAL
-        error = await self.filemap_write_and_wait_range(source.i_mapping, first, first + length - 1)
+        error = await self.k.truncate.filemap_write_and_wait_range(source.i_mapping, first, first + length - 1)
         if not error:
-            error = await self.filemap_write_and_wait_range(dest.i_mapping, to, to + length - 1)
+            error = await self.k.truncate.filemap_write_and_wait_range(dest.i_mapping, to, to + length - 1)
         if not error and dedupe:
             error = await self.dax_dedupe_file_range_compare(source, first, dest, to, length)
         return error
@@ -462,13 +462,9 @@ class XfsReflink(Filesystem):
 
     # -- ranges --------------------------------------------------------------------------------------------------
 
-    async def filemap_write_and_wait_range(self, mapping: AddressSpace, first: int, last: int) -> int:
-        """Write a range back: 0 or a negative error."""
-        raise NotImplementedError
-
     async def xfs_flush_unmap_range(self, inode: Inode, first: int, last: int) -> int:
         """Write a range back and drop its page cache: 0 or a negative error."""
-        error = await self.filemap_write_and_wait_range(inode.i_mapping, first, last)
+        error = await self.k.truncate.filemap_write_and_wait_range(inode.i_mapping, first, last)
         if not error:
             await self.k.truncate.truncate_pagecache_range(inode.i_mapping, first, last)
         return error
