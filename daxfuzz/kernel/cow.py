@@ -10,14 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.memory import VmFault
-from daxfuzz.kernel.mm import TABLE, Pte
+from daxfuzz.kernel.mm import Pte
 from daxfuzz.kernel.subsystem import Subsystem
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.memory import Fault
-    from daxfuzz.kernel.mm import Mm, Vma
+    from daxfuzz.kernel.mm import Vma
     from daxfuzz.kernel.page import Page
-    from daxfuzz.kernel.tlb import Tlb
 
 
 class Cow(Subsystem):
@@ -169,23 +168,10 @@ class Cow(Subsystem):
         while True:
             pte = tlb.lookup(vmf.address)
             if pte is None:
-                pte = await self.walk(vmf.vma.mm, tlb, vmf.address)
+                pte = await tlb.walk(vmf.vma.mm, vmf.address, write=False)
                 if pte is None:
                     return None
             block = self.k.zero_page if pte.zero else self.k.blocks[pte.pfn]
             value = await block.load(tlb, vmf.address, pte)
             if value is not None:
                 return value
-
-    async def walk(self, mm: Mm, tlb: Tlb, address: int) -> Pte | None:
-        """The processor walks the page table for a read and keeps the translation."""
-        pmd = await mm.pmd(address).read()
-        if pmd is TABLE:
-            pte = await mm.slots[address].read()
-            if pte is not None:
-                tlb.fill(address, pte)
-            return pte
-        if not isinstance(pmd, Pte) or pmd.invalid:
-            return None
-        tlb.fill_huge(address, pmd)
-        return pmd.sub(address % mm.pmd_pages)

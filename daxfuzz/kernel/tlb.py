@@ -7,11 +7,12 @@ from collections.abc import Generator, Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from daxfuzz.kernel.machine import TlbMode
+from daxfuzz.kernel.mm import TABLE, Pte
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.sim import Access, Point, Shared
 
 if TYPE_CHECKING:
-    from daxfuzz.kernel.mm import Mm, Pte
+    from daxfuzz.kernel.mm import Mm
     from daxfuzz.kernel.page import Page
     from daxfuzz.sim import Task, World
 
@@ -60,6 +61,20 @@ class Tlb(Shared):
         """Keep the translation that a PMD entry gives to all of its addresses."""
         self.entries.pop(address, None)
         self.huge[address // self._pmd_pages] = pmd
+
+    async def walk(self, mm: Mm, address: int, write: bool) -> Pte | None:
+        """The processor walks the page table and keeps the translation; None if none permits the access."""
+        pmd = await mm.pmd(address).read()
+        if pmd is TABLE:
+            pte = await mm.slots[address].read()
+            if pte is None or (write and not pte.write):
+                return None
+            self.fill(address, pte)
+            return pte
+        if not isinstance(pmd, Pte) or pmd.invalid or (write and not pmd.write):
+            return None
+        self.fill_huge(address, pmd)
+        return pmd.sub(address % self._pmd_pages)
 
     def holds(self, address: int, pte: Pte) -> bool:
         """Whether an access may still use the translation."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from daxfuzz.kernel.mm import TABLE, VMA_PAGES, Pte, VmFlag
+from daxfuzz.kernel.mm import VMA_PAGES, VmFlag
 from daxfuzz.program.operations.operation import (
     DESCRIPTOR,
     FILE,
@@ -21,8 +21,6 @@ from daxfuzz.program.signature import Kind
 from daxfuzz.sim import Signal
 
 if TYPE_CHECKING:
-    from daxfuzz.kernel.mm import Mm
-    from daxfuzz.kernel.tlb import Tlb
     from daxfuzz.program.case import Call
     from daxfuzz.program.simulation import Simulation
     from daxfuzz.sim import Task
@@ -92,7 +90,7 @@ async def access(sim: Simulation, task: Task, address: int, value: int | None, n
     while True:
         pte = tlb.lookup(address)
         if pte is None or (write and not pte.write):
-            pte = await walk(mm, tlb, address, write)
+            pte = await tlb.walk(mm, address, write)
             if pte is None:
                 if nofault:
                     return "SIGSEGV"
@@ -109,18 +107,3 @@ async def access(sim: Simulation, task: Task, address: int, value: int | None, n
                 return read
         elif await block.store(tlb, address, pte, value):
             return value
-
-
-async def walk(mm: Mm, tlb: Tlb, address: int, write: bool) -> Pte | None:
-    """The processor walks the page table and keeps the translation; None if there is none that permits the access."""
-    pmd = await mm.pmd(address).read()
-    if pmd is TABLE:
-        pte = await mm.slots[address].read()
-        if pte is None or (write and not pte.write):
-            return None
-        tlb.fill(address, pte)
-        return pte
-    if not isinstance(pmd, Pte) or pmd.invalid or (write and not pmd.write):
-        return None
-    tlb.fill_huge(address, pmd)
-    return pmd.sub(address % mm.pmd_pages)
