@@ -79,9 +79,8 @@ class Fork(Subsystem):
             await mm.write_protect_seq.add(1)
         error = 0
         first = vma.start
-        end = vma.start + vma.pages
-        while first < end and not error:
-            stop = min(first - first % mm.pmd_pages + mm.pmd_pages, end)
+        while first < vma.end and not error:
+            stop = mm.pmd_addr_end(first, vma.end)
             if await mm.pmd(first).read() is TABLE:
                 error = await self.copy_pte_range(new, vma, range(first, stop))
             first = stop

@@ -286,7 +286,7 @@ class Gup(Subsystem):
         """Grab all pages of a range with no lock, up to the first that needs one; the whole of it if True."""
         first = addresses.start
         while first < addresses.stop:
-            part = range(first, min(mm.pmd_addresses(first).stop, addresses.stop))
+            part = range(first, mm.pmd_addr_end(first, addresses.stop))
             pmd = await mm.pmd(first).read()
             if isinstance(pmd, Pte):
                 if not await self.gup_huge_pmd(mm, pmd, part, flags, pages):

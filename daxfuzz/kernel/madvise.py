@@ -25,7 +25,7 @@ class Madvise(Subsystem):
         if vma is not None:
             error = 0
             tlb = await self.k.tlb.tlb_gather_mmu(mm)
-            await self.k.memory.unmap_page_range(tlb, range(address, min(address + pages, vma.start + vma.pages)))
+            await self.k.memory.unmap_page_range(tlb, range(address, min(address + pages, vma.end)))
             await self.k.tlb.tlb_finish_mmu(tlb)
         await mm.mmap_lock.up_read()
         return error

@@ -197,10 +197,9 @@ class Memory(Subsystem):
 
         even_cows: also the anonymous pages in private mappings, which are no pages of the file any more.
         """
-        size = tlb.mm.pmd_pages
         first = addresses.start
         while first < addresses.stop:
-            stop = min(first - first % size + size, addresses.stop)
+            stop = tlb.mm.pmd_addr_end(first, addresses.stop)
             await self.zap_pmd_range(tlb, range(first, stop), even_cows)
             first = stop
 

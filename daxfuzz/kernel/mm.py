@@ -182,6 +182,10 @@ class Mm:
         """pte_lockptr"""
         return self.ptls[address // self.pmd_pages]
 
+    def pmd_addr_end(self, address: int, end: int) -> int:
+        """The first address that another PMD entry maps, `end` at most."""
+        return min(address - address % self.pmd_pages + self.pmd_pages, end)
+
     def pmd_addresses(self, address: int) -> range:
         """All addresses that the PMD entry of one maps."""
         first = address - address % self.pmd_pages

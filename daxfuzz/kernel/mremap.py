@@ -82,5 +82,5 @@ class Mremap(Subsystem):
         await mm.pmd_lock.acquire()
         pmd = await mm.pmd(old).exchange(None)
         await mm.pmd(new).write(pmd)
-        await self.k.tlb.flush_tlb_mm_range(mm, list(range(old, old + mm.pmd_pages)))
+        await self.k.tlb.flush_tlb_mm_range(mm, list(mm.pmd_addresses(old)))
         await mm.pmd_lock.release()
