@@ -61,7 +61,6 @@ class DaxLock(Subsystem):
             if entry is None:
                 # The kernel would go on and lock nothing. The page names no file whose entry is gone.
                 self.k.bug("dax_lock_page: no entry")
-            assert entry is not None
             if entry.locked:
                 await self.k.rcu.read_unlock()
                 await self.wait_entry_unlocked(mapping, xas, entry)
@@ -82,7 +81,6 @@ class DaxLock(Subsystem):
         """The file that a page names, if that is a DAX one. It is dereferenced to tell."""
         if isinstance(mapping, Cow):
             self.k.bug("dax_mapping: PAGE_MAPPING_DAX_COW is dereferenced")
-            return None
         return mapping
 
     async def dax_unlock_page(self, page: Page, cookie: Entry) -> None:
@@ -93,7 +91,6 @@ class DaxLock(Subsystem):
             self.k.bug("dax_unlock_page: page.mapping is NULL")
         if cookie is NOT_LOCKED:
             return
-        assert mapping is not None
         assert not isinstance(mapping, Cow)
         await self.k.dax.dax_unlock_entry(mapping, XaState(mapping.i_pages, index), cookie)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from daxfuzz.kernel.block import Block, BlockAllocator
 from daxfuzz.kernel.cow import Cow
@@ -356,6 +356,6 @@ class Kernel:
         if self.on_warn is not None:
             self.on_warn(message, page)
 
-    def bug(self, message: str) -> None:
+    def bug(self, message: str) -> NoReturn:
         """BUG_ON: the task dies on the spot, with whatever it holds."""
         raise Violation("kernel-warning", f"kernel BUG: {message}")

@@ -150,7 +150,6 @@ class MemoryFailure(Subsystem):
         if pages:
             if mapping is None:
                 self.k.bug("unmap_and_kill: page.mapping is NULL")
-            assert mapping is not None
             await self.k.memory.unmap_mapping_pages(mapping, index - index % pages, pages)
         for each in to_kill:
             await self.k.signals.send(each.task, Signal.PENDING)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from daxfuzz.kernel.errno import ENOMEM
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.mm import Mm, Pte
@@ -28,12 +26,11 @@ class FixGrabFollowedPage(Repair):
             pmd = await mm.pmd(address).read()
             if not isinstance(pmd, Pte):
                 self.k.bug("follow_trans_huge_pmd: a page table is taken for a huge page")
-            pte = cast(Pte, pmd)
-            if pte.zero:
+            if pmd.zero:
                 return None if flags & Foll.WRITE else await self.k.gup.grab_zero_page(flags), 0
-            if flags & Foll.WRITE and not pte.write:
+            if flags & Foll.WRITE and not pmd.write:
                 return None, 0
-            page = self.k.pages[pte.pfn + address % mm.pmd_pages]
+            page = self.k.pages[pmd.pfn + address % mm.pmd_pages]
             if not await self.k.gup.try_grab_page(page, flags):
                 return None, -ENOMEM
             return page, 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from daxfuzz.kernel.errno import ENOMEM
 from daxfuzz.kernel.gup import Foll, Gup
@@ -75,9 +75,8 @@ class DropDaxPgmapAccounting(Patch):
             pmd = await mm.pmd(address).read()
             if not isinstance(pmd, Pte):
                 self.k.bug("follow_trans_huge_pmd: a page table is taken for a huge page")
-            pte = cast(Pte, pmd)
-            if pte.zero or (flags & Foll.WRITE and not pte.write):
+            if pmd.zero or (flags & Foll.WRITE and not pmd.write):
                 return await super().follow_trans_huge_pmd(mm, address, flags)
-            if not await self.k.gup.try_grab_page(self.k.pages[pte.pfn], flags):
+            if not await self.k.gup.try_grab_page(self.k.pages[pmd.pfn], flags):
                 return None, -ENOMEM
-            return self.k.pages[pte.pfn + address % mm.pmd_pages], 0
+            return self.k.pages[pmd.pfn + address % mm.pmd_pages], 0
