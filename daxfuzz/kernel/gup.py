@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.errno import EFAULT, EINTR, EMLINK, ENOMEM, EOPNOTSUPP
@@ -265,12 +265,10 @@ class Gup(Subsystem):
         """The flags for the faults of a call that holds references on so many pages already."""
         return flags
 
-    async def faultin_page(self, vma: Vma, address: int, flags: int, unshare: bool) -> VmFault:
+    def faultin_page(self, vma: Vma, address: int, flags: int, unshare: bool) -> Awaitable[VmFault]:
         """Make the page present, writable if the caller wants to write, or, with unshare, this process's own; the VMA
         stays, since mmap_lock is held."""
-        return await self.k.memory.handle_mm_fault(
-            vma, address, bool(flags & Foll.WRITE), unshare, bool(flags & Foll.NOWAIT)
-        )
+        return self.k.memory.handle_mm_fault(vma, address, bool(flags & Foll.WRITE), unshare, bool(flags & Foll.NOWAIT))
 
     async def get_user_pages_unlocked(self, mm: Mm, addresses: range, flags: int) -> list[Page] | int:
         """The slow path with mmap_lock taken and dropped."""

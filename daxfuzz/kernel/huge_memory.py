@@ -13,7 +13,7 @@ from daxfuzz.kernel.subsystem import Subsystem
 if TYPE_CHECKING:
     from daxfuzz.kernel.memory import Fault
     from daxfuzz.kernel.memremap import DevPagemap
-    from daxfuzz.kernel.mm import Mm, Vma
+    from daxfuzz.kernel.mm import Mm
     from daxfuzz.kernel.page import Page
     from daxfuzz.kernel.tlb import MmuGather
 
@@ -26,10 +26,6 @@ class HugeMemory(Subsystem):
     """
 
     # -- faults --------------------------------------------------------------------------------------------------
-
-    def hugepage_vma_check(self, vma: Vma) -> bool:
-        """Whether faults of a VMA try a PMD first: always for DAX, unless somebody forbade it, which nobody can."""
-        return True
 
     async def vmf_insert_pfn_pmd(self, vmf: Fault, new: Pte) -> VmFault:
         """Map a PMD's worth of blocks, whatever comes of it."""

@@ -98,8 +98,8 @@ class Memory(Subsystem):
         pmd = await vma.mm.pmd(address).read()
         result = VmFault.FALLBACK
         if pmd is None:
-            if self.k.huge_memory.hugepage_vma_check(vma):
-                result = await self.create_huge_pmd(vma, address, write)
+            # hugepage_vma_check: always for DAX, unless somebody forbade it, which nobody can.
+            result = await self.create_huge_pmd(vma, address, write)
         elif isinstance(pmd, Pte):
             if not write or pmd.write:
                 await self.k.huge_memory.huge_pmd_set_accessed(vma.mm, address, pmd, write)
@@ -147,11 +147,11 @@ class Memory(Subsystem):
             return await self.k.fs.dax_fault(Fault(vma, address, write, nowait=nowait))
         return VmFault.NOPAGE
 
-    async def do_fault(self, vmf: Fault) -> VmFault:
+    def do_fault(self, vmf: Fault) -> Awaitable[VmFault]:
         """No entry: do_read_fault and do_shared_fault, or do_cow_fault for a write to a private mapping."""
         if vmf.write and not vmf.vma.flags & VmFlag.SHARED:
-            return await self.k.cow.do_cow_fault(vmf)
-        return await self.k.fs.dax_fault(vmf)
+            return self.k.cow.do_cow_fault(vmf)
+        return self.k.fs.dax_fault(vmf)
 
     async def pmd_devmap_trans_unstable(self, mm: Mm, address: int) -> bool:
         """Whether a PMD entry is no table: it is a leaf, or it was one and is none again."""
