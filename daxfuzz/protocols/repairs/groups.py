@@ -1,0 +1,72 @@
+"""Repairs that several protocols have together, in the order in which they are applied."""
+
+from __future__ import annotations
+
+from daxfuzz.protocols.repairs.cow_busy import FixCowBusy
+from daxfuzz.protocols.repairs.cow_count import FixCowCount
+from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
+from daxfuzz.protocols.repairs.failed_write_waits import FixFailedWriteWaits
+from daxfuzz.protocols.repairs.fresh_pmd import FixFreshPmd
+from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
+from daxfuzz.protocols.repairs.grab_followed_page import FixGrabFollowedPage
+from daxfuzz.protocols.repairs.gup_nowait import FixGupNowait
+from daxfuzz.protocols.repairs.inline_reclaim_pointer import FixInlineReclaimPointer
+from daxfuzz.protocols.repairs.kill_list import FixKillList
+from daxfuzz.protocols.repairs.lease_signal import FixLeaseSignal
+from daxfuzz.protocols.repairs.notify_without_agf import FixNotifyWithoutAgf
+from daxfuzz.protocols.repairs.open_keeps_entries import FixOpenKeepsEntries
+from daxfuzz.protocols.repairs.open_unlocks import FixOpenUnlocks
+from daxfuzz.protocols.repairs.pmd_makes_way import FixPmdMakesWay
+from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
+from daxfuzz.protocols.repairs.resample_cow import FixResampleCow
+from daxfuzz.protocols.repairs.second_mmaplock import FixSecondMmaplock
+from daxfuzz.protocols.repairs.share_lock import FixShareLock
+from daxfuzz.protocols.repairs.shared_page_failure import FixSharedPageFailure
+from daxfuzz.protocols.repairs.shared_reads import FixSharedReads
+from daxfuzz.protocols.repairs.shared_warning import FixSharedWarning
+from daxfuzz.protocols.repairs.unbind_invalidates import FixUnbindInvalidates
+from daxfuzz.protocols.repairs.unbind_waits import FixUnbindWaits
+from daxfuzz.protocols.repairs.undo_huge_grabs import FixUndoHugeGrabs
+from daxfuzz.protocols.repairs.upgrade_of_other import FixUpgradeOfOther
+from daxfuzz.protocols.repairs.write_unshares import FixWriteUnshares
+from daxfuzz.protocols.repairs.write_without_faults import FixWriteWithoutFaults
+
+DEVICE = (
+    FixUnbindWaits,
+    FixUnbindInvalidates,
+    FixPutOnDyingPagemap,
+    FixSharedPageFailure,
+    FixKillList,
+)
+"""The removal of a device, and memory failure."""
+
+XFS = (
+    FixCowCount,
+    FixSharedReads,
+    FixShareLock,
+    FixSharedWarning,
+    FixSecondMmaplock,
+    FixCowBusy,
+    FixCowInvalidates,
+    FixFailedWriteWaits,
+    FixResampleCow,
+    FixWriteUnshares,
+    FixLeaseSignal,
+    FixNotifyWithoutAgf,
+    FixPmdMakesWay,
+)
+"""xfs, and files that share blocks."""
+
+FUSE = (
+    FixFuseWholeFile,
+    FixInlineReclaimPointer,
+    FixUpgradeOfOther,
+    FixOpenUnlocks,
+    FixOpenKeepsEntries,
+    FixWriteWithoutFaults,
+    FixGupNowait,
+)
+"""virtio-fs."""
+
+GUP = (FixGrabFollowedPage, FixFreshPmd, FixUndoHugeGrabs)
+"""get_user_pages without page maps: patch 13 of the series."""
