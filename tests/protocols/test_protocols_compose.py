@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
+import sys
+from collections import Counter
 from itertools import permutations
 from typing import Any, ClassVar
 
@@ -21,8 +24,8 @@ from daxfuzz.program.case import Program, Setup
 from daxfuzz.program.generator import generate
 from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.compose import ComposeError, compose
-from daxfuzz.protocols.patch import Patch
-from daxfuzz.protocols.registry import PROTOCOLS, UnknownName, build, protocol
+from daxfuzz.protocols.patch import Patch, Repair
+from daxfuzz.protocols.registry import PATCHES, PROTOCOLS, UnknownName, build, protocol
 from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
 from daxfuzz.protocols.repairs.wake_on_threshold import FixWakeOnThreshold
 from daxfuzz.protocols.series_v1 import SERIES_V1, RenameBusyPageToPinnedPage, UsePageMaybeDmaPinned
@@ -193,6 +196,16 @@ def test_a_prefix_has_the_repairs_of_its_flaws_only() -> None:
     assert "F-01" in flaws["series-v1:2"]
     assert "F-20" not in flaws["series-v1:6"]
     assert "F-20" in flaws["series-v1:7"]
+
+
+def test_each_flaw_has_a_number_of_its_own_with_which_its_repair_begins() -> None:
+    repairs = [each for each in PATCHES.values() if issubclass(each, Repair)]
+    for repair in repairs:
+        assert re.fullmatch(r"[FNC]-\d\d[a-z]?", repair.flaw)
+        assert re.match(rf"{repair.flaw}\b", sys.modules[repair.__module__].__doc__ or ""), repair
+    shared = {flaw for flaw, times in Counter(repair.flaw for repair in repairs).items() if times > 1}
+    # What is left of a removed device needs another repair in each generation.
+    assert shared == {"F-23"}
 
 
 # -- running programs ----------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def test_05_a_fault_inside_a_pmd_associates_the_pages_behind_it(name, indices) -
 def test_05_rounding_down_is_the_repair(name) -> None:
     tasks = {"m": ["store(file0, 1)"]}
     setup: dict[str, Any] = {"files": {"file0": 2}, "prefault": False}
-    assert found_kinds(simulate(tasks, name, all_but(name, "N-15 (series)"), **setup)) == {"association"}
+    assert found_kinds(simulate(tasks, name, all_but(name, "N-65"), **setup)) == {"association"}
     assert found_kinds(simulate(tasks, f"{name}-fixed", **setup)) == set()
 
 
@@ -167,25 +167,25 @@ def test_13_gup_does_not_ask_the_page_map(take, name, got) -> None:
 
 
 @pytest.mark.parametrize("name", ["series-v1", "series-v3"])
-def test_n1_the_slow_path_pins_the_first_page_for_the_second(name) -> None:
+def test_n51_the_slow_path_pins_the_first_page_for_the_second(name) -> None:
     setup: dict[str, Any] = {"files": {"file0": 2}, "huge": True}
     sim = simulate({"p": SLOW_PIN[:1]}, name, observed=False, **setup)
     straight(sim)
     idle = sim.kernel.dax.idle_refcount() + (1 if name == "series-v3" else 0)
     assert [page.refcount.value - idle for page in sim.kernel.pages[:2]] == [IPI.bias, 0]
     assert [reference.page.pfn for reference in sim.registers[0]["r0"]] == [1]
-    assert found_kinds(simulate({"p": SLOW_PIN}, name, all_but(name, "N-1 (series)"), **setup))
+    assert found_kinds(simulate({"p": SLOW_PIN}, name, all_but(name, "N-51"), **setup))
     assert found_kinds(simulate({"p": SLOW_PIN}, f"{name}-fixed", **setup)) == set()
     assert found_kinds(simulate({"p": SLOW_PIN}, "series-v1:12-fixed", **setup)) == set()
 
 
 @pytest.mark.parametrize("name", ["series-v1", "series-v3"])
-def test_n2_the_slow_path_takes_a_page_table_for_a_huge_page(name) -> None:
+def test_n52_the_slow_path_takes_a_page_table_for_a_huge_page(name) -> None:
     tasks = {"p": SLOW_PIN[:1], "t": ["fallocate(file0, PUNCH_HOLE, 0, 1)"], "f": ["load(file0, 1)"]}
     steered = [("p", "follow_pmd_mask.lock"), ("t", ""), ("f", ""), ("p", "")]
     setup: dict[str, Any] = {"files": {"file0": 2}, "huge": True, "mms": {"mm0": ("p", "f"), "mm1": ("t",)}}
     found = []
-    for kernel in ((name, all_but(name, "N-2 (series)")), (f"{name}-fixed", ())):
+    for kernel in ((name, all_but(name, "N-52")), (f"{name}-fixed", ())):
         sim = simulate(tasks, *kernel, **setup)
         found.append(Stepper(sim.world).run(Steered(*steered), 3_000).violation)
     assert found[0] is not None
@@ -240,13 +240,13 @@ def test_v3_waits_for_every_reference_and_memunmap_does_too(release) -> None:
 
 V3_FLAWS = [
     (
-        "N-4 (series)",
+        "N-54",
         {"t": ["truncate(file0, 1)", "r0 = pin_user_pages(file0, 0)", "unpin_user_pages(r0)"]},
         {"files": {"file0": 2}},
         0,
         "kernel-warning",
     ),
-    ("N-6 (series)", {"t": ["truncate(file0, 1)"]}, {"files": {"file0": 2}}, 0, "association"),
+    ("N-56", {"t": ["truncate(file0, 1)"]}, {"files": {"file0": 2}}, 0, "association"),
 ]
 
 
@@ -257,7 +257,7 @@ def test_a_repair_of_v3_silences_its_flaw(flaw, tasks, setup, preemptions, kind)
     assert found_kinds(simulate(tasks, "series-v3-fixed", **setup), preemptions + 1) == set()
 
 
-def test_n4_a_fault_during_the_wait_does_not_prolong_it() -> None:
+def test_n54_a_fault_during_the_wait_does_not_prolong_it() -> None:
     tasks = {
         "p": [
             "r0 = pin_user_pages_fast(file0, 0)",
@@ -270,9 +270,9 @@ def test_n4_a_fault_during_the_wait_does_not_prolong_it() -> None:
     assert found_kinds(simulate(tasks, "series-v3-fixed")) == set()
 
 
-def test_n5_an_entry_that_the_scan_has_skipped_keeps_its_reference() -> None:
+def test_n55_an_entry_that_the_scan_has_skipped_keeps_its_reference() -> None:
     tasks = {"w": ["fsync(file0)"], "t": ["truncate(file0, 0)"]}
-    locked = tuple(each for each in all_but("series-v3", "N-5 (series)") if each != "fix-skip-locked")
+    locked = tuple(each for each in all_but("series-v3", "N-55") if each != "fix-skip-locked")
     assert "leak" in found_kinds(simulate(tasks, "series-v3", locked))
     assert "leak" not in found_kinds(simulate(tasks, "series-v3", (*locked, "fix-deleted-without-zap")))
     assert found_kinds(simulate(tasks, "series-v3-fixed")) == set()

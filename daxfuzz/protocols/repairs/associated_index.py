@@ -1,4 +1,4 @@
-"""N-15: huge entries are associated with the file page behind them."""
+"""N-65: huge entries are associated with the file page behind them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class FixAssociatedIndex(Repair):
     is a PMD too high, by which memory_failure then looks for the entry. One task and no race.
     """
 
-    flaw = "N-15 (series)"
+    flaw = "N-65"
 
     class dax(CleanupDaxAssociateEntry.dax):
         def associated_index(self, vmf: Fault, size: int) -> int:

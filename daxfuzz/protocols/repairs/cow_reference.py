@@ -1,4 +1,4 @@
-"""N-3: the entry of a copy-on-write page holds no reference, but drops one when it is zapped."""
+"""N-53: the entry of a copy-on-write page holds no reference, but drops one when it is zapped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FixCowReference(Repair):
     is not idle: truncate waits for ever, and eviction cannot be killed. One task: write to a shared block, truncate.
     """
 
-    flaw = "N-3 (series)"
+    flaw = "N-53"
 
     class dax(Dax):
         async def associate_page(self, page: Page, mapping: AddressSpace, index: int, flags: int) -> VmFault | None:

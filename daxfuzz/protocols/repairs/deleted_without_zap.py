@@ -1,4 +1,4 @@
-"""N-5: an entry that goes without having been zapped leaves its references behind."""
+"""N-55: an entry that goes without having been zapped leaves its references behind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FixDeletedWithoutZap(Repair):
     locked (F-08), leave one reference on each page: whoever gets the block next waits for ever in truncate.
     """
 
-    flaw = "N-5 (series)"
+    flaw = "N-55"
 
     class dax(Dax):
         async def dax_disassociate_entry(self, entry: Entry, mapping: AddressSpace, trunc: bool) -> None:

@@ -12,7 +12,7 @@ class FixEntriesHoldDevice(Repair):
 
     Since patch 07 of the series' first version the entries of cached files hold references of the page map, in the
     third version by way of their pages. memunmap_pages waits for them, and no one has to close or truncate the file.
-    A fault and an unbind: no race. Zapped entries hold nothing and stay (N-12).
+    A fault and an unbind: no race. Zapped entries hold nothing and stay (N-62).
     """
 
     flaw = "F-32"

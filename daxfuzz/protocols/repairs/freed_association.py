@@ -1,4 +1,4 @@
-"""N-6: the association of a page is cleared after its count has been seen to be 0."""
+"""N-56: the association of a page is cleared after its count has been seen to be 0."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class FixFreedAssociation(Repair):
     has seen 0 frees the block, the next fault associates its page, and the store wipes that out.
     """
 
-    flaw = "N-6 (series)"
+    flaw = "N-56"
 
     class memremap(RequestFoliosInsertReferences.memremap):
         async def free_zone_device_page(self, page: Page) -> None:

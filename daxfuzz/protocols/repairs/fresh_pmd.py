@@ -1,4 +1,4 @@
-"""N-2: the slow path decides under the lock by what it saw without."""
+"""N-52: the slow path decides under the lock by what it saw without."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class FixFreshPmd(Repair):
     table installed in between, the table is followed as if it were a huge page: the caller gets a wild page.
     """
 
-    flaw = "N-2 (series)"
+    flaw = "N-52"
 
     class gup(DropDaxPgmapAccounting.gup):
         def followed_as_huge(self, seen: Pte, pmd: Pmd) -> bool:

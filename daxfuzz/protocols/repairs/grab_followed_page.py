@@ -1,4 +1,4 @@
-"""N-1: the slow path pins the first page of a PMD entry in place of the one at the address."""
+"""N-51: the slow path pins the first page of a PMD entry in place of the one at the address."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FixGrabFollowedPage(Repair):
     One task: map a PMD entry, pin its second page by the slow path, unpin.
     """
 
-    flaw = "N-1 (series)"
+    flaw = "N-51"
 
     class huge_memory(DropDaxPgmapAccounting.huge_memory):
         async def follow_trans_huge_pmd(self, mm: Mm, address: int, flags: int) -> tuple[Page | None, int]:

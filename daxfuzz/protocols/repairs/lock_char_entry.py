@@ -15,7 +15,7 @@ class FixLockCharEntry(Repair):
     the page map that memory_failure has comes too late in the removal to help.
     """
 
-    flaw = "N-44 (series)"
+    flaw = "N-44"
 
     class dax_lock(DaxLock):
         def never_locked(self) -> bool:

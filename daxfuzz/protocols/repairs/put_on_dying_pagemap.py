@@ -1,4 +1,4 @@
-"""C9: an injected failure keeps its reference when the page map is dying."""
+"""C-09: an injected failure keeps its reference when the page map is dying."""
 
 from __future__ import annotations
 

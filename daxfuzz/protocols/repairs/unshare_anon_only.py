@@ -1,4 +1,4 @@
-"""C-3: a device page that file pages share looks anonymous to read-only pins."""
+"""C-03: a device page that file pages share looks anonymous to read-only pins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class FixUnshareAnonOnly(Repair):
     commit: the mark went away in v6.15.
     """
 
-    flaw = "C-3"
+    flaw = "C-03"
 
     class gup(Gup):
         async def page_anon(self, page: Page) -> bool:

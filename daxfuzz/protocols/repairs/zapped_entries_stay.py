@@ -1,4 +1,4 @@
-"""N-12: a zapped entry outlives the page structs (series v3, drivers/dax/mapping.c)."""
+"""N-62: a zapped entry outlives the page structs (series v3, drivers/dax/mapping.c)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class FixZappedEntriesStay(Repair):
     unbind completes; the next truncate, fsync or eviction looks at the struct of the first page, which is gone.
     """
 
-    flaw = "N-12 (series)"
+    flaw = "N-62"
 
     class dax_device(DaxDevice):
         async def pmem_release_disk(self) -> None:

@@ -1,4 +1,4 @@
-"""N-4: a fault maps the pages of a zapped entry without a reference (fs/dax.c, on top of v6.0)."""
+"""N-54: a fault maps the pages of a zapped entry without a reference (fs/dax.c, on top of v6.0)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FixZappedForEver(Repair):
     then, so the wait also ends when nothing but that is left, and the entry is zapped anew.
     """
 
-    flaw = "N-4 (series)"
+    flaw = "N-54"
     adds: ClassVar = {"dax": ("held_by_entry",)}
     replaces = (RequestFoliosInsertReferences,)
 
@@ -46,7 +46,7 @@ class FixZappedForEver(Repair):
                     return VmFault.SIGBUS, entry
                 taken.append(folio)
                 if await folio.mapping.read() is None:
-                    # free_zone_device_page of v3 has cleared it (N-6).
+                    # free_zone_device_page of v3 has cleared it (N-56).
                     await folio.mapping.write(vmf.vma.mapping)
                     await folio.index.write(first + offset)
             entry = entry._replace(zap=False)

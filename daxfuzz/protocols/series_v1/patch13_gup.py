@@ -19,8 +19,8 @@ class DropDaxPgmapAccounting(Patch):
     GUP touches and grabs device pages that a page-table entry leads to, whether or not their page map is dying.
 
     The slow path takes a PMD entry of a device for a transparent huge page, which it grabs at its head before it
-    finds the page at the address: but the pages of a file system's device are not compound (N-1). And it goes by the
-    look without the lock when it has the lock (N-2). The fast path no longer gives back what it grabbed of a PMD
+    finds the page at the address: but the pages of a file system's device are not compound (N-51). And it goes by the
+    look without the lock when it has the lock (N-52). The fast path no longer gives back what it grabbed of a PMD
     entry that has changed (F-18).
     """
 

@@ -21,8 +21,8 @@ class RequestFoliosInsertReferences(Patch):
 
     An entry holds one reference on each of its pages, from association until it is zapped; an idle page has none.
     The first reference of a page holds its page map, the last one lets go of it: memunmap_pages waits for both
-    entries and pins. Pages of a copy-on-write entry get no reference (N-3), nothing but the zap drops one (N-5), and
-    a fault on a zapped entry takes none (N-4).
+    entries and pins. Pages of a copy-on-write entry get no reference (N-53), nothing but the zap drops one (N-55), and
+    a fault on a zapped entry takes none (N-54).
     """
 
     adds: ClassVar = {"memremap": ("pgmap_request_folios", "pgmap_release_folios")}
@@ -60,7 +60,7 @@ class RequestFoliosInsertReferences(Patch):
                 await self.folio_put_refs(each, 1)
 
         async def free_zone_device_page(self, page: Page) -> None:
-            # The count is 0 for everybody to see already, so the page may have been requested again by now (N-6).
+            # The count is 0 for everybody to see already, so the page may have been requested again by now (N-56).
             await page.pgmap.read()
             await wake_up_var(self.k.var_waitqueues, page.address)
             await page.mapping.write(None)
