@@ -10,8 +10,23 @@ from daxfuzz.kernel.xarray import XaState
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.entry import Entry
-    from daxfuzz.kernel.inode import AddressSpace
+    from daxfuzz.kernel.inode import AddressSpace, Inode
     from daxfuzz.kernel.kernel import Kernel
+
+
+async def invalidate_inodes(k: Kernel, chosen: Callable[[Entry], bool]) -> None:
+    """Unmap all files and delete their entries that `chosen` wants gone."""
+    for inode in k.inodes.values():
+        await invalidate_inode(k, inode, chosen)
+
+
+async def invalidate_inode(k: Kernel, inode: Inode, chosen: Callable[[Entry], bool]) -> None:
+    """The same for one file. invalidate_lock, taken as truncate does, waits for the faults under way."""
+    mapping = inode.i_mapping
+    await mapping.invalidate_lock.down_write()
+    await k.memory.unmap_mapping_pages(mapping, 0, len(inode.extents))
+    await invalidate_entries(k, mapping, chosen)
+    await mapping.invalidate_lock.up_write()
 
 
 async def invalidate_entries(k: Kernel, mapping: AddressSpace, chosen: Callable[[Entry], bool]) -> None:

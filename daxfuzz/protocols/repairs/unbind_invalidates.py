@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from daxfuzz.kernel.dax_device import DaxDevice
-from daxfuzz.kernel.inode import Inode
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.repairs.entries_hold_device import FixEntriesHoldDevice
 from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
-from daxfuzz.protocols.repairs.invalidate_entries import invalidate_entries
+from daxfuzz.protocols.repairs.invalidate_entries import invalidate_inodes
 from daxfuzz.protocols.repairs.zapped_entries_stay import FixZappedEntriesStay
 
 
@@ -24,21 +21,10 @@ class FixUnbindInvalidates(Repair):
     """
 
     flaw = "F-23"
-    adds: ClassVar = {"dax_device": ("invalidate_inode",)}
     upstream = "fa422b353d21 (xfs only)"
     supersedes = (FixFaultHoldsDevice, FixEntriesHoldDevice, FixZappedEntriesStay)
 
     class dax_device(DaxDevice):
         async def pmem_release_disk(self) -> None:
             await super().pmem_release_disk()
-            for inode in self.k.inodes.values():
-                await self.invalidate_inode(inode)
-
-        async def invalidate_inode(self, inode: Inode) -> None:
-            """Unmap a file and delete its entries, whatever they hold."""
-            mapping = inode.i_mapping
-            last = len(inode.extents) - 1
-            await mapping.invalidate_lock.down_write()
-            await self.k.memory.unmap_mapping_pages(mapping, 0, last + 1)
-            await invalidate_entries(self.k, mapping, lambda entry: True)
-            await mapping.invalidate_lock.up_write()
+            await invalidate_inodes(self.k, lambda entry: True)

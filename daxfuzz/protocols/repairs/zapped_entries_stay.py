@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daxfuzz.kernel.dax_device import DaxDevice
 from daxfuzz.protocols.patch import Repair
-from daxfuzz.protocols.repairs.invalidate_entries import invalidate_entries
+from daxfuzz.protocols.repairs.invalidate_entries import invalidate_inodes
 
 
 class FixZappedEntriesStay(Repair):
@@ -19,9 +19,4 @@ class FixZappedEntriesStay(Repair):
     class dax_device(DaxDevice):
         async def pmem_release_disk(self) -> None:
             await super().pmem_release_disk()
-            for inode in self.k.inodes.values():
-                mapping = inode.i_mapping
-                await mapping.invalidate_lock.down_write()
-                await self.k.memory.unmap_mapping_pages(mapping, 0, len(inode.extents))
-                await invalidate_entries(self.k, mapping, lambda entry: entry.zap)
-                await mapping.invalidate_lock.up_write()
+            await invalidate_inodes(self.k, lambda entry: entry.zap)
