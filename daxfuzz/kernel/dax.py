@@ -341,12 +341,16 @@ class Dax(Subsystem):
         """Whether any VMA maps the file; a look without the lock."""
         return bool(await mapping.i_mmap.read())
 
+    def searches_unmapped_files(self) -> bool:
+        """Whether a file that no VMA maps is searched for busy pages; in v6.0 it counts as idle."""
+        return False
+
     async def dax_layout_busy_page(self, mapping: AddressSpace, first: int = 0, last: int | None = None) -> Page | None:
         """Unmap the whole file or a range, then find a page of it that somebody still uses. No reference is taken.
 
         The order matters: who grabs a page after the unmap finds its entry gone; who did so before is counted.
         """
-        if not await self.mapping_mapped(mapping):
+        if not self.searches_unmapped_files() and not await self.mapping_mapped(mapping):
             return None
         last = len(mapping.host.extents) - 1 if last is None else last
         await self.k.memory.unmap_mapping_pages(mapping, first, last + 1 - first)
