@@ -10,6 +10,7 @@ from itertools import permutations
 from typing import Any, ClassVar
 
 import pytest
+from protocol_kit import assert_same_traces, found_kinds, kinds
 
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.gup import Foll, Gup
@@ -21,7 +22,6 @@ from daxfuzz.kernel.page import Page
 from daxfuzz.oracles.registry import attach
 from daxfuzz.program.calls import parse_call
 from daxfuzz.program.case import Program, Setup
-from daxfuzz.program.generator import generate
 from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.compose import ComposeError, compose
 from daxfuzz.protocols.patch import Patch, Repair
@@ -29,8 +29,8 @@ from daxfuzz.protocols.registry import PATCHES, PROTOCOLS, UnknownName, build, p
 from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
 from daxfuzz.protocols.repairs.wake_on_threshold import FixWakeOnThreshold
 from daxfuzz.protocols.series_v1 import SERIES_V1, RenameBusyPageToPinnedPage, UsePageMaybeDmaPinned
-from daxfuzz.search import STRATEGIES, bounded_runs, make_scheduler
-from daxfuzz.sim import Execution, Scheduler, Stepper
+from daxfuzz.search import bounded_runs
+from daxfuzz.sim import Scheduler, Stepper
 
 RENAME, PINNED, DELETE = SERIES_V1[:3]
 
@@ -232,37 +232,11 @@ class InOrder(Scheduler):
         return self.indices[0] if self.indices[0] in enabled else enabled[0]
 
 
-def kinds(execution: Execution) -> list[str]:
-    found = [execution.violation, *execution.deferred]
-    return [violation.kind for violation in found if violation is not None]
-
-
-def found_kinds(sim: Simulation, executions: int = 20_000, preemptions: int = 1) -> set[str]:
-    """Kinds of violations over all schedules with so few preemptions; raises if a bound cut the search."""
-    found: set[str] = set()
-    count = 0
-    for one in bounded_runs(sim.world, executions, preemptions, 3_000):
-        count += 1
-        found.update(kinds(one.execution))
-    assert count < executions
-    return found
-
-
 def test_patch_01_changes_no_trace() -> None:
     before, after = build("refcount-1", ()), build("series-v1:1", ())
     assert after.renames
     assert after.patches == (RenameBusyPageToPinnedPage,)
-    strategies = list(STRATEGIES)
-    for program_seed in range(100):
-        program = generate(random.Random(program_seed), "ext4")
-        sims = [Simulation(program, kernel.subsystems, "ext4") for kernel in (before, after)]
-        for sim in sims:
-            attach(sim)
-        hosts = [Stepper(sim.world) for sim in sims]
-        for seed in range(20):
-            strategy = strategies[seed % len(strategies)]
-            digests = {host.run(make_scheduler(strategy, random.Random(seed), 300), 2_000).digest() for host in hosts}
-            assert len(digests) == 1
+    assert_same_traces(before, after, programs=100, seeds=20)
 
 
 # -- the distinguishing runs of patch 02 -----------------------------------------------------------------------------
