@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from daxfuzz.kernel.errno import ENOMEM
-from daxfuzz.kernel.gup import Foll
-from daxfuzz.kernel.mm import Mm, Pte
+from daxfuzz.kernel.mm import Pte
 from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.series_v1.patch13_gup import DropDaxPgmapAccounting
@@ -22,15 +20,5 @@ class FixGrabFollowedPage(Repair):
     flaw = "N-51"
 
     class huge_memory(DropDaxPgmapAccounting.huge_memory):
-        async def follow_trans_huge_pmd(self, mm: Mm, address: int, flags: int) -> tuple[Page | None, int]:
-            pmd = await mm.pmd(address).read()
-            if not isinstance(pmd, Pte):
-                self.k.bug("follow_trans_huge_pmd: a page table is taken for a huge page")
-            if pmd.zero:
-                return None if flags & Foll.WRITE else await self.k.gup.grab_zero_page(flags), 0
-            if flags & Foll.WRITE and not pmd.write:
-                return None, 0
-            page = self.k.pages[pmd.pfn + address % mm.pmd_pages]
-            if not await self.k.gup.try_grab_page(page, flags):
-                return None, -ENOMEM
-            return page, 0
+        def page_to_grab(self, pmd: Pte, offset: int) -> Page:
+            return self.k.pages[pmd.pfn + offset]

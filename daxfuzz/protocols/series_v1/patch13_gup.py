@@ -24,7 +24,7 @@ class DropDaxPgmapAccounting(Patch):
     entry that has changed (F-18).
     """
 
-    adds: ClassVar = {"gup": ("followed_as_huge",)}
+    adds: ClassVar = {"gup": ("followed_as_huge",), "huge_memory": ("page_to_grab",)}
 
     class gup(Gup):
         async def gup_get_dev_pagemap(self, pfn: int, pgmap: DevPagemap | None) -> tuple[DevPagemap | None, bool]:
@@ -77,6 +77,14 @@ class DropDaxPgmapAccounting(Patch):
                 self.k.bug("follow_trans_huge_pmd: a page table is taken for a huge page")
             if pmd.zero or (flags & Foll.WRITE and not pmd.write):
                 return await super().follow_trans_huge_pmd(mm, address, flags)
-            if not await self.k.gup.try_grab_page(self.k.pages[pmd.pfn], flags):
+            offset = address % mm.pmd_pages
+            if not await self.k.gup.try_grab_page(self.page_to_grab(pmd, offset), flags):
                 return None, -ENOMEM
-            return self.k.pages[pmd.pfn + address % mm.pmd_pages], 0
+            return self.k.pages[pmd.pfn + offset], 0
+
+        def page_to_grab(self, pmd: Pte, offset: int) -> Page:
+            """What is grabbed for the page at an offset of a PMD entry (in follow_trans_huge_pmd, mm/huge_memory.c).
+
+            The first one: of a compound page that is right, since its count is the head's.
+            """
+            return self.k.pages[pmd.pfn]
