@@ -1,4 +1,4 @@
-"""fs/dax: Always remove DAX page-cache entries when breaking layouts (v6.15)."""
+"""fs/dax: Always remove DAX page-cache entries when breaking layouts (bde708f1a65d, v6.15)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from daxfuzz.protocols.refcount_zero.locked_entries import DontSkipLockedEntries
 
 
 class RemoveEntriesOnBreak(Patch):
-    """fs/dax: Always remove DAX page-cache entries when breaking layouts (v6.15).
+    """fs/dax: Always remove DAX page-cache entries when breaking layouts (bde708f1a65d, v6.15).
 
     Who has waited for a range also deletes its entries, so truncation finds none any more, and warns if it does.
     """
