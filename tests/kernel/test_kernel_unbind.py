@@ -192,7 +192,7 @@ def test_f32_a_pin_of_another_page_does_not_explain_the_wait() -> None:
     assert kinds(tasks, without("series-v3"), files={"file0": 2}) == set()
 
 
-def test_n12_a_zapped_entry_outlives_its_page() -> None:
+def test_n62_a_zapped_entry_outlives_its_page() -> None:
     tasks = {"t": ["truncate(file0, 1)"], "u": [*UNBIND, "truncate(file0, 0)"]}
     setup = {"files": {"file0": 2}}
     unrepaired = without("series-v3", "fix-unbind-invalidates", "fix-zapped-entries-stay")
