@@ -73,6 +73,9 @@ FLAWS = [
         "fix-unbind-invalidates", "refcount-1", "ext4", {"a": ["fsync(file0)"]}, {}, "use-after-free", id="F-23-fsync"
     ),
     pytest.param("fix-unbind-invalidates", "refcount-1", "ext4", {"a": GET}, {}, "livelock", id="F-23-gup"),
+    pytest.param(
+        "fix-unbind-breaks", "refcount-0", "ext4", {"a": ["fsync(file0)"]}, {}, "use-after-free", id="F-23-refcount-0"
+    ),
     pytest.param("fix-wake-without-folio", "pin-wait", "ext4", {"a": PIN}, {}, "use-after-free", id="F-04"),
     pytest.param(
         "fix-put-on-dying-pagemap",
@@ -118,6 +121,17 @@ def test_either_of_two_repairs_keeps_a_fault_under_way_from_what_is_gone(repair)
     both = without("refcount-1", "fix-fault-holds-device", "fix-unbind-invalidates")
     assert "associate_page" in uses_after_free(tasks, both)
     assert "associate_page" not in uses_after_free(tasks, (both[0], (*both[1], repair)))
+
+
+@pytest.mark.parametrize(("repairs", "kind"), [(("fix-free-under-rcu",), "use-after-free"), ((), None)])
+def test_n43_the_last_put_looks_at_a_page_that_is_gone(repairs, kind) -> None:
+    tasks = {"a": [PIN[0], "munmap(file0)", PIN[1]], "u": UNBIND}
+    sim = simulate(tasks, *without("refcount-0", *repairs))
+    attach(sim)
+    put = ("a", "folio_put_refs.update"), ("a", "+")
+    execution = Stepper(sim.world).run(Steered(*put, *put, ("u", ""), ("a", ""), ("u", "")), 2_000)
+    assert (execution.violation.kind if execution.violation else None) == kind
+    assert execution.stuck == ()
 
 
 def test_a_device_is_removed_once() -> None:

@@ -320,6 +320,18 @@ def test_c_an_unmapped_file_may_have_busy_pages() -> None:
     assert_silent(watched(UNMAPPED, FixIdleWhileMapped, protocol="refcount-0"))
 
 
+def test_c_who_does_not_break_layouts_by_the_common_function_looks_at_unmapped_files_too() -> None:
+    tasks = {"p": [PIN, "munmap(file0)"]}
+    busy = {}
+    for name in GENERATIONS:
+        sim = simulate(tasks, name)
+        search = sim.kernel.dax.dax_layout_busy_page
+        returned = add_task(sim, "t", lambda sim=sim, search=search: search(sim.kernel.inodes["file0"].i_mapping))
+        run(sim, ("p", ""), ("t", ""))
+        busy[name] = [page and page.pfn for page in returned]
+    assert busy == {"refcount-1": [None], "refcount-0": [0]}
+
+
 # -- MAP_SYNC --------------------------------------------------------------------------------------------------------
 
 SYNC = {

@@ -8,6 +8,7 @@ import pytest
 from kernel_kit import Steered, add_task, run
 from protocol_kit import assert_same_traces, found_kinds
 
+from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.machine import Machine, TlbMode
 from daxfuzz.oracles.registry import attach
 from daxfuzz.program.calls import parse_call
@@ -28,11 +29,12 @@ def simulate(
     patches: tuple[str, ...] = (),
     machine: Machine = IPI,
     observed: bool = True,
+    filesystem: str = "ext4",
     **setup: Any,
 ) -> Simulation:
     calls = {task: tuple(parse_call(call) for call in body) for task, body in tasks.items()}
     setup.setdefault("files", {"file0": 1})
-    sim = Simulation(Program(calls, Setup(**setup), machine), build(name, patches).subsystems, "ext4")
+    sim = Simulation(Program(calls, Setup(**setup), machine), build(name, patches).subsystems, filesystem)
     if observed:
         attach(sim)
     return sim
@@ -131,6 +133,16 @@ def test_f04_an_unpin_that_is_late_to_wake_reads_a_page_that_is_gone(repair, kin
     late = "gup_put_folio.active" if repair else "wakeup_fsdax_pin_waiters.read"
     execution = Stepper(sim.world).run(Steered(("p", late), ("t", ""), ("unbind", ""), ("p", "")), 3_000)
     assert (execution.violation.kind if execution.violation else None) == kind
+
+
+@pytest.mark.parametrize(("name", "keys"), [("series-v1:11", 4), ("series-v1:11-fixed", 1), ("series-v3-fixed", 1)])
+def test_f17_a_pud_entry_has_as_many_wait_keys_as_indices(name, keys) -> None:
+    sim = simulate({"m": ["load(file0, 0)"]}, name, files={"file0": IPI.pud_pages})
+    mapping = sim.kernel.inodes["file0"].i_mapping
+    entry = Entry(0, pud=True)
+    assert IPI.pud_pages == 4
+    found = {sim.kernel.dax.dax_entry_waitqueue(mapping, index, entry)[1] for index in range(IPI.pud_pages)}
+    assert len(found) == keys
 
 
 # -- patch 13 ----------------------------------------------------------------------------------------------------
@@ -238,6 +250,15 @@ def test_a_repair_of_v3_silences_its_flaw(flaw, tasks, setup, preemptions, kind)
     sim = simulate(tasks, "series-v3", all_but("series-v3", flaw), **setup)
     assert kind in found_kinds(sim, preemptions)
     assert found_kinds(simulate(tasks, "series-v3-fixed", **setup), preemptions + 1) == set()
+
+
+def test_n53_the_zap_drops_a_reference_that_a_copied_page_never_had() -> None:
+    tasks = {"t": ["store(file0, 0)", "truncate(file0, 0)"]}
+    setup: dict[str, Any] = {"files": {"file0": 1, "file1": 1}, "clones": {"file1": "file0"}, "prefault": False}
+    unrepaired = simulate(tasks, "series-v3", all_but("series-v3", "N-53"), filesystem="xfs", **setup)
+    assert "refcount-mismatch" in found_kinds(unrepaired)
+    # What v6.0 does wrong with shared blocks is not repaired there.
+    assert "refcount-mismatch" not in found_kinds(simulate(tasks, "series-v3-fixed", filesystem="xfs", **setup))
 
 
 def test_n54_a_fault_during_the_wait_does_not_prolong_it() -> None:
