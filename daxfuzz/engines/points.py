@@ -112,32 +112,32 @@ def _names_primitive(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Attribute) and call.func.attr in primitives()
 
 
-def _stateful() -> list[type[Shared]]:
-    """Shared objects of the model, which have coroutines of their own."""
+def _shared_classes() -> list[type[Shared]]:
+    """Every class of shared objects, each once."""
     found: list[type[Shared]] = []
     classes: list[type[Shared]] = [Shared]
     while classes:
         cls = classes.pop()
-        classes += cls.__subclasses__()
-        if cls.__module__.startswith("daxfuzz.kernel.") and cls not in found:
+        if cls not in found:
             found.append(cls)
+            classes += cls.__subclasses__()
     return found
+
+
+def _stateful() -> list[type[Shared]]:
+    """Shared objects of the model, which have coroutines of their own."""
+    return [cls for cls in _shared_classes() if cls.__module__.startswith("daxfuzz.kernel.")]
 
 
 @lru_cache(maxsize=1)
 def primitives() -> frozenset[str]:
     """Names of all primitives: the generator functions of shared objects."""
-    names = []
-    classes: list[type] = [Shared]
-    while classes:
-        cls = classes.pop()
-        classes += cls.__subclasses__()
-        names += [
-            name
-            for name, member in vars(cls).items()
-            if isinstance(member, types.FunctionType) and inspect.isgeneratorfunction(member)
-        ]
-    return frozenset(names)
+    return frozenset(
+        name
+        for cls in _shared_classes()
+        for name, member in vars(cls).items()
+        if isinstance(member, types.FunctionType) and inspect.isgeneratorfunction(member)
+    )
 
 
 def all_places(kernel: ComposedKernel, filesystem: str) -> frozenset[Place]:
