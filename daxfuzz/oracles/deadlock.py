@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from daxfuzz.oracles.entry_owners import EntryOwners
-from daxfuzz.oracles.hang import Wait, cycle, waits
-from daxfuzz.oracles.in_flight import InFlight
-from daxfuzz.oracles.oracle import Oracle
-from daxfuzz.oracles.range_users import RangeUsers
+from daxfuzz.oracles.hang import HangOracle, Wait, cycle
 
 
-class Deadlock(Oracle):
+class Deadlock(HangOracle):
     """When nobody can go on, no cycle and no unexplained wait is left.
 
     A wait for a page that a user holds a reference of is the kernel's design, and so are one for a frozen file system
@@ -19,16 +15,7 @@ class Deadlock(Oracle):
 
     kinds = ("deadlock", "self-deadlock")
 
-    def attach(self) -> None:
-        EntryOwners.of(self.sim)
-        InFlight.of(self.sim)
-        RangeUsers.of(self.sim)
-        self.world.on_end.append(self.at_rest)
-
-    def at_rest(self) -> None:
-        if self.world.enabled:
-            return
-        found = waits(self.sim)
+    def judge(self, found: list[Wait]) -> None:
         if any(wait.satisfied for wait in found):
             return
         ring = cycle(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from daxfuzz.oracles.ghost import Ghost
 from daxfuzz.oracles.oracle import listen
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from daxfuzz.program.simulation import Simulation
 
 
-class EntryOwners:
+class EntryOwners(Ghost):
     """Follows the stores to i_pages.
 
     owners: (inode number, index) of each locked entry, with the index of the task that stored it so.
@@ -21,20 +22,12 @@ class EntryOwners:
     """
 
     def __init__(self, sim: Simulation) -> None:
-        self.world = sim.world
+        super().__init__(sim)
         self.owners: dict[tuple[int, int], int] = {}
         self.judges: list[Callable[[Inode, int, Entry | None, Entry | None], None]] = []
         sim.world.on_reset.append(self.owners.clear)
         for inode in sim.kernel.inodes.values():
             listen(inode.i_mapping.i_pages, "watch", self.watcher(inode))
-
-    @classmethod
-    def of(cls, sim: Simulation) -> EntryOwners:
-        """The one of a simulation, made when it is first asked for; that has to be before an execution."""
-        found = sim.ghosts.get(cls)
-        if not isinstance(found, cls):
-            found = sim.ghosts[cls] = cls(sim)
-        return found
 
     def watcher(self, inode: Inode) -> Callable[[int, Entry | None, Entry | None], None]:
         def stored(index: int, old: Entry | None, new: Entry | None) -> None:

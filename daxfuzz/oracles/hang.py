@@ -10,6 +10,7 @@ from daxfuzz.kernel.page import PAGE_STRUCT_SIZE
 from daxfuzz.oracles.entry_owners import EntryOwners
 from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.lookup import entry_at, head_of
+from daxfuzz.oracles.oracle import Oracle
 from daxfuzz.oracles.range_users import RangeUsers
 from daxfuzz.sim import PercpuRwSemaphore, Task, WaitEntry, WaitQueueHead
 
@@ -45,6 +46,24 @@ class Wait:
     leased: bool = False
     any_of: tuple[int, ...] = ()
     served: bool = False
+
+
+class HangOracle(Oracle):
+    """Judges what tasks wait for when nobody can go on."""
+
+    def attach(self) -> None:
+        EntryOwners.of(self.sim)
+        InFlight.of(self.sim)
+        RangeUsers.of(self.sim)
+        self.world.on_end.append(self.at_end)
+
+    def at_end(self) -> None:
+        if not self.world.enabled:
+            self.judge(waits(self.sim))
+
+    def judge(self, found: list[Wait]) -> None:
+        """Look at the waits of all tasks that are stuck."""
+        raise NotImplementedError
 
 
 def waits(sim: Simulation) -> list[Wait]:

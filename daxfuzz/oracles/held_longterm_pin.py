@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from daxfuzz.kernel.gup import Foll
-from daxfuzz.oracles.hang import waits
-from daxfuzz.oracles.in_flight import InFlight
-from daxfuzz.oracles.oracle import Oracle
-from daxfuzz.oracles.range_users import RangeUsers
+from daxfuzz.oracles.hang import HangOracle, Wait
 
 
-class HeldLongtermPin(Oracle):
+class HeldLongtermPin(HangOracle):
     """No file operation's wait for an idle page is held up by a FOLL_LONGTERM pin.
 
-    The removal of a device has nothing to take the page from such a pin with, and may wait for it.
+    The removal of a device has nothing to take the page from such a pin with, and may wait for it (unbind).
     """
 
     kinds = ("held-longterm-pin",)
 
-    def attach(self) -> None:
-        InFlight.of(self.sim)
-        RangeUsers.of(self.sim)
-        self.world.on_end.append(self.at_rest)
-
-    def at_rest(self) -> None:
-        if self.world.enabled:
-            return
-        for wait in waits(self.sim):
-            if not self.sim.program.tasks[wait.task.name][wait.task.operation].arguments:
+    def judge(self, found: list[Wait]) -> None:
+        for wait in found:
+            if self.sim.program.tasks[wait.task.name][wait.task.operation].name == "unbind":
                 continue
             for task, reference in wait.holders:
                 if reference.flags & Foll.LONGTERM:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
+from daxfuzz.oracles.ghost import Ghost
 from daxfuzz.oracles.oracle import listen
 from daxfuzz.program.processes import kinds_of_mappings
 
@@ -49,28 +50,27 @@ class Private:
             history.clear()
 
 
-class Histories:
+class Histories(Ghost):
     """Follows the calls that write, and the devices.
 
     clock: counts begins and ends of the calls that matter.
     pages: the writes to each file page, in the order of their begins.
     copies: what reflink has written, with the file page that it has come from.
-    shifted: per file the clock at the end of the last call that moved its contents; 0 before the first one.
-    shifting: per file how many of these are under way.
+    moved: per file the clock at the begin of the first call that moved its contents, if there is one.
+    moving: per file the same of those that are under way, by task.
     private: by mm and file, what is written through private mappings, which is not written to the file.
     mixed: files that one mm may map both ways.
     """
 
     def __init__(self, sim: Simulation) -> None:
-        self.sim = sim
-        self.kernel = sim.kernel
+        super().__init__(sim)
         files = sim.program.setup.files
         self.pages: dict[tuple[str, int], list[Write]] = {
             (file, page): [] for file, pages in files.items() for page in range(pages)
         }
         programs = sim.program.tasks
         self.written = {
-            (task.index, position): self.of(call)
+            (task.index, position): self.histories_of(call)
             for task in sim.world.tasks
             for position, call in enumerate(programs.get(task.name, ()))
             if call.name in WRITES
@@ -88,14 +88,6 @@ class Histories:
         sim.world.on_reset.append(self.reset)
         self.reset()
 
-    @classmethod
-    def attach(cls, sim: Simulation) -> Histories:
-        """The one of a simulation, made when it is first asked for; that has to be before an execution."""
-        found = sim.ghosts.get(cls)
-        if not isinstance(found, cls):
-            found = sim.ghosts[cls] = cls(sim)
-        return found
-
     def reset(self) -> None:
         self.clock = 1
         for history in self.pages.values():
@@ -105,15 +97,15 @@ class Histories:
         self.transfers: dict[Kept, Write] = {}
         self.open: dict[int, list[Write]] = {}
         self.copies: list[tuple[Write, tuple[str, int]]] = []
-        self.shifted = dict.fromkeys(self.sim.program.setup.files, 0)
-        self.shifting = dict.fromkeys(self.sim.program.setup.files, 0)
+        self.moved: dict[str, int] = {}
+        self.moving: dict[str, dict[int, int]] = {}
 
     def tick(self) -> int:
         """The next moment."""
         self.clock += 1
         return self.clock
 
-    def of(self, call: Call) -> list[list[Write]]:
+    def histories_of(self, call: Call) -> list[list[Write]]:
         """Histories of the pages that a call writes; of a device write that is known only when it begins."""
         if call.name == "dma_write":
             return []
@@ -164,7 +156,7 @@ class Histories:
             return
         clock = self.tick()
         if call.name == "fallocate" and call.arguments[1] in SHIFTS:
-            self.shifting[str(call.arguments[0])] += 1
+            self.moving.setdefault(str(call.arguments[0]), {})[task.index] = clock
         value = self.sim.unique_value(task) if call.name in VALUES else COPIED if call.name == "reflink" else 0
         writes = self.open[task.index] = []
         for history in self.written_by(task, call):
@@ -184,9 +176,9 @@ class Histories:
         clock = self.tick()
         if call.name == "fallocate" and call.arguments[1] in SHIFTS:
             file = str(call.arguments[0])
-            self.shifting[file] -= 1
+            begin = self.moving[file].pop(task.index)
             if result == 0:
-                self.shifted[file] = clock
+                self.moved[file] = min(begin, self.moved.get(file, begin))
         failed = isinstance(result, str) or result < 0
         if failed or (call.name == "dma_write" and self.plain_reference_of_private_page(task, call)):
             end = FAILED
@@ -197,24 +189,25 @@ class Histories:
             write[3] = clock
 
     def current(self, file: str, page: int, value: int, begin: int) -> bool:
-        """Whether a read that began at a moment and ends now may return a value.
-
-        Contents that have been moved within the file are not followed: from then on, every value that was ever
-        written to the file will do.
-        """
+        """Whether a read that began at a moment and ends now may return a value."""
         return self.had((file, page), value, begin, self.clock, [])
 
     def had(self, place: tuple[str, int], value: int, begin: int, end: int, seen: list[Write]) -> bool:
         """Whether a file page can have had a value at some time from `begin` to `end`.
 
         seen: copies that lead here; two files that are given to each other at once lead back to where one was.
+
+        Contents that calls move within a file are not followed: once one has begun, a page may have what any page of
+        the file has had since, or zeroes.
         """
         file = place[0]
-        if self.shifted[file] or self.shifting[file]:
-            return any(
-                write[0] == value for (other, _), history in self.pages.items() if other == file for write in history
-            )
-        return self.fresh(self.pages.get(place, []), value, begin, end, seen)
+        first = min((*self.moving.get(file, {}).values(), self.moved.get(file, end)), default=end)
+        if first >= end:
+            return self.fresh(self.pages.get(place, []), value, begin, end, seen)
+        since = min(begin, first)
+        return not value or any(
+            self.fresh(history, value, since, end, seen) for (other, _), history in self.pages.items() if other == file
+        )
 
     def fresh(self, history: list[Write], value: int, begin: int, end: int, seen: list[Write]) -> bool:
         """Whether a value is that of a write that no later one had replaced completely at a moment."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.mm import Pte
+from daxfuzz.oracles.ghost import Ghost
 from daxfuzz.oracles.lookup import head_of
 from daxfuzz.oracles.oracle import listen
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from daxfuzz.sim import Task
 
 
-class InFlight:
+class InFlight(Ghost):
     """Follows the reference counts.
 
     counts: per task what its call has added, by pfn, less what was given to registers, pipes, devices, page-table
@@ -27,9 +28,7 @@ class InFlight:
     """
 
     def __init__(self, sim: Simulation) -> None:
-        self.sim = sim
-        self.world = sim.world
-        self.kernel = sim.kernel
+        super().__init__(sim)
         self.per_pte = self.kernel.memory.pte_references()
         self.counts: list[dict[int, int]] = [{} for _ in self.world.tasks]
         self.judges: list[Callable[[int, int, int], None]] = []
@@ -46,14 +45,6 @@ class InFlight:
         sim.on_hold.append(self.held)
         sim.on_drop.append(self.dropped)
         self.world.on_reset.append(self.reset)
-
-    @classmethod
-    def of(cls, sim: Simulation) -> InFlight:
-        """The one of a simulation, made when it is first asked for; that has to be before an execution."""
-        found = sim.ghosts.get(cls)
-        if not isinstance(found, cls):
-            found = sim.ghosts[cls] = cls(sim)
-        return found
 
     def reset(self) -> None:
         self.counts = [{} for _ in self.world.tasks]

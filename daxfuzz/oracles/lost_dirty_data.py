@@ -24,18 +24,21 @@ class LostDirtyData(Oracle):
     A crash leaves what the metadata that is durable leads to, and of that what has left the caches of the processors.
     Caches may write back by themselves at any time, so that what must survive is judged, never what must not. A page
     that truncate, punch or zero range was removing during the fsync is not judged: like any page cache, DAX forgets
-    that it is dirty before the removal is durable, and what was there before may come back until then.
+    that it is dirty before the removal is durable, and what was there before may come back until then. Nor is a file
+    that one mm may map both ways: whether a store went to the file or to a private copy is not followed. Of contents
+    that are moved within the file, see Histories.had.
     """
 
     kinds = ("lost-dirty-data",)
 
     def attach(self) -> None:
         self.watched = False
-        names = {call.name for calls in self.sim.program.tasks.values() for call in calls}
-        if not self.kernel.fs.durable_metadata or not names & {"fsync", "store"}:
+        calls = [call for calls in self.sim.program.tasks.values() for call in calls]
+        promised = any(call.name == "fsync" or "MAP_SYNC" in call.arguments for call in calls)
+        if not self.kernel.fs.durable_metadata or not promised:
             return
         self.watched = True
-        self.histories = Histories.attach(self.sim)
+        self.histories = Histories.of(self.sim)
         listen(self.kernel.sb, "on_sealed", self.sealed)
         listen(self.kernel.sb, "on_durable", self.became_durable)
         self.sim.on_begin.append(self.began)

@@ -5,34 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from daxfuzz.oracles.ghost import Ghost
 from daxfuzz.oracles.oracle import listen
 
 if TYPE_CHECKING:
     from daxfuzz.program.simulation import Simulation
 
 
-class RangeUsers:
+class RangeUsers(Ghost):
     """Follows the reference counts of ranges.
 
     users: per range the indices of the tasks whose iomaps hold a reference, once for each.
     """
 
     def __init__(self, sim: Simulation) -> None:
-        self.world = sim.world
-        conn = sim.kernel.fuse_conn
+        super().__init__(sim)
+        conn = self.kernel.fuse_conn
         dmaps = [] if conn is None else conn.dmaps
         self.users: list[list[int]] = [[] for _ in dmaps]
         sim.world.on_reset.append(self.reset)
         for dmap, users in zip(dmaps, self.users, strict=True):
             listen(dmap.refcnt, "watch", self.watcher(users))
-
-    @classmethod
-    def of(cls, sim: Simulation) -> RangeUsers:
-        """The one of a simulation, made when it is first asked for; that has to be before an execution."""
-        found = sim.ghosts.get(cls)
-        if not isinstance(found, cls):
-            found = sim.ghosts[cls] = cls(sim)
-        return found
 
     def reset(self) -> None:
         for users in self.users:

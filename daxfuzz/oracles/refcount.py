@@ -23,7 +23,9 @@ class Refcount(Oracle):
     A page of memory is free at 0, and each entry that maps it holds a reference in every protocol.
 
     Each step: never below idle. At the end of each call: it has added what it gave its task to hold, and dropped what
-    its task gave up. At rest: nothing is left that no register accounts for.
+    its task gave up. At rest: nothing is left that no register accounts for. A page that is gone has no count, and
+    how much one reference of it was worth (a pin of a small folio, or of a large one) cannot be told any more; who
+    still uses it is found by use-after-free.
     """
 
     kinds = ("refcount-underflow", "refcount-mismatch", "leak")

@@ -25,7 +25,8 @@ class StaleData(Oracle):
 
     Through a private mapping a process sees what the file held at some time, or, once it has written, what it or a
     parent wrote, the latter before the fork; as long as nothing unmaps private copies, only the last of its own. What
-    it writes is seen by nobody else. A file that one mm may map both ways is not judged.
+    it writes is seen by nobody else. A file that one mm may map both ways is not judged: whether a store went to the
+    file or to a private copy is not followed. Of contents that are moved within the file, see Histories.had.
     """
 
     kinds = ("stale-data",)
@@ -34,7 +35,7 @@ class StaleData(Oracle):
         calls = [call for calls in self.sim.program.tasks.values() for call in calls]
         if not any(call.name == "load" for call in calls):
             return
-        self.histories = Histories.attach(self.sim)
+        self.histories = Histories.of(self.sim)
         self.unmapped = any(call.name in UNMAP and not keeps_copies(call) for call in calls)
         self.sim.on_begin.append(self.began)
         self.sim.on_end.append(self.ended)
@@ -69,9 +70,7 @@ class StaleData(Oracle):
             return self.histories.fresh(own, value, begin, self.histories.clock, [])
         if any(write[0] == value for write in (*own, *private.inherited[page])):
             return True
-        if self.histories.shifted[file] or self.histories.shifting[file]:
-            return self.histories.current(file, page, value, begin)
-        return any(write[0] == value for write in self.histories.pages[file, page])
+        return self.histories.current(file, page, value, 0)
 
 
 def keeps_copies(call: Call) -> bool:

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from daxfuzz.oracles.hang import waits
-from daxfuzz.oracles.in_flight import InFlight
-from daxfuzz.oracles.oracle import Oracle
-from daxfuzz.oracles.range_users import RangeUsers
+from daxfuzz.oracles.hang import HangOracle, Wait
 
 
-class WaitsForStranger(Oracle):
-    """Nobody waits for a page that is no longer a page of the file it works on."""
+class WaitsForStranger(HangOracle):
+    """Nobody waits for a page that is no longer a page of the file it works on; one that names no file, of any file.
+
+    The removal of a device waits for the pages of the device, whoever has them (unbind).
+    """
 
     kinds = ("waits-for-stranger",)
 
-    def attach(self) -> None:
-        InFlight.of(self.sim)
-        RangeUsers.of(self.sim)
-        self.world.on_end.append(self.at_rest)
-
-    def at_rest(self) -> None:
-        if self.world.enabled:
-            return
-        for wait in waits(self.sim):
+    def judge(self, found: list[Wait]) -> None:
+        for wait in found:
             if wait.page is None or wait.satisfied or not wait.holders:
                 continue
-            arguments = self.sim.program.tasks[wait.task.name][wait.task.operation].arguments
-            files = [each for each in arguments if each in self.kernel.inodes]
-            if not files:
-                # It works on all files (drop_caches, unbind), or is a worker of the kernel.
+            call = self.sim.program.tasks[wait.task.name][wait.task.operation]
+            if call.name == "unbind":
                 continue
-            file = " and ".join(map(str, files))
-            numbers = [self.kernel.inodes[str(each)].number for each in files]
+            files = [each for each in self.kernel.inodes if each in call.arguments] or list(self.kernel.inodes)
+            file = " and ".join(files)
+            numbers = [self.kernel.inodes[each].number for each in files]
             owners = self.kernel.allocator.table[wait.page.pfn]
             if not any(inode in numbers for inode, _ in owners):
                 self.fail(

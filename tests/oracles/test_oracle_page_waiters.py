@@ -13,6 +13,9 @@ from daxfuzz.kernel.page import Page
 from daxfuzz.oracles.waits_for_stranger import WaitsForStranger
 from daxfuzz.protocols.patch import Patch
 
+LAST = ["load(file0, 0)", "unlink(file0)", "exit()"]
+"""The last to use a file, unless somebody else does."""
+
 
 class AllowLongterm(Patch):
     """gup: Allow FOLL_LONGTERM on file-system DAX."""
@@ -29,6 +32,15 @@ class FreeBeforeWait(Patch):
         async def setattr_size(self, inode: Inode, size: int) -> int:
             await self.ext4_truncate(inode, size)
             return await super().setattr_size(inode, size)
+
+
+class FreeBeforeEvictionWaits(Patch):
+    """ext4: Free the blocks of a file that is gone first and wait for busy pages afterwards."""
+
+    class ext4(Ext4):
+        async def ext4_evict_inode(self, inode: Inode) -> None:
+            await self.ext4_truncate(inode, 0)
+            await super().ext4_evict_inode(inode)
 
 
 @pytest.mark.parametrize("protocol", ["refcount-1", "pin-wait"])
@@ -79,4 +91,18 @@ def test_a_wait_for_a_page_that_another_file_has_by_now_is_a_finding() -> None:
 def test_a_wait_for_a_page_outside_the_range_is_no_stranger() -> None:
     # break_layouts waits for the whole file; the page is the file's own, though the truncation leaves it alone.
     of = program({"pinner": ["r0 = pin_user_pages(file0, 0)"], "truncator": ["truncate(file0, 1)"]}, files={"file0": 2})
+    assert_silent(simulate(of))
+
+
+def test_a_call_that_names_no_file_is_held_up_by_a_longterm_pin_too() -> None:
+    of = program({"pinner": ["r0 = pin_user_pages(file0, 0, FOLL_LONGTERM)", "munmap(file0)"], "last": LAST})
+    violation = trip(simulate(of, AllowLongterm), "held-longterm-pin", random=0)
+    assert violation.tasks == ("last", "pinner")
+    assert_silent(simulate(of))
+
+
+def test_a_call_that_names_no_file_waits_for_pages_of_files_only() -> None:
+    of = program({"pinner": ["r0 = pin_user_pages(file0, 0)", "munmap(file0)"], "last": LAST})
+    sim = simulate(of, FreeBeforeEvictionWaits, oracles=[WaitsForStranger])
+    assert "which file0 has lost" in trip(sim, "waits-for-stranger", random=0).message
     assert_silent(simulate(of))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from oracle_kit import assert_silent, ordered, program, simulate, trip
+from oracle_kit import LIMIT, assert_silent, ordered, program, simulate, trip
 
 from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.entry import Entry
@@ -14,8 +14,10 @@ from daxfuzz.kernel.memory import Fault, VmFault
 from daxfuzz.kernel.mm import Mm
 from daxfuzz.kernel.tlb import TlbFlush
 from daxfuzz.kernel.xarray import XaState
+from daxfuzz.oracles.histories import Histories
 from daxfuzz.oracles.stale_data import StaleData
 from daxfuzz.protocols.patch import Patch
+from daxfuzz.sim import Scheduler, Stepper
 from daxfuzz.triage.bench import verdict
 
 # A call begins when the one before it ends, so loads of another page are there to let those that count begin late.
@@ -155,3 +157,28 @@ def test_reads_return_one_of_the_last_writes(of) -> None:
 def test_a_write_under_way_may_or_may_not_be_seen() -> None:
     of = program({"mapper": ["store(file0, 0)"], "reader": ["load(file0, 0)", "load(file0, 0)"]})
     assert_silent(simulate(of))
+
+
+def test_moved_contents_are_what_some_page_of_the_file_has_had_since() -> None:
+    tasks = {"a": ["store(file0, 1)", "store(file0, 1)", "fallocate(file0, COLLAPSE_RANGE, 0, 1)", "load(file0, 0)"]}
+    sim = simulate(program(tasks, files={"file0": 2}), oracles=[StaleData])
+    Stepper(sim.world).run(Scheduler(), LIMIT)
+    histories = Histories.of(sim)
+    old, moved, zeroes = 1000, 1001, 0
+    assert [histories.current("file0", 0, value, histories.tick()) for value in (old, moved, zeroes)] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("mapping", [(), ("mmap(file0, MAP_PRIVATE)",)])
+def test_copies_that_are_moved_on_keep_their_values(mapping) -> None:
+    tasks = {
+        "a": [
+            "store(file1, 0)",
+            "reflink(file1, 0, file0, 0, 1)",
+            "fallocate(file0, INSERT_RANGE, 0, 1)",
+            *mapping,
+            "load(file0, 1)",
+        ],
+        "b": ["load(file1, 0)"],
+    }
+    of = program(tasks, files={"file0": 2, "file1": 1})
+    assert_silent(simulate(of, protocol="refcount-1-fixed", filesystem="xfs"), random=10)
