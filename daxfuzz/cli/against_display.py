@@ -16,7 +16,7 @@ from daxfuzz.cli.fuzz_display import (
     signature_line,
     title,
 )
-from daxfuzz.cli.output import clock, plural, stdout_console
+from daxfuzz.cli.output import at_most, clock, plural, stdout_console
 from daxfuzz.engines.against import Compared, Comparison, Group
 from daxfuzz.engines.fuzz import FuzzSettings
 from daxfuzz.triage.bench import KernelChoice
@@ -110,7 +110,4 @@ def power(executions: int) -> str:
     """What it means that nothing new was found."""
     if not executions:
         return "Nothing new: no execution was finished."
-    return (
-        f"Nothing new in {plural(executions, 'execution')} with the patches: "
-        f"with 95 % confidence fewer than {3 / executions:.2g} per execution."
-    )
+    return f"Nothing new in {plural(executions, 'execution')} with the patches: {at_most(executions)}."

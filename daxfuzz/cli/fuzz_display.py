@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from daxfuzz.cli.output import clock, plural, program_name, stdout_console
+from daxfuzz.cli.output import at_most, clock, plural, program_name, stdout_console
 from daxfuzz.engines.fuzz import Found, FuzzSettings, Status
 from daxfuzz.triage.bench import KernelChoice
 
@@ -221,10 +221,7 @@ def power(status: Status) -> str:
     """What it means that nothing was found."""
     if not status.executions:
         return "No finding: no execution was finished."
-    return (
-        f"No finding in {plural(status.executions, 'execution')}: "
-        f"with 95 % confidence fewer than {3 / status.executions:.2g} per execution."
-    )
+    return f"No finding in {plural(status.executions, 'execution')}: {at_most(status.executions)}."
 
 
 def summary(status: Status) -> str:

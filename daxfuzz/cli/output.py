@@ -23,6 +23,11 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def at_most(executions: int) -> str:
+    """What it means that something was not seen in so many executions (rule of three)."""
+    return f"with 95 % confidence fewer than {3 / executions:.2g} per execution"
+
+
 def clock(seconds: float) -> str:
     """Minutes and seconds, with hours if there are any."""
     minutes, rest = divmod(int(seconds), 60)

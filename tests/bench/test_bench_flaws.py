@@ -15,7 +15,7 @@ from cli_kit import assert_one_line, run, run_json
 from daxfuzz.bench import flaws
 from daxfuzz.bench.flaws import NotAvailable, Outcome, Target, reachability, search_cell, shares, targets_of
 from daxfuzz.bench.reachability import CODES, FILESYSTEMS, GENERATIONS, NEVER, TABLE, Cell, Condition, Generation, cells
-from daxfuzz.cli.bench import flaw_entry, in_short
+from daxfuzz.cli.bench.flaws import flaw_entry, in_short
 from daxfuzz.engines.jobs import ModelError
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.protocols.patch import Repair
@@ -224,7 +224,7 @@ def test_a_cell_in_short(found: bool | None, text: str) -> None:
 
 def test_a_search_that_failed_is_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = Outcome(canary(), None, reason="ext4: ModelError: nonsense", failed=True)
-    monkeypatch.setattr(sys.modules["daxfuzz.cli.bench"], "reachability", lambda *arguments: [failed])
+    monkeypatch.setattr(sys.modules["daxfuzz.cli.bench.flaws"], "reachability", lambda *arguments: [failed])
     result = run("bench", "flaws", "--workers", 1)
     assert result.exit_code == 70
     assert "x err" in result.stdout

@@ -1,0 +1,50 @@
+"""What the measurements have in common: options, progress, and Ctrl-C."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from daxfuzz.cli.errors import say
+from daxfuzz.engines.fuzz import Status
+
+PROGRESS_EVERY = 5.0
+"""Seconds between two lines of progress on one kernel."""
+
+seed_option = click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+workers_option = click.option(
+    "--workers", "processes", type=click.IntRange(0, 4096), default=0, help="Processes; 0 for one per core."
+)
+
+
+class Progress:
+    """Lines on stderr: how far each of several searches is."""
+
+    def __init__(self) -> None:
+        self.where = ""
+        self.last = 0.0
+
+    def update(self, where: str, status: Status, executions: int) -> None:
+        """Called whenever anything has changed. where: which search; executions: its limit."""
+        if where != self.where:
+            self.where, self.last = where, 0.0
+        if status.seconds - self.last >= PROGRESS_EVERY:
+            self.last = status.seconds
+            self.line(f"{where}: {status.executions:,} of {executions:,} executions")
+
+    def line(self, text: str) -> None:
+        """What came of one."""
+        click.echo(text, err=True)
+
+
+@contextmanager
+def interruptible() -> Iterator[list[bool]]:
+    """Ctrl-C ends the block early; the list is empty unless it did."""
+    interrupted: list[bool] = []
+    try:
+        yield interrupted
+    except KeyboardInterrupt:
+        interrupted.append(True)
+        say("interrupted; this is what there was")

@@ -1,0 +1,41 @@
+"""``daxfuzz bench speed``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from daxfuzz.bench.speed import Speed, measure
+from daxfuzz.cli.options import json_option, print_json
+
+
+@click.command()
+@click.option("--rounds", type=click.IntRange(1), default=100, show_default=True, help="Of which medians are taken.")
+@json_option
+def speed(rounds: int, as_json: bool) -> int:
+    """Microseconds of processor time per step, in one process, beside the floor: a bare coroutine switch."""
+    measured = measure(rounds)
+    if as_json:
+        print_json({name: round(value, 4) for name, value in asdict(measured).items()})
+    else:
+        show(measured)
+    return 0
+
+
+def show(measured: Speed) -> None:
+    """The figures for a reader."""
+    floor = measured.floor_us_per_step
+    lines = [
+        ("floor: bare coro.send", floor),
+        ("stepper, precomputed schedule", measured.stepper_us_per_step),
+        ("stepper, random walk", measured.random_us_per_step),
+        ("model: 3 tasks on ext4, all oracles", measured.model_us_per_step),
+        ("Trio, precomputed schedule", measured.trio_us_per_step),
+    ]
+    for what, value in lines:
+        click.echo(f"{what:36} {value:8.3f} us per step  {value / floor:6.1f} x floor")
+    click.echo(
+        f"{'model, one process':36} {measured.executions_per_second:8,.0f} executions/s "
+        f"of {measured.steps_per_execution:.0f} steps"
+    )
