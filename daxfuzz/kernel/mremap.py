@@ -53,8 +53,12 @@ class Mremap(Subsystem):
         for offset in range(0, vma.pages, mm.pmd_pages):
             old_pmd = await mm.pmd(vma.start + offset).read()
             if isinstance(old_pmd, Pte):
-                await self.move_huge_pmd(mm, vma.start + offset, new.start + offset)
-            elif old_pmd is TABLE:
+                if await self.move_huge_pmd(vma, vma.start + offset, new.start + offset):
+                    continue
+                await self.k.huge_memory.split_huge_pmd(mm, vma.start + offset)
+                # pmd_trans_unstable
+                old_pmd = await mm.pmd(vma.start + offset).read()
+            if old_pmd is TABLE:
                 pages = min(mm.pmd_pages, vma.pages - offset)
                 await self.k.memory.pte_alloc(mm, new.start + offset)
                 await self.move_ptes(mm, vma.start + offset, new.start + offset, pages)
@@ -77,10 +81,20 @@ class Mremap(Subsystem):
         await new_ptl.release()
         await old_ptl.release()
 
-    async def move_huge_pmd(self, mm: Mm, old: int, new: int) -> None:
-        """Move one PMD entry; one lock is that of both, since one page holds all PMD entries."""
+    async def move_huge_pmd(self, vma: Vma, old: int, new: int) -> bool:
+        """Move one PMD entry; one lock is that of both, since one page holds all PMD entries.
+
+        vma: the old one. False if it is no leaf by now, or if something is at the new place already.
+        """
+        mm = vma.mm
+        if await mm.pmd(new).read() is not None:
+            self.k.warn("move_huge_pmd: something is mapped at the new place", None)
+            return False
         await mm.pmd_lock.acquire()
-        pmd = await mm.pmd(old).exchange(None)
-        await mm.pmd(new).write(pmd)
-        await self.k.tlb.flush_tlb_mm_range(mm, list(mm.pmd_addresses(old)))
+        huge = isinstance(await mm.pmd(old).read(), Pte)
+        if huge:
+            pmd = await mm.pmd(old).exchange(None)
+            await mm.pmd(new).write(pmd)
+            await self.k.tlb.flush_tlb_mm_range(mm, list(mm.pmd_addresses(old)))
         await mm.pmd_lock.release()
+        return huge

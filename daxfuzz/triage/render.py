@@ -168,7 +168,9 @@ class _Names:
         return self._files[inode]
 
     def page(self, inode: int, index: object) -> str:
-        return f"{self._files[inode]} {index}"
+        # The places that mremap moves mappings to come after the first ones of all files.
+        place, inode = divmod(inode, len(self._files))
+        return f"{self._files[inode]} {index}" + ", moved" * bool(place)
 
 
 _XAS = {"find": "xas_find", "find_conflict": "xas_find_conflict"}

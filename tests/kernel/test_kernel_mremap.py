@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from kernel_kit import add_task, run, simulate
-from oracle_kit import assert_silent, program
+from kernel_kit import add_task, huge, run, simulate
+from oracle_kit import assert_silent, program, trip
 from oracle_kit import simulate as watched
 
 from daxfuzz.kernel.mm import Mm, Pte, Vma
 from daxfuzz.kernel.mremap import Mremap
 from daxfuzz.protocols.patch import Patch
+from daxfuzz.protocols.registry import protocol
+from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
 
 WRITABLE = Pte(0, write=True, dirty=True)
 
@@ -66,6 +70,27 @@ RACES = [
 def test_entries_on_the_move_are_not_missed(tasks) -> None:
     mms = {"mm0": ("a", "b"), "mm1": ("c",)} if "c" in tasks else None
     assert_silent(watched(program(tasks, mms=mms), protocol="refcount-1-fixed"), simple=250, random=30)
+
+
+@pytest.mark.parametrize("generation", ["refcount-1", "series-v3", "refcount-0"])
+def test_n110_an_unmap_misses_a_pmd_that_is_at_no_place(generation) -> None:
+    moved = program({"a": ["mremap(file0)"], "t": ["truncate(file0, 0)"]}, files={"file0": 2})
+    moved = replace(moved, setup=replace(moved.setup, huge=True))
+    wider = [each for each in protocol(generation).repairs if FixMoveHoldsRmap in each.supersedes]
+    others = [each for each in protocol(generation).repairs if each not in (FixMoveHoldsRmap, *wider)]
+    trip(watched(moved, *others, protocol=generation), "stale-pte")
+    for repair in (FixMoveHoldsRmap, *wider):
+        assert_silent(watched(moved, *others, repair, protocol=generation), preemptions=2, simple=400)
+
+
+def test_a_pmd_that_an_unmap_has_cleared_meanwhile_does_not_move() -> None:
+    sim = huge({"a": ["mremap(file0)"], "t": ["truncate(file0, 0)"]})
+    messages = []
+    sim.kernel.on_warn = lambda message, page: messages.append(message)
+    run(sim, ("a", "move_huge_pmd.read"), ("t", ""), ("a", ""))
+    assert sim.results == [[0], [0]]
+    assert messages == []
+    assert all(pmd.value is None for pmd in sim.kernel.mms[0].pmds.values())
 
 
 class NewBeforeOld(Patch):

@@ -201,7 +201,7 @@ def test_a_prefix_has_the_repairs_of_its_flaws_only() -> None:
 def test_each_flaw_has_a_number_of_its_own_with_which_its_repair_begins() -> None:
     repairs = [each for each in PATCHES.values() if issubclass(each, Repair)]
     for repair in repairs:
-        assert re.fullmatch(r"[FNC]-\d\d[a-z]?", repair.flaw)
+        assert re.fullmatch(r"[FNC]-\d\d\d?[a-z]?", repair.flaw)
         assert re.match(rf"{repair.flaw}\b", sys.modules[repair.__module__].__doc__ or ""), repair
     shared = {flaw for flaw, times in Counter(repair.flaw for repair in repairs).items() if times > 1}
     # What is left of a removed device needs another repair in each generation.

@@ -7,6 +7,7 @@ from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
 from daxfuzz.protocols.repairs.flush_before_delete import FixFlushBeforeDelete
 from daxfuzz.protocols.repairs.free_under_rcu import FixFreeUnderRcu
 from daxfuzz.protocols.repairs.idle_while_mapped import FixIdleWhileMapped
+from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
 from daxfuzz.protocols.repairs.stale_share import FixStaleShare
 from daxfuzz.protocols.repairs.sync_pmd_over_table import FixSyncPmdOverTable
 from daxfuzz.protocols.repairs.unbind_breaks import FixUnbindBreaks
@@ -19,6 +20,7 @@ ZERO_FLAWS: tuple[type[Repair], ...] = (
     FixIdleWhileMapped,
     FixSyncPmdOverTable,
     FixUnmapBeforeCount,
+    FixMoveHoldsRmap,
     FixStaleShare,
     FixWritebackWaits,
     FixFlushBeforeDelete,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from daxfuzz.kernel.tlb import MmuGather
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.refcount_zero.counted_pages import ProperlyRefcountFsDaxPages
+from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
 
 
 class FixUnmapBeforeCount(Repair):
@@ -16,9 +17,12 @@ class FixUnmapBeforeCount(Repair):
     map count of what becomes of its first page is off for a while. The kernel takes the lock for that very reason
     when it unmaps a single folio (details->single_folio), not when it unmaps a range of a file. A page table's
     entries are looked at under its lock.
+
+    The wait also ends what mremap does while an entry moves (N-110).
     """
 
     flaw = "N-42"
+    supersedes = (FixMoveHoldsRmap,)
 
     class memory(ProperlyRefcountFsDaxPages.memory):
         async def zap_pmd_range(self, tlb: MmuGather, addresses: range, even_cows: bool) -> None:

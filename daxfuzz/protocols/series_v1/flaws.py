@@ -14,6 +14,7 @@ from daxfuzz.protocols.repairs.groups import DEVICE, FUSE, GUP, XFS
 from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
 from daxfuzz.protocols.repairs.lock_char_entry import FixLockCharEntry
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
+from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
 from daxfuzz.protocols.repairs.pud_wait_key import FixPudWaitKey
 from daxfuzz.protocols.repairs.skip_locked import FixSkipLocked
 from daxfuzz.protocols.repairs.truncate_flushes_huge import FixTruncateFlushesHuge
@@ -41,6 +42,7 @@ _V6_0 = (
     FixWritebackWaits,
     FixTruncateFlushesHuge,
     FixUnshareAnonOnly,
+    FixMoveHoldsRmap,
     *DEVICE,
     *XFS,
     *FUSE,
