@@ -9,6 +9,21 @@ from cli_kit import CLEAN, F01, run, run_json, written
 from daxfuzz.program.dax_file import load_case, loads_case
 
 REPAIR = "fix-idle-on-refcount"
+MOVED = """\
+daxfuzz = 1
+protocol = "refcount-1-fixed"
+finding = "none"
+
+[setup]
+files = {file0 = 2}
+huge = true
+
+[tasks]
+mapper = ["mremap(file0)"]
+
+[schedule]
+steps = ""
+"""
 MINE = """\
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.protocols.patch import Patch
@@ -61,6 +76,12 @@ def test_clean_case(tmp_path: Path) -> None:
     path = written(tmp_path, CLEAN)
     assert run("repro", path).exit_code == 0
     assert run_json("repro", path)["reproduced"] is True
+
+
+def test_both_places_of_a_mapping_that_moves_have_names(tmp_path: Path) -> None:
+    objects = [row["object"] for row in run_json("repro", written(tmp_path, MOVED))["rows"]]
+    moved = [each for each in objects if each in ("mm0.pmd[file0 0]", "mm0.pmd[file0 0, moved]")]
+    assert len(set(moved)) == 2
 
 
 def test_order_after_steps_that_do_not_fit(tmp_path: Path) -> None:
