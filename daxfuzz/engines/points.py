@@ -17,6 +17,7 @@ from daxfuzz.search import Decorator
 from daxfuzz.sim import Shared
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.subsystem import Subsystem
     from daxfuzz.protocols.compose import ComposedKernel
     from daxfuzz.sim import Scheduler, Task, World
 
@@ -51,14 +52,19 @@ class PlaceRecorder(Decorator):
 
 def place_of(task: Task) -> Place | None:
     """Where in the model a parked task waits: the innermost frame that belongs to it."""
-    place = None
+    inner: types.FrameType | None = None
     awaited: Any = task.coroutine
-    while isinstance(awaited, types.CoroutineType):
-        code = awaited.cr_code
-        if awaited.cr_frame is not None and any(part in code.co_filename for part in MODEL):
-            place = (code.co_qualname, awaited.cr_frame.f_lineno)
+    while type(awaited) is types.CoroutineType:
+        frame = awaited.cr_frame
+        if frame is not None and _file_in_model(frame.f_code.co_filename):
+            inner = frame
         awaited = awaited.cr_await
-    return place
+    return None if inner is None else (inner.f_code.co_qualname, inner.f_lineno)
+
+
+@cache
+def _file_in_model(file: str) -> bool:
+    return any(part in file for part in MODEL)
 
 
 @cache
@@ -143,15 +149,18 @@ def primitives() -> frozenset[str]:
 def all_places(kernel: ComposedKernel, filesystem: str) -> frozenset[Place]:
     """Every point of the functions that a composed kernel can run with one file system."""
     places: list[Place] = []
+    for cls in (*classes_of(kernel, filesystem), XaState, *_stateful()):
+        for function in live_functions(cls):
+            if inspect.iscoroutinefunction(function):
+                places += _places_in(function)
+    return frozenset(places)
+
+
+def classes_of(kernel: ComposedKernel, filesystem: str) -> Iterator[type[Subsystem]]:
+    """The subsystems of a composed kernel that run with one file system."""
     for name, cls in kernel.subsystems.items():
         if FILESYSTEM_OF.get(name, filesystem) == filesystem:
-            for function in live_functions(cls):
-                places += _places_in(function)
-    others: list[type] = [XaState, *_stateful()]
-    for other in others:
-        for function in live_functions(other):
-            places += _places_in(function)
-    return frozenset(places)
+            yield cls
 
 
 def live_functions(cls: type) -> Iterator[types.FunctionType]:
@@ -159,7 +168,7 @@ def live_functions(cls: type) -> Iterator[types.FunctionType]:
     seen: set[str] = set()
     for base in cls.__mro__:
         for name, member in vars(base).items():
-            if isinstance(member, types.FunctionType) and inspect.iscoroutinefunction(member) and name not in seen:
+            if isinstance(member, types.FunctionType) and name not in seen:
                 yield member
                 if not calls_super(member, name):
                     seen.add(name)

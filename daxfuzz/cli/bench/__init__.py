@@ -7,6 +7,7 @@ import click
 from daxfuzz.cli.bench.flaws import flaws
 from daxfuzz.cli.bench.gup_fast import gup_fast
 from daxfuzz.cli.bench.patches import patches
+from daxfuzz.cli.bench.reach import reach
 from daxfuzz.cli.bench.silent import silent
 from daxfuzz.cli.bench.speed import speed
 
@@ -18,6 +19,7 @@ Examples:
   daxfuzz bench silent --executions 2000000
   daxfuzz bench flaws --flaw F-07 --cases cases
   daxfuzz bench patches --patch 2 --json
+  daxfuzz bench reach --protocol refcount-0 --executions 2000
 """
 
 
@@ -26,5 +28,5 @@ def bench() -> None:
     """The project's own measurements."""
 
 
-for _command in (speed, gup_fast, silent, flaws, patches):
+for _command in (speed, gup_fast, silent, flaws, patches, reach):
     bench.add_command(_command)

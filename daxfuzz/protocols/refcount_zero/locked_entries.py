@@ -71,5 +71,4 @@ class RevertWaitEntryAdvance(Patch):
     """Revert "fs/dax: Fix don't skip locked entries when scanning entries" (dd59137bfe70): v6.15 as released."""
 
     class dax(ResetBeforeWaiting.dax):
-        def restart_walk(self, xas: XaState) -> None:
-            xas.pause()
+        restart_walk = DontSkipLockedEntries.dax.restart_walk

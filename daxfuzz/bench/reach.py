@@ -1,0 +1,285 @@
+"""How much of the model generated programs reach: points and lines, over all kernels.
+
+Code that no workload reaches finds no bug. So the default portfolio runs on every protocol and file system, without
+triage, and what none of these runs has reached is named. What some kernel cannot run counts for the others: the
+union is what matters. For the code of patches that later ones replace, and of repairs that a wider one makes
+unnecessary, there are kernels of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import daxfuzz
+from daxfuzz.engines.jobs import SCHEDULES_PER_PROGRAM, execute
+from daxfuzz.engines.lines import Line, LineRecorder, relative, statements
+from daxfuzz.engines.points import Place, PlaceRecorder, all_places, classes_of, live_functions
+from daxfuzz.kernel.kernel import FILESYSTEMS
+from daxfuzz.program.case import KernelSpec
+from daxfuzz.program.generator import generate
+from daxfuzz.protocols.compose import ComposeError
+from daxfuzz.protocols.refcount_zero import RevertWaitEntryAdvance
+from daxfuzz.protocols.registry import PROTOCOLS
+from daxfuzz.search import Portfolio
+from daxfuzz.triage.bench import Bench, KernelChoice, verdict
+
+CHUNK = 400
+"""Executions of one job; a multiple of SCHEDULES_PER_PROGRAM."""
+
+_SEEDS = 1 << 64
+
+BASE = "refcount-1"
+"""The protocol without patches."""
+
+_TOOLS = ("catalogue", "compose", "conflicts", "flaws", "patch", "registry", "skeleton", "user_patches")
+"""Modules of daxfuzz.protocols that no execution runs."""
+
+Function = tuple[str, str]
+"""(path of its file, full name)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """What stands in one row: a protocol, with patches on top."""
+
+    protocol: str
+    patches: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return "+".join((self.protocol, *self.patches))
+
+    def on(self, filesystem: str) -> KernelChoice:
+        """The kernel with a file system."""
+        return KernelChoice(KernelSpec(self.protocol, self.patches, filesystem=filesystem))
+
+
+@dataclass(slots=True)
+class Reached:
+    """What executions have reached. findings: how many of them failed; the first of each kind by name."""
+
+    executions: int = 0
+    findings: int = 0
+    kinds: dict[str, int] = field(default_factory=dict)
+    points: frozenset[Place] = frozenset()
+    lines: frozenset[Line] = frozenset()
+
+    def add(self, other: Reached) -> None:
+        """Take in what other executions have reached."""
+        self.executions += other.executions
+        self.findings += other.findings
+        for kind, index in other.kinds.items():
+            self.kinds.setdefault(kind, index)
+        self.points |= other.points
+        self.lines |= other.lines
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One kernel on one file system: what it can reach, and what it has. kinds: of findings, with the first index."""
+
+    kernel: Kernel
+    filesystem: str
+    points: frozenset[Place]
+    lines: frozenset[Line]
+    reached: Reached
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Something that nothing has reached. file: from the root of the package."""
+
+    what: str
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} {self.function}"
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """All cells together."""
+
+    points: int
+    points_reached: int
+    lines: int
+    lines_reached: int
+    missed: tuple[Missed, ...]
+
+    @property
+    def points_percent(self) -> float:
+        return 100 * self.points_reached / max(self.points, 1)
+
+    @property
+    def lines_percent(self) -> float:
+        return 100 * self.lines_reached / max(self.lines, 1)
+
+
+# -- what to run -------------------------------------------------------------------------------------------------
+
+
+def kernels() -> list[Kernel]:
+    """Every protocol, and what else it takes to have each function of the model in some kernel."""
+    chosen = [Kernel(name) for name in PROTOCOLS]
+    live = {function for kernel in chosen for function in live_of(kernel)}
+    for kernel in more_kernels():
+        new = live_of(kernel) - live
+        if new:
+            live |= new
+            chosen.append(kernel)
+    return chosen
+
+
+def more_kernels() -> Iterator[Kernel]:
+    """Kernels beside the protocols: with a patch reverted, with the first patches of one, with a single repair."""
+    yield Kernel("refcount-0", (RevertWaitEntryAdvance.slug(),))
+    for known in PROTOCOLS.values():
+        for count in range(1, len(known.patches)):
+            yield Kernel(BASE, tuple(patch.slug() for patch in known.patches[:count]))
+        yield from (Kernel(known.name, (repair.slug(),)) for repair in known.repairs)
+
+
+@cache
+def live_of(kernel: Kernel) -> frozenset[Function]:
+    """The functions of subsystems that a kernel can run, on whatever file system; none if it cannot be composed."""
+    try:
+        return frozenset(function for name in FILESYSTEMS for function in live_on(kernel, name))
+    except ComposeError:
+        return frozenset()
+
+
+def live_on(kernel: Kernel, filesystem: str) -> Iterator[Function]:
+    """The functions of subsystems that a kernel can run on one file system."""
+    for cls in classes_of(kernel.on(filesystem).composed(), filesystem):
+        for function in live_functions(cls):
+            yield function.__code__.co_filename, function.__code__.co_qualname
+
+
+# -- what there is -----------------------------------------------------------------------------------------------
+
+
+@cache
+def model_lines() -> dict[Line, str]:
+    """Every line of the model with the name of its function."""
+    root = Path(daxfuzz.__file__).parent
+    files = [*(root / "kernel").rglob("*.py"), *(root / "protocols").rglob("*.py")]
+    return statements(str(file) for file in sorted(files) if file.stem not in _TOOLS)
+
+
+@cache
+def subsystem_functions() -> frozenset[Function]:
+    """The functions of subsystems that some kernel can run: others are not there for every kernel."""
+    return frozenset(function for kernel in kernels() for function in live_of(kernel))
+
+
+def lines_of(kernel: Kernel, filesystem: str) -> frozenset[Line]:
+    """The lines that a kernel can run on one file system: of its subsystems, and of what all kernels share."""
+    here = frozenset(live_on(kernel, filesystem))
+    known = subsystem_functions()
+    return frozenset(
+        line
+        for line, name in model_lines().items()
+        if (function := (line[0], name.partition(".<locals>")[0])) in here or function not in known
+    )
+
+
+# -- the runs ----------------------------------------------------------------------------------------------------
+
+
+def cells(
+    pool: Executor,
+    wanted: Sequence[Kernel],
+    filesystems: Iterable[str],
+    executions: int,
+    seed: int,
+    on_progress: Callable[[str, int], None],
+) -> Iterator[Cell]:
+    """Each kernel on each file system, in order. executions: of each, rounded up to whole programs."""
+    for kernel in wanted:
+        for filesystem in filesystems:
+            choice = kernel.on(filesystem)
+            points = all_places(choice.composed(), filesystem)
+            lines = lines_of(kernel, filesystem)
+            reached = Reached()
+            for part in results(pool, choice, executions, seed):
+                reached.add(part)
+                on_progress(f"{kernel.name}, {filesystem}", reached.executions)
+            reached.points &= points
+            reached.lines &= lines
+            yield Cell(kernel, filesystem, points, lines, reached)
+
+
+def results(pool: Executor, choice: KernelChoice, executions: int, seed: int) -> Iterator[Reached]:
+    """What each chunk has reached, in order."""
+    starts = iter(range(0, executions, CHUNK))
+    futures: list[Future[Reached]] = []
+    while True:
+        futures += [
+            pool.submit(run_chunk, choice, seed, start, min(CHUNK, executions - start))
+            for start in islice(starts, 16 - len(futures))
+        ]
+        if not futures:
+            return
+        yield futures.pop(0).result()
+
+
+def run_chunk(choice: KernelChoice, seed: int, start: int, count: int) -> Reached:
+    """Executions `start` to `start + count`, as ``daxfuzz fuzz`` runs them before it has found anything."""
+    reached = Reached()
+    lines = LineRecorder()
+    portfolio = Portfolio()
+    points: dict[Place, None] = {}
+    first = start // SCHEDULES_PER_PROGRAM
+    for number in range(first, first - (-count // SCHEDULES_PER_PROGRAM)):
+        program = generate(Random(seed * _SEEDS + number), choice.spec.filesystem)
+        with lines.recording():
+            bench = Bench(program, choice)
+            bound = 200
+            for index in range(number * SCHEDULES_PER_PROGRAM, (number + 1) * SCHEDULES_PER_PROGRAM):
+                recorder = PlaceRecorder(portfolio.make(seed, index, bound)[1])
+                execution = execute(bench, recorder, index)
+                bound = max(len(execution.turns), 1)
+                points |= recorder.places
+                reached.executions += 1
+                found = verdict(execution)
+                if found is not None:
+                    reached.findings += 1
+                    reached.kinds.setdefault(found.kind, index)
+    reached.points = frozenset(points)
+    reached.lines = lines.lines()
+    return reached
+
+
+# -- what came of it ---------------------------------------------------------------------------------------------
+
+
+def union(cells: Sequence[Cell]) -> Union:
+    """All cells together, and what is missing."""
+    points = frozenset(place for cell in cells for place in cell.points)
+    lines = frozenset(line for cell in cells for line in cell.lines)
+    points_left = points - frozenset(place for cell in cells for place in cell.reached.points)
+    lines_left = lines - frozenset(line for cell in cells for line in cell.reached.lines)
+    missed = [Missed("line", relative(file), line, model_lines()[file, line]) for file, line in lines_left]
+    files = files_of_points()
+    missed += [Missed("point", relative(files[place[0]]), place[1], place[0]) for place in points_left]
+    return Union(
+        len(points),
+        len(points) - len(points_left),
+        len(lines),
+        len(lines) - len(lines_left),
+        tuple(sorted(missed, key=lambda each: (each.file, each.line, each.what))),
+    )
+
+
+@cache
+def files_of_points() -> dict[str, str]:
+    """The file of each function, by its full name. Names of classes are unique in the model."""
+    return {name: file for (file, _), name in model_lines().items()}
