@@ -168,6 +168,10 @@ class Dax(Subsystem):
             self.k.pages[pfn].mapping.value = mapping
             self.k.pages[pfn].index.value = index + offset
 
+    def shared_count(self, page: Page) -> int | None:
+        """How many file pages have a page, as it says, for observers; None if it names the one that has it, or none."""
+        return page.index.value if page.mapping.value is COW else None
+
     async def busy_at_truncation(self, page: Page, refcount: int) -> bool:
         """What dax_disassociate_entry warns of."""
         return self.page_busy(refcount)

@@ -22,7 +22,7 @@ class Association(Oracle):
 
     A page of a folio says so by its head. A page that names no file page, but that several may have it, counts the
     entries that have it. No lock covers such a count for two files: it is looked at when no task is inside the xa_lock
-    of any file.
+    of any file. A count that is not told from an index (v6.15) may be anything while no entry has the page.
     A character device has neither lock nor entries: when nothing is under way, its pages name their place in it.
     """
 
@@ -93,7 +93,7 @@ class Association(Oracle):
 
     def several(self, page: Page) -> bool:
         """Whether entries of more than one file page may have a page."""
-        return page.mapping.value is COW or len(self.kernel.allocator.table[page.pfn]) > 1
+        return self.kernel.dax.shared_count(page) is not None or len(self.kernel.allocator.table[page.pfn]) > 1
 
     def check_shared(self, page: Page) -> None:
         """What a page says about several entries against those that there are."""
@@ -103,8 +103,14 @@ class Association(Oracle):
             for index, entry in mapping.i_pages.entries.items()
             if page.pfn in entry.pfns(self.kernel.machine)
         ]
-        named, count = page.mapping.value, page.index.value
-        right = count == len(places) > 0 if named is COW else places == ([] if named is None else [(named, count)])
+        head = page.head.value
+        named, index = head.mapping.value, head.index.value + page.pfn - head.pfn
+        count = self.kernel.dax.shared_count(page)
+        if count is None:
+            right = places == ([] if named is None else [(named, index)])
+        else:
+            right = count == len(places) and bool(places) if named is COW else not places or count == len(places)
         if not right:
             which = " and ".join(f"{mapping}[{index}]" for mapping, index in places) or "nothing"
-            self.fail("association", f"page {page.pfn} names {named}[{count}], but is {which}")
+            says = f"names {named}[{index}]" if count is None else f"counts {count} file pages"
+            self.fail("association", f"page {page.pfn} {says}, but is {which}")

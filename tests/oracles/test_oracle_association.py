@@ -11,6 +11,7 @@ from daxfuzz.kernel.inode import AddressSpace
 from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.protocols.repairs.share_lock import FixShareLock
+from daxfuzz.protocols.repairs.stale_share import FixStaleShare
 
 FAULT = program({"mapper": ["store(file0, 0)"], "other": ["load(file0, 1)"]}, files={"file0": 2}, prefault=False)
 DELETE = program({"truncator": ["truncate(file0, 0)"], "mapper": ["store(file0, 0)"]})
@@ -59,3 +60,25 @@ def test_page_and_entry_that_disagree_are_a_finding(of, patch, message) -> None:
 @pytest.mark.parametrize("of", [FAULT, DELETE, THIRD])
 def test_page_and_entry_agree_whenever_xa_lock_is_dropped(of) -> None:
     assert_silent(simulate(of), random=80)
+
+
+class ForgetShare(Patch):
+    """fs/dax: Do not count the entries that have a page of several files."""
+
+    class dax(FixStaleShare.dax):
+        async def dax_folio_put(self, folio: Page) -> None:
+            return
+
+
+SHARED = program(
+    {"mapper": ["load(file0, 0)", "load(file1, 0)"], "truncator": ["truncate(file0, 0)"]},
+    files={"file0": 1, "file1": 1},
+    clones={"file1": "file0"},
+    prefault=False,
+)
+
+
+def test_a_page_of_several_files_counts_its_entries() -> None:
+    violation = trip(simulate(SHARED, ForgetShare, protocol="refcount-0-fixed", filesystem="xfs"), "association")
+    assert "page 0 counts 2 file pages, but is file1.mapping[0]" in violation.message
+    assert_silent(simulate(SHARED, protocol="refcount-0-fixed", filesystem="xfs"))

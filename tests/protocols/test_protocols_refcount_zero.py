@@ -246,10 +246,11 @@ def test_only_writes_mark_entries_dirty(protocol, dirty) -> None:
     assert sim.kernel.inodes["file0"].i_mapping.i_pages.marks[Mark.DIRTY] == dirty
 
 
-def test_a_break_deletes_all_entries_of_the_file() -> None:
+@pytest.mark.parametrize("filesystem", ["ext4", "fuse", "xfs"])
+def test_a_break_deletes_all_entries_of_the_file(filesystem) -> None:
     left = {}
     for name in GENERATIONS:
-        sim = simulate({"t": ["truncate(file0, 1)"]}, name, files={"file0": 3})
+        sim = simulate({"t": ["truncate(file0, 1)"]}, name, files={"file0": 3}, filesystem=filesystem)
         attach(sim)
         run(sim)
         left[name] = entries(sim)
@@ -439,3 +440,13 @@ EVICTED = program(
 def test_d_eviction_waits_for_busy_pages() -> None:
     trip(watched(EVICTED, FixMappingMapped, protocol="refcount-1"), "freed-while-pinned", preemptions=2, simple=4_000)
     assert_silent(watched(EVICTED, FixIdleWhileMapped, protocol="refcount-0"), preemptions=2, simple=4_000)
+
+
+@pytest.mark.parametrize(("name", "asleep"), [("refcount-1", False), ("refcount-0", True)])
+@pytest.mark.parametrize("filesystem", ["ext4", "fuse", "xfs"])
+def test_the_end_of_a_file_waits_for_busy_pages(filesystem, name, asleep) -> None:
+    tasks = {"p": [PIN], "u": ["munmap(file0)", "unlink(file0)"]}
+    sim = simulate(tasks, name, mms={"mm0": ("p", "u")}, filesystem=filesystem)
+    seen = []
+    run(sim, ("p", ""), ("u", ""), lambda: seen.append(sim.task("u").asleep))
+    assert seen == [asleep]

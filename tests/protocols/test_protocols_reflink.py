@@ -1,4 +1,4 @@
-"""Flaws of v6.0 with files that share blocks: found without the repair, silent with it."""
+"""Flaws with files that share blocks: found without the repair, silent with it, in every generation that has them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from daxfuzz.protocols.repairs.resample_cow import FixResampleCow
 from daxfuzz.protocols.repairs.second_mmaplock import FixSecondMmaplock
 from daxfuzz.protocols.repairs.share_lock import FixShareLock
 from daxfuzz.protocols.repairs.shared_reads import FixSharedReads
+from daxfuzz.protocols.repairs.shared_sizes import FixSharedSizes
 from daxfuzz.protocols.repairs.shared_warning import FixSharedWarning
 from daxfuzz.protocols.repairs.write_unshares import FixWriteUnshares
 from daxfuzz.triage.bench import verdict
@@ -112,9 +113,22 @@ WRITES = [
 """Repair, those that hide the flaw as well, what is found without both, and by which tasks."""
 
 
-@pytest.mark.parametrize(("repair", "hidden_by", "kind", "tasks"), WRITES, ids=[case[0].__name__ for case in WRITES])
-def test_each_repair_of_writes_and_files_silences_its_flaw(repair, hidden_by, kind, tasks) -> None:
-    fixed = PROTOCOLS["refcount-1-fixed"].patches
+GENERATIONS = ("refcount-1", "refcount-0")
+
+
+def of_generations(cases):
+    """Each case with each of the generations that need its repair."""
+    return [
+        pytest.param(f"{name}-fixed", *case, id=f"{name}-{case[0].__name__}")
+        for name in GENERATIONS
+        for case in cases
+        if case[0] in PROTOCOLS[name].repairs
+    ]
+
+
+@pytest.mark.parametrize(("name", "repair", "hidden_by", "kind", "tasks"), of_generations(WRITES))
+def test_each_repair_of_writes_and_files_silences_its_flaw(name, repair, hidden_by, kind, tasks) -> None:
+    fixed = PROTOCOLS[name].patches
     files = FILES | {"file2": 1}
     narrow = [patch for patch in fixed if patch not in hidden_by]
     assert repair in narrow
@@ -130,10 +144,9 @@ def kinds(patches, tasks, clones, files=FILES) -> set[str]:
     return {each.kind for each in found if each is not None}
 
 
-@pytest.mark.parametrize(("repair", "kind", "tasks", "clones"), CASES, ids=[case[0].__name__ for case in CASES])
-def test_each_repair_silences_its_flaw_and_no_other_does(repair, kind, tasks, clones) -> None:
-    fixed = PROTOCOLS["refcount-1-fixed"].patches
-    assert repair in fixed
+@pytest.mark.parametrize(("name", "repair", "kind", "tasks", "clones"), of_generations(CASES))
+def test_each_repair_silences_its_flaw_and_no_other_does(name, repair, kind, tasks, clones) -> None:
+    fixed = PROTOCOLS[name].patches
     assert kind in kinds([patch for patch in fixed if patch is not repair], tasks, clones)
     assert kinds(fixed, tasks, clones) == set()
 
@@ -146,3 +159,15 @@ def test_a_page_of_a_shared_pmd_is_copied_into_a_slot_of_its_own() -> None:
     without = kinds([patch for patch in fixed if patch is not FixPmdMakesWay], tasks, CLONE, files)
     assert without & {"association", "stale-pte", "kernel-warning"}
     assert kinds(fixed, tasks, CLONE, files) == set()
+
+
+def test_n111_a_folio_that_files_share_has_one_size() -> None:
+    fixed = PROTOCOLS["refcount-0-fixed"].patches
+    files = {"file0": 2, "file1": 2}
+    narrow = [patch for patch in fixed if patch not in (FixSharedSizes, FixPmdMakesWay)]
+    for tasks in ({"a": ["load(file1, 0)"]}, {"a": ["munmap(file0)", "load(file1, 0)"], "b": ["load(file0, 0)"]}):
+        found = kinds(narrow, tasks, CLONE, files)
+        assert found & {"association", "kernel-warning"}
+        # A PMD that makes way comes too late.
+        assert kinds([*narrow, FixPmdMakesWay], tasks, CLONE, files) == found
+        assert kinds([*narrow, FixSharedSizes], tasks, CLONE, files) == set()

@@ -16,6 +16,8 @@ from daxfuzz.protocols.refcount_zero.locked_entries import (
 )
 from daxfuzz.protocols.refcount_zero.removed_entries import RemoveEntriesOnBreak
 from daxfuzz.protocols.refcount_zero.unmapped_busy_pages import ReturnUnmappedBusyPages
+from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
+from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
 from daxfuzz.protocols.repairs.kill_list import FixKillList
 from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
 
@@ -30,9 +32,11 @@ REFCOUNT_ZERO: tuple[type[Patch], ...] = (
     AddVmfInsertFolioPmd,
     ProperlyRefcountFsDaxPages,
     ResetBeforeWaiting,
-    # Of v6.0's flaws in memory_failure, v6.19 has these two repaired just so.
+    # Of v6.0's flaws, v6.19 has these repaired just so.
     FixPutOnDyingPagemap,
     FixKillList,
+    FixFuseWholeFile,
+    FixCowInvalidates,
 )
 
 __all__ = ["REFCOUNT_ZERO", "RevertWaitEntryAdvance"]

@@ -8,6 +8,9 @@ from typing import ClassVar, cast
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.errno import EINVAL
 from daxfuzz.kernel.fs.ext4 import Ext4
+from daxfuzz.kernel.fs.fuse_dax import FuseDax
+from daxfuzz.kernel.fs.xfs import Xfs
+from daxfuzz.kernel.fs.xfs_reflink import SECOND
 from daxfuzz.kernel.inode import Inode
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.sim.wait import ERESTARTSYS
@@ -53,3 +56,27 @@ class CommonBreakLayout(Patch):
                 return -EINVAL
             dax = cast("CommonBreakLayout.dax", self.k.dax)
             return await dax.dax_break_layout_inode(inode, lambda address: self.ext4_wait_dax_page(inode, address))
+
+    class fuse_dax(FuseDax):
+        async def fuse_dax_break_layouts(self, inode: Inode, first: int, last: int) -> int:
+            dax = cast("CommonBreakLayout.dax", self.k.dax)
+            return await dax.dax_break_layout(
+                inode, first, last, lambda address: self.fuse_wait_dax_page(inode, address)
+            )
+
+    class xfs(Xfs):
+        async def xfs_break_dax_layouts(self, inode: Inode) -> tuple[int, bool]:
+            """Wait until no page of the file is busy; nobody has to look again."""
+            if not inode.i_mapping.invalidate_lock.held_for_write():
+                self.k.warn("xfs_break_dax_layouts: MMAPLOCK is not held", None)
+            dax = cast("CommonBreakLayout.dax", self.k.dax)
+            return await dax.dax_break_layout_inode(
+                inode, lambda address: self.xfs_wait_dax_page(inode, address)
+            ), False
+
+        async def xfs_second_mmaplock(self, inode: Inode) -> bool:
+            await inode.i_mapping.invalidate_lock.down_write(subclass=SECOND)
+            if not await cast("CommonBreakLayout.dax", self.k.dax).dax_break_layout_inode(inode, None):
+                return True
+            await inode.i_mapping.invalidate_lock.up_write()
+            return False

@@ -177,6 +177,10 @@ class ProperlyRefcountFsDaxPages(Patch):
             for pfn in entry.pfns(self.k.machine):
                 self.k.pages[pfn].head.value = folio
 
+        def shared_count(self, page: Page) -> int | None:
+            folio = page.head.value
+            return folio.index.value or None if folio.mapping.value is None else None
+
     class dax_fault(DaxFault):
         async def insert_pfn(self, vmf: Fault, new: Pte, pfn: int) -> VmFault:
             folio = await self.k.pages[pfn].head.read()

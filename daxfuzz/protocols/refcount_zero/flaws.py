@@ -6,8 +6,10 @@ from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
 from daxfuzz.protocols.repairs.flush_before_delete import FixFlushBeforeDelete
 from daxfuzz.protocols.repairs.free_under_rcu import FixFreeUnderRcu
+from daxfuzz.protocols.repairs.groups import FUSE_LATER, XFS_LATER
 from daxfuzz.protocols.repairs.idle_while_mapped import FixIdleWhileMapped
 from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
+from daxfuzz.protocols.repairs.shared_sizes import FixSharedSizes
 from daxfuzz.protocols.repairs.stale_share import FixStaleShare
 from daxfuzz.protocols.repairs.sync_pmd_over_table import FixSyncPmdOverTable
 from daxfuzz.protocols.repairs.unbind_breaks import FixUnbindBreaks
@@ -29,5 +31,8 @@ ZERO_FLAWS: tuple[type[Repair], ...] = (
     FixUnbindWaits,
     FixFaultHoldsDevice,
     FixUnbindBreaks,
+    *XFS_LATER,
+    FixSharedSizes,
+    *FUSE_LATER,
     FixWaiterHoldsPagemap,
 )

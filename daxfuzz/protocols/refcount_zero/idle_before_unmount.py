@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, cast
 
 from daxfuzz.kernel.fs.ext4 import Ext4
+from daxfuzz.kernel.fs.fuse import Fuse
+from daxfuzz.kernel.fs.xfs import Xfs
 from daxfuzz.kernel.inode import Inode
 from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Patch
@@ -45,3 +47,13 @@ class EnsureIdleBeforeUnmount(Patch):
         async def ext4_evict_inode(self, inode: Inode) -> None:
             await cast("EnsureIdleBeforeUnmount.dax", self.k.dax).dax_break_layout_final(inode)
             await super().ext4_evict_inode(inode)
+
+    class fuse(Fuse):
+        async def fuse_evict_inode(self, inode: Inode) -> None:
+            await cast("EnsureIdleBeforeUnmount.dax", self.k.dax).dax_break_layout_final(inode)
+            await super().fuse_evict_inode(inode)
+
+    class xfs(Xfs):
+        async def evict_inode(self, inode: Inode) -> None:
+            await cast("EnsureIdleBeforeUnmount.dax", self.k.dax).dax_break_layout_final(inode)
+            await super().evict_inode(inode)

@@ -40,14 +40,10 @@ DEVICE = (
 )
 """The removal of a device, and memory failure."""
 
-XFS = (
-    FixCowCount,
-    FixSharedReads,
+XFS_LATER = (
     FixShareLock,
-    FixSharedWarning,
     FixSecondMmaplock,
     FixCowBusy,
-    FixCowInvalidates,
     FixFailedWriteWaits,
     FixResampleCow,
     FixWriteUnshares,
@@ -55,10 +51,12 @@ XFS = (
     FixNotifyWithoutAgf,
     FixPmdMakesWay,
 )
-"""xfs, and files that share blocks."""
+"""xfs, and files that share blocks: what v6.19 has, too."""
 
-FUSE = (
-    FixFuseWholeFile,
+XFS = (FixCowCount, FixSharedReads, FixSharedWarning, FixCowInvalidates, *XFS_LATER)
+"""The same, of v6.0."""
+
+FUSE_LATER = (
     FixInlineReclaimPointer,
     FixUpgradeOfOther,
     FixOpenUnlocks,
@@ -66,7 +64,10 @@ FUSE = (
     FixWriteWithoutFaults,
     FixGupNowait,
 )
-"""virtio-fs."""
+"""virtio-fs: what v6.19 has, too."""
+
+FUSE = (FixFuseWholeFile, *FUSE_LATER)
+"""The same, of v6.0."""
 
 GUP = (FixGrabFollowedPage, FixFreshPmd, FixUndoHugeGrabs)
 """get_user_pages without page maps: patch 13 of the series."""

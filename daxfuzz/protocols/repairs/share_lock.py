@@ -12,9 +12,10 @@ from daxfuzz.protocols.patch import Repair
 class FixShareLock(Repair):
     """Associate and disassociate pages under one lock where files can share them.
 
-    dax_mapping_set_cow and dax_disassociate_entry (v6.0), dax_page_share_get and dax_page_share_put (v6.2 to v6.14)
-    read and write mapping and count of a page with the xa_lock of one file held. Faults of two files that share the
-    block lose a count, or one marks the page as shared while the other clears it. No upstream commit.
+    dax_mapping_set_cow and dax_disassociate_entry (v6.0), dax_page_share_get and dax_page_share_put (v6.2 to v6.14),
+    dax_associate_entry and dax_folio_put (v6.15 to v6.19) read and write mapping and count of a page with the xa_lock
+    of one file held. Faults of two files that share the block lose a count, or one marks the page as shared while the
+    other clears it. No upstream commit.
     """
 
     flaw = "N-25"
