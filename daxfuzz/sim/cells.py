@@ -1,10 +1,13 @@
-"""Plain and atomic variables."""
+"""Plain and atomic variables.
+
+They are most of what tasks touch, and so they take turns that their task has ahead without parking it.
+"""
 
 from __future__ import annotations
 
 import types
 from collections.abc import Callable, Generator, Hashable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from daxfuzz.sim.point import Access, Point
 from daxfuzz.sim.shared import Shared
@@ -35,7 +38,12 @@ class Cell(Shared, Generic[T]):
     @types.coroutine
     def read(self) -> Generator[Point, None, T]:
         """Load the value."""
-        yield self._read
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._read)
+        else:
+            yield self._read
         value = self.value
         self.log.append(value)
         return value
@@ -43,7 +51,12 @@ class Cell(Shared, Generic[T]):
     @types.coroutine
     def write(self, value: T) -> Generator[Point, None, None]:
         """Store a value."""
-        yield self._write
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._write)
+        else:
+            yield self._write
         old = self.value
         self.value = value
         if self.clean:
@@ -55,7 +68,12 @@ class Cell(Shared, Generic[T]):
     @types.coroutine
     def exchange(self, value: T) -> Generator[Point, None, T]:
         """Store a value and return the one it replaced, in one step."""
-        yield self._write
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._write)
+        else:
+            yield self._write
         old = self.value
         self.value = value
         self.log.append(old)
@@ -69,8 +87,8 @@ class Cell(Shared, Generic[T]):
     def state(self) -> Hashable:
         return self.value
 
-    def restore(self, state: Hashable) -> None:
-        self.value = cast(T, state)
+    def restore(self, state: Any) -> None:
+        self.value = state
 
 
 class Atomic(Shared):
@@ -95,7 +113,12 @@ class Atomic(Shared):
     @types.coroutine
     def read(self) -> Generator[Point, None, int]:
         """atomic_read"""
-        yield self._read
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._read)
+        else:
+            yield self._read
         value = self.value
         self.log.append(value)
         return value
@@ -103,7 +126,12 @@ class Atomic(Shared):
     @types.coroutine
     def set(self, value: int) -> Generator[Point, None, None]:
         """atomic_set"""
-        yield self._write
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._write)
+        else:
+            yield self._write
         old = self.value
         self.value = value
         if self.clean:
@@ -115,7 +143,12 @@ class Atomic(Shared):
     @types.coroutine
     def add(self, n: int) -> Generator[Point, None, None]:
         """atomic_add: returns nothing, so two of them commute."""
-        yield self._add
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._add)
+        else:
+            yield self._add
         old = self.value
         self.value = value = old + n
         if self.clean:
@@ -127,7 +160,12 @@ class Atomic(Shared):
     @types.coroutine
     def add_return(self, n: int) -> Generator[Point, None, int]:
         """atomic_add_return: the new value."""
-        yield self._update
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._update)
+        else:
+            yield self._update
         old = self.value
         self.value = value = old + n
         self.log.append(value)
@@ -141,7 +179,12 @@ class Atomic(Shared):
     @types.coroutine
     def add_unless_zero(self, n: int) -> Generator[Point, None, bool]:
         """atomic_add_unless(v, n, 0): False, and no change, if the value is 0."""
-        yield self._update
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._update)
+        else:
+            yield self._update
         value = self.value
         self.log.append(value)
         if value == 0:
@@ -157,5 +200,5 @@ class Atomic(Shared):
     def state(self) -> Hashable:
         return self.value
 
-    def restore(self, state: Hashable) -> None:
-        self.value = cast(Any, state)
+    def restore(self, state: Any) -> None:
+        self.value = state

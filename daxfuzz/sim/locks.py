@@ -55,22 +55,19 @@ class Lock(Shared):
         """Whether whoever holds it now keeps all others out."""
         raise NotImplementedError
 
-    def _nested(self, task: Task) -> None:
-        """The task has taken it while it holds another one, in a way that is new or that has a subclass."""
-        if not task.subclasses:
-            if self.clean:
-                self.touch()
-            self.outer.add(task.held[-2])
-        if self.on_nest is not None:
-            self.on_nest(self, task)
-
     def _taken(self, task: Task, subclass: int) -> None:
+        """The task has it now. Callers look first whether that is all there is to note."""
         if subclass:
             task.subclasses[self] = subclass
         held = task.held
         held.append(self)
-        if len(held) > 1 and (held[-2] not in self.outer or task.subclasses):
-            self._nested(task)
+        if len(held) > 1 and (task.subclasses or held[-2] not in self.outer):
+            if not task.subclasses:
+                if self.clean:
+                    self.touch()
+                self.outer.add(held[-2])
+            if self.on_nest is not None:
+                self.on_nest(self, task)
         on_acquire = self.on_acquire
         if on_acquire is not None:
             on_acquire(self, task)
@@ -115,28 +112,31 @@ class Mutex(Lock):
         """Wait until the lock is free and take it: one step."""
         world = self.world
         me = world.current
-        if (me.atomic or me.irq_depth) and self.on_sleep is not None:
+        if self.on_sleep is not None and (me.atomic or me.irq_depth):
             self.on_sleep(self, me)
         # From its arrival on the task is parked in front of the lock, and blocked whenever somebody holds it.
         waiters = self.waiters
-        if self.owner is not None:
-            if self.owner is me:
-                yield self._acquire
-                self._refuse_own(me)
-            world.block(me, self)
-        waiters.append(me)
-        yield self._acquire
-        waiters.remove(me)
+        if self.owner is None and world.ahead:
+            world.ahead -= 1
+            self.log.append(self._acquire)
+        else:
+            if self.owner is not None:
+                if self.owner is me:
+                    yield self._acquire
+                    self._refuse_own(me)
+                world.block(me, self)
+            waiters.append(me)
+            yield self._acquire
+            waiters.remove(me)
         self.owner = me
-        if waiters:
-            for waiter in waiters:
-                world.block(waiter, self)
+        for waiter in waiters:
+            world.block(waiter, self)
         if self.spins:
             me.atomic += 1
             if self.interrupts is not None:
                 me.irq_depth += 1
         held = me.held
-        if held or subclass or self.on_acquire is not None:
+        if subclass or self.on_acquire is not None or (held and (held[-1] not in self.outer or me.subclasses)):
             self._taken(me, subclass)
         else:
             held.append(self)
@@ -144,15 +144,18 @@ class Mutex(Lock):
     @types.coroutine
     def release(self) -> Generator[Point, None, None]:
         """Let the lock go: one step. Raises RuntimeError if the task does not hold it."""
-        yield self._release
         world = self.world
         me = world.current
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._release)
+        else:
+            yield self._release
         if self.owner is not me:
             raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")
         self.owner = None
-        if self.waiters:
-            for waiter in self.waiters:
-                world.enable(waiter)
+        for waiter in self.waiters:
+            world.enable(waiter)
         if self.spins:
             me.atomic -= 1
             if self.interrupts is not None:
@@ -221,10 +224,15 @@ class RwSemaphore(Lock):
     @types.coroutine
     def down_read(self, subclass: int = 0) -> Generator[Point, None, None]:
         """Take the lock shared: one step, and one more if it has to wait."""
-        me = self.world.current
-        if (me.atomic or me.irq_depth) and self.on_sleep is not None:
+        world = self.world
+        me = world.current
+        if self.on_sleep is not None and (me.atomic or me.irq_depth):
             self.on_sleep(self, me)
-        yield self._acquire
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._acquire)
+        else:
+            yield self._acquire
         if self.writer is None and not (self.queue and self.readers and any(write for _, write in self.queue)):
             self.readers.append(me)
             if self.queue:
@@ -237,7 +245,11 @@ class RwSemaphore(Lock):
             yield self._wait
             if me not in self.readers:
                 self._admit_readers()
-        self._taken(me, subclass)
+        held = me.held
+        if subclass or self.on_acquire is not None or (held and (held[-1] not in self.outer or me.subclasses)):
+            self._taken(me, subclass)
+        else:
+            held.append(self)
 
     @types.coroutine
     def down_write(self, killable: bool = False, subclass: int = 0) -> Generator[Point, None, bool]:
@@ -245,10 +257,15 @@ class RwSemaphore(Lock):
 
         Returns False if `killable` and a fatal signal ended the wait before the lock was free.
         """
-        me = self.world.current
-        if (me.atomic or me.irq_depth) and self.on_sleep is not None:
+        world = self.world
+        me = world.current
+        if self.on_sleep is not None and (me.atomic or me.irq_depth):
             self.on_sleep(self, me)
-        yield self._acquire
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._acquire)
+        else:
+            yield self._acquire
         if self.writer is not None or self.readers:
             self._refuse_own(me)
             self.queue.append((me, True))
@@ -265,7 +282,11 @@ class RwSemaphore(Lock):
         self.writer = me
         if self.queue:
             self._wake_queue()
-        self._taken(me, subclass)
+        held = me.held
+        if subclass or self.on_acquire is not None or (held and (held[-1] not in self.outer or me.subclasses)):
+            self._taken(me, subclass)
+        else:
+            held.append(self)
         if killable:
             self.log.append(True)
         return True
@@ -273,8 +294,13 @@ class RwSemaphore(Lock):
     @types.coroutine
     def up_read(self) -> Generator[Point, None, None]:
         """Give up a shared hold."""
-        yield self._release
-        me = self.world.current
+        world = self.world
+        me = world.current
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._release)
+        else:
+            yield self._release
         if me not in self.readers:
             raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")
         self.readers.remove(me)
@@ -289,8 +315,13 @@ class RwSemaphore(Lock):
     @types.coroutine
     def up_write(self) -> Generator[Point, None, None]:
         """Give up the exclusive hold."""
-        yield self._release
-        me = self.world.current
+        world = self.world
+        me = world.current
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._release)
+        else:
+            yield self._release
         if self.writer is not me:
             raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")
         self.writer = None

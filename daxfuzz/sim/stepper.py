@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from daxfuzz.sim.host import Host
 
 if TYPE_CHECKING:
+    from daxfuzz.sim.task import Task
     from daxfuzz.sim.trace import Scheduler
 
 NextRun = Callable[[Sequence[int], int], tuple[int, int]]
@@ -17,31 +19,32 @@ class Stepper(Host):
     """Runs tasks without an event loop. Its traces are those of :class:`~daxfuzz.sim.trio_host.TrioHost`."""
 
     def play(self, scheduler: Scheduler, limit: int, turns: list[int]) -> None:
+        if not turns:
+            self._start()
+        self._play_script(scheduler.script()[: limit - len(turns)], turns)
+        if scheduler.next_run is not None:
+            self._play_runs(scheduler.next_run, limit, turns)
+        else:
+            self._play_turns(scheduler, limit, turns)
+
+    def _play_script(self, script: Sequence[int], turns: list[int]) -> None:
+        tasks = self.world.tasks
+        for scripted, group in groupby(script):
+            task = tasks[scripted]
+            left = len(list(group))
+            while left:
+                if not task.runnable:
+                    return
+                left -= self._take(task, left, turns)
+
+    def _play_turns(self, scheduler: Scheduler, limit: int, turns: list[int]) -> None:
         world = self.world
         tasks = world.tasks
         enabled = world.enabled
         next_task = scheduler.next_task
         record = turns.append
         note = world.log.append
-        if not turns:
-            self._start()
         current = turns[-1] if turns else -1
-        for scripted in scheduler.script()[: limit - len(turns)]:
-            task = tasks[scripted]
-            if not task.runnable:
-                break
-            current = scripted
-            world.current = task
-            record(current)
-            note(task.point)
-            send = task.send
-            try:
-                task.point = send(None)
-            except StopIteration:
-                world.finish(task)
-        if scheduler.next_run is not None:
-            self._play_runs(scheduler.next_run, limit, turns, current)
-            return
         for _ in range(limit - len(turns)):
             if not enabled:
                 return
@@ -50,35 +53,44 @@ class Stepper(Host):
             world.current = task
             record(current)
             note(task.point)
-            send = task.send
             try:
-                task.point = send(None)
+                task.point = task.send(None)
             except StopIteration:
                 world.finish(task)
 
-    def _play_runs(self, next_run: NextRun, limit: int, turns: list[int], current: int) -> None:
+    def _play_runs(self, next_run: NextRun, limit: int, turns: list[int]) -> None:
         world = self.world
+        tasks = world.tasks
         enabled = world.enabled
-        note = world.log.append
+        current = turns[-1] if turns else -1
         while enabled and len(turns) < limit:
             current, length = next_run(enabled, current)
-            task = world.tasks[current]
-            send = task.send
-            point = task.point
-            world.current = task
-            world.changed = False
-            taken = 0
-            try:
-                for _ in range(min(length, limit - len(turns))):
-                    taken += 1
-                    note(point)
-                    task.point = point = send(None)
-                    if world.changed:
-                        break
-            except StopIteration:
-                world.finish(task)
-            finally:
-                turns += [current] * taken
+            self._take(tasks[current], min(length, limit - len(turns)), turns)
+
+    def _take(self, task: Task, length: int, turns: list[int]) -> int:
+        """Give a task up to `length` turns in a row, fewer if the enabled tasks change; returns how many."""
+        world = self.world
+        note = world.log.append
+        send = task.send
+        world.current = task
+        # The checking mode compares what each step touches with what the task is parked in front of.
+        ahead = 0 if world.checked else length - 1
+        world.ahead = ahead
+        world.unused = 0
+        try:
+            note(task.point)
+            task.point = send(None)
+            while world.ahead:
+                world.ahead -= 1
+                note(task.point)
+                task.point = send(None)
+        except StopIteration:
+            world.finish(task)
+        finally:
+            taken = 1 + ahead - world.ahead - world.unused
+            world.ahead = 0
+            turns += [task.index] * taken
+        return taken
 
     def _start(self) -> None:
         world = self.world

@@ -22,7 +22,10 @@ class World:
 
     enabled: indices of the tasks that can take a turn, ascending; kept up to date by the primitives.
     checked: whether it is in the checking mode.
-    changed: set with each change of `enabled`; whoever waits for one clears it.
+    ahead: how many more turns the current task is known to have after this one. A primitive may take one of them
+        itself, with a note in the log, instead of parking its task for it. A host sets it; 0 with each change of
+        `enabled`.
+    unused: turns that such a change has taken off `ahead`.
     turns: index of the task of each turn so far. The host adds a run of turns at its end.
     dirty: tracked objects that are not in their sealed state.
     current: the task whose turn it is.
@@ -36,7 +39,7 @@ class World:
     __slots__ = (
         "_sealed",
         "_untracked",
-        "changed",
+        "ahead",
         "checked",
         "current",
         "deferred",
@@ -51,6 +54,7 @@ class World:
         "on_signal",
         "tasks",
         "turns",
+        "unused",
     )
 
     current: Task
@@ -60,7 +64,8 @@ class World:
         self.objects: list[Shared] = []
         self.tasks: list[Task] = []
         self.enabled: list[int] = []
-        self.changed = False
+        self.ahead = 0
+        self.unused = 0
         self.checked = False
         self.turns: list[int] = []
         self.dirty: list[Shared] = []
@@ -103,9 +108,10 @@ class World:
         """
         if not self._sealed:
             raise RuntimeError("a world is sealed before it runs")
-        for obj, cls in self.freed:
-            object.__setattr__(obj, "__class__", cls)
-        self.freed.clear()
+        if self.freed:
+            for obj, cls in self.freed:
+                object.__setattr__(obj, "__class__", cls)
+            self.freed.clear()
         for obj in self._untracked:
             obj.restore(obj.sealed)
         for obj in self.dirty:
@@ -144,7 +150,8 @@ class World:
         if not task.runnable:
             task.runnable = True
             task.blocked_on = None
-            self.changed = True
+            self.unused += self.ahead
+            self.ahead = 0
             insort(self.enabled, task.index)
 
     def block(self, task: Task, on: Shared | None) -> None:
@@ -152,7 +159,8 @@ class World:
         task.blocked_on = on
         if task.runnable:
             task.runnable = False
-            self.changed = True
+            self.unused += self.ahead
+            self.ahead = 0
             self.enabled.remove(task.index)
 
     def finish(self, task: Task) -> None:

@@ -389,3 +389,48 @@ def test_stuck_names_the_tasks_that_were_blocked(host):
     assert done.stuck == (0, 1)
     assert blocked == ["queue", "lock"]
     assert "queue.schedule" not in [repr(step.point) for step in done.steps()]
+
+
+@HOSTS
+def test_a_task_takes_the_turns_it_is_known_to_have_without_parking(host):
+    world = World()
+    lock = Mutex(world, "lock")
+    atomic = Atomic(world, "atomic")
+    ahead = []
+
+    async def first() -> None:
+        await lock.acquire()
+        for _ in range(4):
+            await atomic.add(1)
+            ahead.append(world.ahead)
+        # The waiter can go on from here, so the run is over.
+        await lock.release()
+        await atomic.add(1)
+        ahead.append(world.ahead)
+
+    async def second() -> None:
+        await lock.acquire()
+
+    world.spawn("first", first)
+    world.spawn("second", second)
+    world.seal()
+
+    class Runs(Scheduler):
+        def next_task(self, enabled, current):
+            return self.next_run(enabled, current)[0]
+
+        def next_run(self, enabled, current):
+            asked.append((list(enabled), current, len(world.turns)))
+            return enabled[0], 100
+
+    asked: list[tuple[list[int], int, int]] = []
+    execution = host(world).run(Runs())
+    assert execution.turns == [0] * 7 + [1]
+    # Taking the lock blocks the other task, releasing it lets that one go on, and the end of the first is a change, too.
+    if host is Stepper:
+        assert ahead == [99, 98, 97, 96, 99]
+        assert asked == [([0, 1], -1, 0), ([0], 0, 1), ([0, 1], 0, 6), ([1], 0, 7)]
+    else:
+        assert ahead == [0] * 5
+        assert len(asked) == 8
+    assert lines(execution) == lines(TrioHost(world).run(Runs()))
