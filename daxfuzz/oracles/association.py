@@ -35,7 +35,8 @@ class Association(Oracle):
         for mapping in self.mappings:
             listen(mapping.i_pages, "watch", self.touch)
             listen(mapping.i_pages.lock, "on_release", self.checker(mapping))
-        for page in self.kernel.pages[: self.kernel.device_pages]:
+        self.device = self.kernel.pages[: self.kernel.device_pages]
+        for page in self.device:
             listen(page.mapping, "watch", self.touch)
             listen(page.index, "watch", self.touch)
 
@@ -67,21 +68,27 @@ class Association(Oracle):
                     raise Violation("association", f"{inode.name}[{index}] is page {page.pfn}, which names {names}")
 
     def check(self, mapping: AddressSpace) -> None:
-        quiet = all(each.i_pages.lock.owner is None for each in self.mappings)
+        # A device that is gone goes as a whole.
+        if self.device[0].freed:
+            return
+        table = self.kernel.allocator.table
+        # Entries of more than one file page may have these.
+        several = [
+            page for page in self.device if len(table[page.pfn]) > 1 or self.kernel.dax.shared_count(page) is not None
+        ]
         for index, entry in mapping.i_pages.entries.items():
             for offset, pfn in enumerate(entry.pfns(self.kernel.machine)):
-                page = self.kernel.pages[pfn]
-                if page.freed or self.several(page):
+                page = self.device[pfn]
+                if page in several:
                     continue
                 head = page.head.value
                 named = head.index.value + pfn - head.pfn
                 if head.mapping.value is not mapping or named != index + offset:
                     names = f"{head.mapping.value}[{named}]"
                     self.fail("association", f"{mapping}[{index + offset}] is page {pfn}, which names {names}")
-        for page in self.kernel.pages[: self.kernel.device_pages]:
-            if page.freed:
-                continue
-            if self.several(page):
+        quiet = not several or all(each.i_pages.lock.owner is None for each in self.mappings)
+        for page in self.device:
+            if page in several:
                 self.later = self.later or not quiet
                 if quiet:
                     self.check_shared(page)
@@ -90,10 +97,6 @@ class Association(Oracle):
                 first, found = entry_at(mapping.i_pages, index) or (index, None)
                 if found is None or not found.real or found.pfn + index - first != page.pfn:
                     self.fail("association", f"page {page.pfn} names {mapping}[{index}], which is {found}")
-
-    def several(self, page: Page) -> bool:
-        """Whether entries of more than one file page may have a page."""
-        return self.kernel.dax.shared_count(page) is not None or len(self.kernel.allocator.table[page.pfn]) > 1
 
     def check_shared(self, page: Page) -> None:
         """What a page says about several entries against those that there are."""

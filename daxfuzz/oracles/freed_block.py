@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
-from daxfuzz.oracles.lookup import mapped
+from daxfuzz.oracles.lookup import translations
 from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.program.simulation import USER
 
@@ -51,12 +51,11 @@ class FreedBlock(Oracle):
             if reference.page.pfn == pfn:
                 self.report(reference, task, pfn)
         for mm in self.kernel.mms:
-            for address in mm.slots:
-                pte = mapped(mm, address)
-                if pte is not None and pte.pfn == pfn and not pte.zero:
+            for _, pte in translations(mm):
+                if pte.pfn == pfn and not pte.zero:
                     self.fail("freed-while-mapped", f"block {pfn} is freed while {mm.name} maps it")
             for tlb in mm.tlbs:
-                if tlb.maps(pfn) and self.in_user_space(tlb.task):
+                if (tlb.entries or tlb.huge) and tlb.maps(pfn) and self.in_user_space(tlb.task):
                     self.fail("stale-tlb", f"block {pfn} is freed while {tlb.name} translates to it")
 
     def in_user_space(self, task: Task) -> bool:

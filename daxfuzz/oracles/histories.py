@@ -83,8 +83,9 @@ class Histories(Ghost):
         }
         listen(self.kernel.request_queue, "on_submit", self.submitted)
         listen(self.kernel.request_queue, "on_done", self.done)
-        sim.on_begin.append(self.began)
-        sim.on_end.append(self.ended)
+        sim.on_begin.append(self.began, WRITES)
+        sim.on_end.append(self.ended, WRITES)
+        sim.on_end.append(self.forked, ("fork",))
         sim.world.on_reset.append(self.reset)
         self.reset()
 
@@ -152,8 +153,6 @@ class Histories(Ghost):
         return found
 
     def began(self, task: Task, call: Call) -> None:
-        if call.name not in WRITES:
-            return
         clock = self.tick()
         if call.name == "fallocate" and call.arguments[1] in SHIFTS:
             self.moving.setdefault(str(call.arguments[0]), {})[task.index] = clock
@@ -168,11 +167,6 @@ class Histories(Ghost):
             self.copies += [(write, (file, first + offset)) for offset, write in enumerate(writes)]
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
-        if call.name == "fork" and result == 0:
-            self.tick()
-            self.forked(task, call)
-        if call.name not in WRITES:
-            return
         clock = self.tick()
         if call.name == "fallocate" and call.arguments[1] in SHIFTS:
             file = str(call.arguments[0])
@@ -249,8 +243,11 @@ class Histories(Ghost):
         write[3] = self.tick()
         write[2] = FAILED if bio.pfn >= self.kernel.device_pages else write[3]
 
-    def forked(self, task: Task, call: Call) -> None:
+    def forked(self, task: Task, call: Call, result: Result) -> None:
         """A child has what its parent has written until now, or inherited."""
+        if result != 0:
+            return
+        self.tick()
         parent = self.kernel.mm_of[task.index].index
         child = self.kernel.mm_of[self.sim.task(str(call.arguments[0])).index].index
         for (mm, file), private in self.private.items():

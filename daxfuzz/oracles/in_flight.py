@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.mm import Pte
 from daxfuzz.oracles.ghost import Ghost
@@ -12,7 +13,6 @@ from daxfuzz.oracles.lookup import head_of
 from daxfuzz.oracles.oracle import listen
 
 if TYPE_CHECKING:
-    from daxfuzz.kernel.entry import Entry
     from daxfuzz.kernel.mm import Pmd
     from daxfuzz.kernel.page import Page
     from daxfuzz.program.simulation import Reference, Simulation
@@ -40,8 +40,11 @@ class InFlight(Ghost):
                     listen(slot, "watch", self.remapped)
                 for pmd in mm.pmds.values():
                     listen(pmd, "watch", self.remapped)
-        for inode in self.kernel.inodes.values():
-            listen(inode.i_mapping.i_pages, "watch", self.replaced)
+        # An entry that is locked or in use in other ways holds no more than a plain one.
+        self.entries_hold = bool(self.kernel.dax.entry_references(Entry(0)))
+        if self.entries_hold:
+            for inode in self.kernel.inodes.values():
+                listen(inode.i_mapping.i_pages, "watch", self.replaced)
         sim.on_hold.append(self.held)
         sim.on_drop.append(self.dropped)
         self.world.on_reset.append(self.reset)
@@ -82,6 +85,8 @@ class InFlight(Ghost):
 
     def entry_references(self) -> Iterator[tuple[Page, int]]:
         """Pages that entries of files hold, and with how many references."""
+        if not self.entries_hold:
+            return
         for inode in self.kernel.inodes.values():
             for entry in inode.i_mapping.i_pages.entries.values():
                 for page in self.folios(entry):

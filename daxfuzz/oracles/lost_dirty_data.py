@@ -41,8 +41,8 @@ class LostDirtyData(Oracle):
         self.histories = Histories.of(self.sim)
         listen(self.kernel.sb, "on_sealed", self.sealed)
         listen(self.kernel.sb, "on_durable", self.became_durable)
-        self.sim.on_begin.append(self.began)
-        self.sim.on_end.append(self.ended)
+        self.sim.on_begin.append(self.began, ("fsync",))
+        self.sim.on_end.append(self.ended, ("fsync", "store"))
 
     def reset(self) -> None:
         self.begin: dict[int, int] = {}
@@ -52,7 +52,7 @@ class LostDirtyData(Oracle):
     def metadata(self) -> Metadata:
         """What the file system has in memory now."""
         return {
-            inode.number: (inode.i_size.value, tuple(extent.value for extent in inode.extents))
+            inode.number: (inode.i_size.value, tuple([extent.value for extent in inode.extents]))
             for inode in self.kernel.inodes.values()
         }
 
@@ -69,8 +69,7 @@ class LostDirtyData(Oracle):
         return 0 if block is None else self.kernel.blocks[block].durable
 
     def began(self, task: Task, call: Call) -> None:
-        if call.name == "fsync":
-            self.begin[task.index] = self.histories.tick()
+        self.begin[task.index] = self.histories.tick()
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
         if self.kernel.pages[0].freed:

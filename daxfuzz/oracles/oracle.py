@@ -25,7 +25,8 @@ class Oracle:
         self.sim = sim
         self.world = sim.world
         self.kernel = sim.kernel
-        self.world.on_reset.append(self.reset)
+        if type(self).reset is not Oracle.reset:
+            self.world.on_reset.append(self.reset)
         self.attach()
         self.reset()
 
@@ -51,9 +52,12 @@ def listen(obj: Any, hook: str, function: Callable[..., None]) -> None:
     if before is None:
         setattr(obj, hook, function)
         return
+    # Flat, since each level of calls costs every event.
+    functions = (*getattr(before, "functions", (before,)), function)
 
-    def both(*arguments: Any) -> None:
-        before(*arguments)
-        function(*arguments)
+    def each(*arguments: Any) -> None:
+        for function in functions:
+            function(*arguments)
 
-    setattr(obj, hook, both)
+    setattr(each, "functions", functions)  # noqa: B010
+    setattr(obj, hook, each)

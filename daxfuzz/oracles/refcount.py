@@ -36,14 +36,14 @@ class Refcount(Oracle):
         self.pages = [*self.kernel.pages, self.kernel.zero_folio]
         self.in_flight = InFlight.of(self.sim)
         self.in_flight.judges.append(self.changed)
+        self.idle_counts = [self.idle_count(page) for page in self.pages]
         for page in self.kernel.pages:
             listen(page.pincount, "watch", self.pin_watcher(page.pfn))
         self.sim.on_end.append(self.ended)
         self.world.on_end.append(self.at_rest)
 
     def changed(self, pfn: int, old: int, new: int) -> None:
-        page = self.pages[pfn]
-        if new < self.idle_count(page):
+        if new < self.idle_counts[pfn]:
             self.fail("refcount-underflow", f"the reference count of page {pfn} falls from {old} to {new}")
 
     def pin_watcher(self, pfn: int) -> Callable[[int, int], None]:
@@ -61,7 +61,7 @@ class Refcount(Oracle):
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
         for pfn, amount in self.in_flight.counts[task.index].items():
-            if self.pages[pfn].freed:
+            if not amount or self.pages[pfn].freed:
                 continue
             if amount < 0:
                 self.fail("refcount-mismatch", f"{call} has dropped {-amount} references too many of page {pfn}")
@@ -84,7 +84,7 @@ class Refcount(Oracle):
         for page in self.pages:
             if page.freed:
                 continue
-            left = page.refcount.value - self.idle_count(page) - held[page.pfn]
+            left = page.refcount.value - self.idle_counts[page.pfn] - held[page.pfn]
             if left:
                 raise Violation("leak", f"{left} references of page {page.pfn} are left that nobody holds")
         pgmap = self.kernel.pgmap

@@ -37,18 +37,17 @@ class StaleData(Oracle):
             return
         self.histories = Histories.of(self.sim)
         self.unmapped = any(call.name in UNMAP and not keeps_copies(call) for call in calls)
-        self.sim.on_begin.append(self.began)
-        self.sim.on_end.append(self.ended)
+        self.sim.on_begin.append(self.began, ("load",))
+        self.sim.on_end.append(self.ended, ("load",))
 
     def reset(self) -> None:
         self.begin: dict[int, int] = {}
 
     def began(self, task: Task, call: Call) -> None:
-        if call.name == "load":
-            self.begin[task.index] = self.histories.tick()
+        self.begin[task.index] = self.histories.tick()
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
-        if call.name != "load" or not isinstance(result, int):
+        if not isinstance(result, int):
             return
         self.histories.tick()
         file, page = str(call.arguments[0]), int(call.arguments[1])

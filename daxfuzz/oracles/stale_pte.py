@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.inode import mapped_block
 from daxfuzz.kernel.mm import Mm, Pmd, Pte
-from daxfuzz.oracles.lookup import entry_at, mapped
+from daxfuzz.oracles.lookup import entry_at, mapped, translations
 from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from daxfuzz.program.case import Call
     from daxfuzz.program.operations import Result
     from daxfuzz.sim import Task
+
+
+INVALIDATES = ("write", "pwrite")
+"""Calls that delete entries before they unmap them."""
 
 
 class StalePte(Oracle):
@@ -40,7 +44,7 @@ class StalePte(Oracle):
                 listen(pmd, "watch", self.pmd_watcher(number * mm.pmd_pages, mm.pmd_pages))
         for inode in self.inodes:
             listen(inode.i_mapping.i_pages, "watch", self.entry_watcher(inode))
-        self.sim.on_end.append(self.returned)
+        self.sim.on_end.append(self.returned, INVALIDATES)
         listen(self.kernel.allocator, "on_share", self.shared)
         self.world.on_end.append(self.at_rest)
 
@@ -83,9 +87,8 @@ class StalePte(Oracle):
 
     def shared(self, pfn: int, owner: Owner) -> None:
         for mm in self.kernel.mms:
-            for address in mm.slots:
-                pte = mapped(mm, address)
-                if pte is not None and pte.pfn == pfn and pte.write and not pte.zero:
+            for _, pte in translations(mm):
+                if pte.pfn == pfn and pte.write and not pte.zero:
                     self.fail("stale-pte", f"block {pfn} is shared while {mm.name} maps it writable")
 
     def entry_watcher(self, inode: Inode) -> Callable[[int, Entry | None, Entry | None], None]:
@@ -93,7 +96,7 @@ class StalePte(Oracle):
             if new is not None or old is None or not old.real:
                 return
             task = self.world.current
-            if self.sim.program.tasks[task.name][task.operation].name in ("write", "pwrite"):
+            if self.sim.program.tasks[task.name][task.operation].name in INVALIDATES:
                 self.invalidated.append((task.index, inode, index))
                 return
             for mm in self.kernel.mms:
@@ -126,13 +129,13 @@ class StalePte(Oracle):
         if self.sim.stuck():
             return
         for mm in self.kernel.mms:
-            for address in mm.slots:
+            for address, pte in translations(mm):
                 number, index = self.kernel.file_page(address)
-                self.compare(mm, self.inodes[number], index, mapped(mm, address))
+                self.compare(mm, self.inodes[number], index, pte)
 
-    def compare(self, mm: Mm, inode: Inode, index: int, pte: Pte | None) -> None:
+    def compare(self, mm: Mm, inode: Inode, index: int, pte: Pte) -> None:
         """One entry against the extent map, with nothing under way."""
-        if pte is None or self.kernel.is_ram(pte):
+        if self.kernel.is_ram(pte):
             return
         block = mapped_block(inode.extents[index].value)
         if (None if pte.zero else pte.pfn) != block:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.kernel import Kernel
 from daxfuzz.kernel.mm import VMA_PAGES
+from daxfuzz.program.hooks import CallHooks
 from daxfuzz.program.operations import OPERATIONS, Result
 from daxfuzz.program.processes import address_spaces, mapped_files, opened_files, parents, ram_pages
 from daxfuzz.program.user_space import Birth, UserSpace
@@ -70,8 +71,8 @@ class Simulation:
         )
         self.registers: list[dict[str, tuple[Reference, ...]]] = []
         self.results: list[list[Result]] = []
-        self.on_begin: list[Callable[[Task, Call], None]] = []
-        self.on_end: list[Callable[[Task, Call, Result], None]] = []
+        self.on_begin: CallHooks[Callable[[Task, Call], None]] = CallHooks()
+        self.on_end: CallHooks[Callable[[Task, Call, Result], None]] = CallHooks()
         self.on_hold: list[Callable[[Task, Reference], None]] = []
         self.on_drop: list[Callable[[Task, Reference], None]] = []
         self.on_dma: list[Callable[[Task, Reference], None]] = []
@@ -135,13 +136,13 @@ class Simulation:
             for position, call in enumerate(calls):
                 await user.call()
                 task.operation = position
-                for begin in self.on_begin:
+                for begin in self.on_begin[call.name]:
                     begin(task, call)
                 result = await OPERATIONS[call.name](self, task, call)
                 if task_works:
                     await self.kernel.vfs.task_work_run(task)
                 self.results[index].append(result)
-                for end in self.on_end:
+                for end in self.on_end[call.name]:
                     end(task, call, result)
                 if task.signal is Signal.FATAL or result in FINAL:
                     task.operation = DEAD
@@ -155,6 +156,8 @@ class Simulation:
     def stuck(self) -> list[Task]:
         """The tasks that have not ended, for observers: not those that were never forked, nor devices and workers
         that have nothing to do."""
+        if len(self.world.ended) == len(self.world.tasks):
+            return []
         idle = (self.kernel.request_queue, self.kernel.inodegc)
         return [
             task

@@ -426,7 +426,7 @@ def test_a_task_takes_the_turns_it_is_known_to_have_without_parking(host):
     asked: list[tuple[list[int], int, int]] = []
     execution = host(world).run(Runs())
     assert execution.turns == [0] * 7 + [1]
-    # Taking the lock blocks the other task, releasing it lets that one go on, and the end of the first is a change, too.
+    # Taking the lock blocks the other task, releasing it lets that one go on, and so does the end of the first.
     if host is Stepper:
         assert ahead == [99, 98, 97, 96, 99]
         assert asked == [([0, 1], -1, 0), ([0], 0, 1), ([0, 1], 0, 6), ([1], 0, 7)]
