@@ -192,11 +192,17 @@ class Memory(Subsystem):
         await ptl.release()
         return VmFault.NOPAGE
 
-    async def unmap_page_range(self, tlb: MmuGather, addresses: range, even_cows: bool = True) -> None:
+    def unmap_page_range(self, tlb: MmuGather, addresses: range, even_cows: bool = True) -> Awaitable[None]:
         """Clear what maps a range, PMD by PMD; the flush comes when the gather finishes.
 
         even_cows: also the anonymous pages in private mappings, which are no pages of the file any more.
         """
+        if addresses and tlb.mm.pmd_addr_end(addresses.start, addresses.stop) == addresses.stop:
+            return self.zap_pmd_range(tlb, addresses, even_cows)
+        return self.unmap_pmd_ranges(tlb, addresses, even_cows)
+
+    async def unmap_pmd_ranges(self, tlb: MmuGather, addresses: range, even_cows: bool) -> None:
+        """The loop of unmap_page_range, where it takes more than one turn."""
         first = addresses.start
         while first < addresses.stop:
             stop = tlb.mm.pmd_addr_end(first, addresses.stop)

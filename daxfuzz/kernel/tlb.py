@@ -156,8 +156,10 @@ class TlbFlush(Subsystem):
 
     async def tlb_flush_mmu(self, tlb: MmuGather) -> None:
         """Flush, and only then drop the references that were collected."""
-        await self.tlb_flush_mmu_tlbonly(tlb)
-        await self.tlb_batch_pages_flush(tlb)
+        if tlb.addresses:
+            await self.tlb_flush_mmu_tlbonly(tlb)
+        if tlb.pages:
+            await self.tlb_batch_pages_flush(tlb)
 
     async def tlb_flush_mmu_tlbonly(self, tlb: MmuGather) -> None:
         """Flush what was cleared since the last time, if anything."""
