@@ -34,6 +34,7 @@ def program(
     clones: Mapping[str, str] | None = None,
     window_ranges: int = 2,
     pmd_pages: int = 2,
+    low_memory: bool = False,
 ) -> Program:
     """A valid program, from calls as they are written in a case."""
     machine = Machine(
@@ -43,6 +44,7 @@ def program(
         wait_buckets=wait_buckets,
         window_ranges=window_ranges,
         pmd_pages=pmd_pages,
+        low_memory=low_memory,
     )
     calls = {name: tuple(parse_call(call) for call in body) for name, body in tasks.items()}
     made = Program(calls, Setup(files or {"file0": 1}, mms or {}, prefault, clones=clones or {}), machine)

@@ -42,6 +42,7 @@ MACHINES = st.builds(
     pmd_pages=st.sampled_from((2, 4)),
     xa_check_sched=st.one_of(st.just(4096), st.integers(1, 2**20)),
     merge_vmas=st.booleans(),
+    low_memory=st.booleans(),
 )
 
 

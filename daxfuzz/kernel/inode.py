@@ -67,8 +67,9 @@ class Inode:
     i_size: in pages.
     i_count: references. Known deviation: struct file and dentry are left out, so that each open descriptor table, each
     VMA and the name hold one here. What would be the put of a struct file is put off to the return to user space.
-    i_nlink: 1, or 0 once the name is gone.
+    i_nlink: 1, or 0 once the name is gone; of fuse, also once the dentry is.
     i_sync: I_SYNC, held by whoever writes the inode back without a reference.
+    i_lru_isolating: I_LRU_ISOLATING (v6.11 and later), held by whoever reclaims what the inode has cached.
     extents: per file page what is there (ext4: the extent tree, under i_data_sem; xfs: the data fork, under ILOCK;
     fuse: the page of the window that the server maps it in, kept by the server).
     layout_leases, lease_wait: leases of the layout (FL_LAYOUT), and who waits until they are given back.
@@ -81,6 +82,7 @@ class Inode:
         "extents",
         "i_count",
         "i_data_sem",
+        "i_lru_isolating",
         "i_mapping",
         "i_nlink",
         "i_rwsem",
@@ -102,6 +104,7 @@ class Inode:
         self.i_count = Atomic(world, f"{name}.i_count", 1)
         self.i_nlink: Cell[int] = Cell(world, f"{name}.i_nlink", 1)
         self.i_sync = Mutex(world, f"{name}.i_sync", "i_sync")
+        self.i_lru_isolating = Mutex(world, f"{name}.i_lru_isolating", "i_lru_isolating")
         self.i_rwsem = RwSemaphore(world, f"{name}.i_rwsem", "i_rwsem")
         self.i_data_sem = RwSemaphore(world, f"{name}.i_data_sem", "i_data_sem")
         self.i_size: Cell[int] = Cell(world, f"{name}.i_size", pages)

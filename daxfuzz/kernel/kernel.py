@@ -40,6 +40,7 @@ from daxfuzz.kernel.super import SuperBlock
 from daxfuzz.kernel.tlb import Tlb, TlbFlush
 from daxfuzz.kernel.truncate import Truncate
 from daxfuzz.kernel.vfs import Vfs
+from daxfuzz.kernel.vmscan import Vmscan
 from daxfuzz.sim import (
     Cell,
     Completion,
@@ -89,6 +90,7 @@ SUBSYSTEMS: dict[str, type[Subsystem]] = {
     "truncate": Truncate,
     "vfs": Vfs,
     "virtiofsd": Virtiofsd,
+    "vmscan": Vmscan,
     "xfs": Xfs,
 }
 """The functions of the base, v6.0, by the name of their subsystem."""
@@ -116,6 +118,7 @@ class Kernel:
     subsystems: for each name in SUBSYSTEMS the class to use.
     files: size in pages by name; their inodes are numbered in this order.
     task_works: per task the files that it puts when it returns to user space.
+    reclaimers: tasks that reclaim memory (PF_MEMALLOC); each looks only at whether itself does.
     regions: places for the mapping of each file in each mm; a second one is for mremap.
     ram_pages: pages of memory for anonymous pages, after the pages of the device; 0 if nobody maps privately.
     device_pages: number of pages of the device; they are the first of `pages` and `blocks`.
@@ -181,6 +184,7 @@ class Kernel:
         "q_drained",
         "q_usage",
         "rcu",
+        "reclaimers",
         "regions",
         "request_queue",
         "sb",
@@ -192,6 +196,7 @@ class Kernel:
         "var_waitqueues",
         "vfs",
         "virtiofsd",
+        "vmscan",
         "world",
         "xfs",
         "zero_folio",
@@ -222,6 +227,7 @@ class Kernel:
     truncate: Truncate
     vfs: Vfs
     virtiofsd: Virtiofsd
+    vmscan: Vmscan
 
     def __init__(
         self,
@@ -284,6 +290,8 @@ class Kernel:
         self.journal = Journal(world, len(files), self.sb, self.allocator)
         self.task_works: dict[int, list[Inode]] = {}
         world.on_reset.append(self.task_works.clear)
+        self.reclaimers: list[int] = []
+        world.on_reset.append(self.reclaimers.clear)
         self.fuse_conn: FuseConnDax | None = None
         self.fs.make()
         self.mms: list[Mm] = []

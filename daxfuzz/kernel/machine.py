@@ -29,6 +29,7 @@ class Machine:
     pmd_pages: pages that a PMD entry maps, a power of two (x86: 512).
     xa_check_sched: entries a walk scans before it drops the lock for a moment (XA_CHECK_SCHED).
     window_ranges: ranges of pmd_pages in the DAX window of a virtio-fs device; other devices have none.
+    low_memory: memory is short: who allocates some has to reclaim other memory first.
     """
 
     bias: int = GUP_PIN_COUNTING_BIAS
@@ -38,6 +39,7 @@ class Machine:
     xa_check_sched: int = 4096
     merge_vmas: bool = True
     window_ranges: int = 2
+    low_memory: bool = False
 
     @property
     def pud_pages(self) -> int:

@@ -169,6 +169,8 @@ class Memory(Subsystem):
             if found is not TABLE:
                 self.k.bug("walk_to_pmd: a PMD entry is taken for a page table")
             return
+        if self.k.machine.low_memory:
+            await self.k.vmscan.try_to_free_pages()
         await mm.pmd_lock.acquire()
         if await pmd.read() is None:
             await pmd.write(TABLE)

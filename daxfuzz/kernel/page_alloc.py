@@ -63,6 +63,8 @@ class PageAlloc(Subsystem):
 
     async def alloc_page_vma(self) -> Page | None:
         """A page with one reference that nothing maps yet; None when memory is used up."""
+        if self.k.machine.low_memory:
+            await self.k.vmscan.try_to_free_pages()
         pfn = await self.k.free_list.allocate()
         if pfn is None:
             return None

@@ -168,6 +168,15 @@ class XArray(Shared):
         self.log.append(empty)
         return empty
 
+    @types.coroutine
+    def only_head(self) -> Generator[Point, None, bool]:
+        """Whether there is an entry, and xa_head has it, as only one of a page at index 0: mapping_shrinkable, but not
+        mapping_empty; without the lock."""
+        yield self._load
+        only = list(self.entries) == [0] and self.spans.get(0, 1) == 1
+        self.log.append(only)
+        return only
+
     def state(self) -> Hashable:
         marks = tuple(tuple(self.marks[mark]) for mark in Mark)
         return tuple(sorted(self.entries.items())), tuple(sorted(self.spans.items())), marks

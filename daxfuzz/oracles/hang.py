@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +116,16 @@ def page_wait(sim: Simulation, task: Task, entry: WaitEntry) -> Wait:
     if not page.freed and peek(entry.condition, sim):
         return Wait(task, "page_idle", satisfied=True, page=page)
     holders = tuple((holder, reference) for holder, reference in sim.references() if head_of(reference.page) is page)
-    return Wait(task, "page_idle", InFlight.of(sim).holders(page), page=page, holders=holders)
+    tasks = InFlight.of(sim).holders(page)
+    if task.index in sim.kernel.reclaimers:
+        # Who only needs memory has not asked for the file's removal: nobody can know that the pin is waited for.
+        tasks += tuple(index for index, held in enumerate(sim.registers) if has_page(held.values(), page))
+    return Wait(task, "page_idle", tasks, page=page, holders=holders)
+
+
+def has_page(registers: Iterable[tuple[Reference, ...]], page: Page) -> bool:
+    """Whether any register has a reference of a page."""
+    return any(head_of(reference.page) is page for references in registers for reference in references)
 
 
 def range_wait(sim: Simulation, conn: FuseConnDax, task: Task, entry: WaitEntry) -> Wait:

@@ -187,8 +187,9 @@ def _read_machine(reader: _Reader) -> Machine:
         wait_buckets=_WAIT_BUCKETS.value(reader.number(_WAIT_BUCKETS.choices)),
         pmd_pages=PMD_SIZES[reader.number(len(PMD_SIZES))],
         xa_check_sched=_XA_CHECK_SCHED.value(reader.number(_XA_CHECK_SCHED.choices)),
-        merge_vmas=reader.number(2) == 0,
+        merge_vmas=(flags := reader.number(4)) % 2 == 0,
         window_ranges=_WINDOW_RANGES.value(reader.number(_WINDOW_RANGES.choices)),
+        low_memory=flags >= 2,
     )
 
 
@@ -198,7 +199,7 @@ def _write_machine(writer: _Writer, machine: Machine) -> None:
     writer.number(_WAIT_BUCKETS.number(machine.wait_buckets), _WAIT_BUCKETS.choices)
     writer.number(_position(machine.pmd_pages, PMD_SIZES, "pmd_pages"), len(PMD_SIZES))
     writer.number(_XA_CHECK_SCHED.number(machine.xa_check_sched), _XA_CHECK_SCHED.choices)
-    writer.number(int(not machine.merge_vmas), 2)
+    writer.number(int(not machine.merge_vmas) + 2 * machine.low_memory, 4)
     writer.number(_WINDOW_RANGES.number(machine.window_ranges), _WINDOW_RANGES.choices)
 
 

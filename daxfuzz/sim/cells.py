@@ -177,6 +177,22 @@ class Atomic(Shared):
         return value
 
     @types.coroutine
+    def cmpxchg(self, old: int, new: int) -> Generator[Point, None, bool]:
+        """atomic_cmpxchg: whether the value was `old` and is `new` now."""
+        yield self._update
+        same = self.value == old
+        self.log.append(same)
+        if not same:
+            return False
+        self.value = new
+        if self.clean:
+            self.touch()
+        watch = self.watch
+        if watch is not None:
+            watch(old, new)
+        return True
+
+    @types.coroutine
     def add_unless_zero(self, n: int) -> Generator[Point, None, bool]:
         """atomic_add_unless(v, n, 0): False, and no change, if the value is 0."""
         world = self.world

@@ -211,7 +211,7 @@ class RwSemaphore(Lock):
     lock may still take it before those that were woken, as lock stealing allows.
     """
 
-    __slots__ = ("_wait", "queue", "readers", "writer")
+    __slots__ = ("_try", "_wait", "queue", "readers", "writer")
     GUARDED: tuple[str, ...] = ("queue", "readers", "writer")
 
     def __init__(self, world: World, name: str, lock_class: str | None = None) -> None:
@@ -220,6 +220,24 @@ class RwSemaphore(Lock):
         self.writer: Task | None = None
         self.queue: list[tuple[Task, bool]] = []
         self._wait = self.point(Access.LOCK, "wait")
+        self._try = self.point(Access.UPDATE, "trylock")
+
+    @types.coroutine
+    def down_read_trylock(self) -> Generator[Point, None, bool]:
+        """Take the lock shared if nobody has it exclusively and nobody waits: whether it did; one step.
+
+        Who never waits for it takes it in no order with others.
+        """
+        me = self.world.current
+        yield self._try
+        taken = self.writer is None and not self.queue
+        self.log.append(taken)
+        if taken:
+            self.readers.append(me)
+            me.held.append(self)
+            if self.on_acquire is not None:
+                self.on_acquire(self, me)
+        return taken
 
     @types.coroutine
     def down_read(self, subclass: int = 0) -> Generator[Point, None, None]:

@@ -207,6 +207,7 @@ def smaller_scale(program: Program) -> Iterator[Program]:
     for simpler in (
         replace(machine, tlb=TlbMode.IPI),
         replace(machine, merge_vmas=True),
+        replace(machine, low_memory=False),
         replace(machine, wait_buckets=plain.wait_buckets),
         replace(machine, bias=min(machine.bias, 8)),
         replace(machine, bias=min(machine.bias, 4)),

@@ -84,6 +84,7 @@ OTHER_SETTINGS = {
     "xa_check_sched": 2,
     "merge_vmas": False,
     "window_ranges": 1,
+    "low_memory": True,
 }
 
 

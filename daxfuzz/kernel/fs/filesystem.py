@@ -81,6 +81,9 @@ class Filesystem(Subsystem):
     freezes: ClassVar[bool] = True
     """Whether it has s_op->freeze_fs. If not, nobody can freeze it, and nothing calls sync_fs and freeze_fs."""
 
+    caches_unused_inodes: ClassVar[bool] = True
+    """Whether an inode with a name outlives its dentries: not with s_op->drop_inode = generic_delete_inode."""
+
     char_device = False
     """Whether it is no file system but a character device, whose inode the page map keeps."""
 

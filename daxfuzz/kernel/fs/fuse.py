@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from daxfuzz.kernel.errno import EOPNOTSUPP
+from daxfuzz.kernel.errno import ENOENT, EOPNOTSUPP
 from daxfuzz.kernel.fs.filesystem import Falloc, Filesystem, Iomap, UserCopy
 from daxfuzz.kernel.fs.fuse_conn import FuseConnDax, FuseInode, View
 from daxfuzz.kernel.mm import VmFlag
@@ -26,6 +26,7 @@ class Fuse(Filesystem):
     name = "fuse"
     vm_flags: ClassVar[int] = VmFlag.MIXEDMAP
     freezes: ClassVar[bool] = False
+    caches_unused_inodes: ClassVar[bool] = False
 
     # -- set-up, before the world is sealed --------------------------------------------------------------------------
 
@@ -215,9 +216,8 @@ class Fuse(Filesystem):
         return self.fuse_unlink(inode)
 
     async def fuse_unlink(self, inode: Inode) -> int:
-        """The name goes; the server keeps the file until the inode is evicted."""
-        await inode.i_nlink.write(0)
-        return 0
+        """The name goes, unless the dentry has gone; the server keeps the file until the inode is evicted."""
+        return 0 if await inode.i_nlink.exchange(0) else -ENOENT
 
     def evict_inode(self, inode: Inode) -> Awaitable[None]:
         """fuse_super_operations"""
@@ -226,8 +226,8 @@ class Fuse(Filesystem):
     async def fuse_evict_inode(self, inode: Inode) -> None:
         """Drop the page cache, then give the ranges back. Nothing waits for references to pages.
 
-        Known deviation: the kernel keeps no inode of fuse without a reference, so that losing the dentry, not only the
-        last name, evicts it; here the name holds the inode.
+        The kernel keeps no inode of fuse without a reference: losing the dentry evicts it, too (Vmscan.prune_dentry).
+        Known deviation: nobody can look the file up again then.
         """
         await self.k.truncate.truncate_inode_pages_final(inode.i_mapping)
         await self.k.fuse_dax.fuse_dax_inode_cleanup(inode)

@@ -208,6 +208,7 @@ _DOCUMENT = _table(
                 "xa_check_sched": _integer(1, MAX_XA_CHECK_SCHED),
                 "merge_vmas": _boolean,
                 "window_ranges": _integer(1, MAX_WINDOW_RANGES),
+                "low_memory": _boolean,
             }
         ),
         "setup": _table(

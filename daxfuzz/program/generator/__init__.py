@@ -32,6 +32,17 @@ def generate(rng: Random, filesystem: str) -> Program:
     setup = Setup(files, draw_address_spaces(rng, names), prefault=rng.random() < 0.75, huge=rng.random() < 0.5)
     if reflink and rng.random() < 0.75:
         setup = replace(setup, clones={"file1": "file0"})
+    program = Program(tasks, setup, machine)
+    return with_low_memory(rng, program) if rng.random() < 0.04 else program
+
+
+def with_low_memory(rng: Random, program: Program) -> Program:
+    """The program where memory is short, with a task more that makes it matter, if there is room for one."""
+    machine = replace(program.machine, low_memory=True)
+    tasks, setup = dict(program.tasks), program.setup
+    if len(tasks) < MAX_TASKS:
+        tasks["hoarder"] = ROLES["hoarder"](Draft(rng, machine, dict(setup.files), list(tasks)))
+        setup = replace(setup, mms={**setup.mms, f"mm{len(setup.mms)}": ("hoarder",)})
     return Program(tasks, setup, machine)
 
 

@@ -19,6 +19,7 @@ from daxfuzz.protocols.refcount_zero.unmapped_busy_pages import ReturnUnmappedBu
 from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
 from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
 from daxfuzz.protocols.repairs.kill_list import FixKillList
+from daxfuzz.protocols.repairs.lru_pins_inode import FixLruPinsInode
 from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
 
 REFCOUNT_ZERO: tuple[type[Patch], ...] = (
@@ -37,6 +38,7 @@ REFCOUNT_ZERO: tuple[type[Patch], ...] = (
     FixKillList,
     FixFuseWholeFile,
     FixCowInvalidates,
+    FixLruPinsInode,
 )
 
 __all__ = ["REFCOUNT_ZERO", "RevertWaitEntryAdvance"]

@@ -17,6 +17,7 @@ from daxfuzz.protocols.repairs.notify_without_agf import FixNotifyWithoutAgf
 from daxfuzz.protocols.repairs.open_keeps_entries import FixOpenKeepsEntries
 from daxfuzz.protocols.repairs.open_unlocks import FixOpenUnlocks
 from daxfuzz.protocols.repairs.pmd_makes_way import FixPmdMakesWay
+from daxfuzz.protocols.repairs.prune_spares_busy import FixPruneSparesBusy
 from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
 from daxfuzz.protocols.repairs.resample_cow import FixResampleCow
 from daxfuzz.protocols.repairs.second_mmaplock import FixSecondMmaplock
@@ -63,6 +64,7 @@ FUSE_LATER = (
     FixOpenKeepsEntries,
     FixWriteWithoutFaults,
     FixGupNowait,
+    FixPruneSparesBusy,
 )
 """virtio-fs: what v6.19 has, too."""
 

@@ -13,6 +13,7 @@ from daxfuzz.protocols.repairs.flush_before_unlink import FixFlushBeforeUnlink
 from daxfuzz.protocols.repairs.groups import DEVICE, FUSE, GUP, XFS
 from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
 from daxfuzz.protocols.repairs.lock_char_entry import FixLockCharEntry
+from daxfuzz.protocols.repairs.lru_pins_inode import FixLruPinsInode
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
 from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
 from daxfuzz.protocols.repairs.pud_wait_key import FixPudWaitKey
@@ -43,6 +44,7 @@ _V6_0 = (
     FixTruncateFlushesHuge,
     FixUnshareAnonOnly,
     FixMoveHoldsRmap,
+    FixLruPinsInode,
     *DEVICE,
     *XFS,
     *FUSE,

@@ -14,6 +14,7 @@ from daxfuzz.protocols.repairs.groups import FUSE, GUP
 from daxfuzz.protocols.repairs.kill_list import FixKillList
 from daxfuzz.protocols.repairs.lock_char_entry import FixLockCharEntry
 from daxfuzz.protocols.repairs.lockless_huge_grab import FixLocklessHugeGrab
+from daxfuzz.protocols.repairs.lru_pins_inode import FixLruPinsInode
 from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
 from daxfuzz.protocols.repairs.pud_wait_key import FixPudWaitKey
 from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
@@ -34,6 +35,7 @@ V3_FLAWS: tuple[type[Repair], ...] = (
     FixTruncateFlushesHuge,
     FixUnshareAnonOnly,
     FixMoveHoldsRmap,
+    FixLruPinsInode,
     FixAssociatedIndex,
     FixAssociationFailure,
     FixCowReference,

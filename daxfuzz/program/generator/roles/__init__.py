@@ -11,6 +11,7 @@ from daxfuzz.program.generator.roles.copier import copier, forker
 from daxfuzz.program.generator.roles.dropper import dropper
 from daxfuzz.program.generator.roles.evictor import evictor
 from daxfuzz.program.generator.roles.freezer import freezer
+from daxfuzz.program.generator.roles.hoarder import hoarder
 from daxfuzz.program.generator.roles.injector import injector
 from daxfuzz.program.generator.roles.leaser import leaser, worker
 from daxfuzz.program.generator.roles.mapper import mapper
@@ -45,6 +46,7 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         worker,
         reclaimer,
         opener,
+        hoarder,
     )
 }
 """By name."""
