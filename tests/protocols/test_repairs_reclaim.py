@@ -48,7 +48,7 @@ def without(repair: type[Repair], of: Program, protocol: str, filesystem: str) -
 
 
 @pytest.mark.parametrize("of", [OWN, OTHERS], ids=["its own pin", "the pin of who waits for a lock"])
-@pytest.mark.parametrize("protocol", ["refcount-1", "series-v3"])
+@pytest.mark.parametrize("protocol", ["refcount-1", "series-v3", "refcount-0"])
 def test_reclaim_waits_for_pins_of_a_file_of_fuse(protocol: str, of: Program) -> None:
     violation = trip(without(FixPruneSparesBusy, of, protocol, "fuse"), "deadlock")
     assert "page_idle" in violation.channel
