@@ -113,7 +113,7 @@ WRITES = [
 """Repair, those that hide the flaw as well, what is found without both, and by which tasks."""
 
 
-GENERATIONS = ("refcount-1", "refcount-0")
+GENERATIONS = ("refcount-1", "series-v3", "refcount-0")
 
 
 def of_generations(cases):

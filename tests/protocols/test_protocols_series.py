@@ -261,6 +261,31 @@ def test_n53_the_zap_drops_a_reference_that_a_copied_page_never_had() -> None:
     assert "refcount-mismatch" not in found_kinds(simulate(tasks, "series-v3-fixed", filesystem="xfs", **setup))
 
 
+def test_n64_the_entry_of_another_file_is_no_user() -> None:
+    """One file is truncated while another one, which shares its block, has it mapped."""
+    tasks = {"t": ["load(file0, 0)", "load(file1, 0)", "truncate(file0, 0)"]}
+    setup: dict[str, Any] = {"files": {"file0": 1, "file1": 1}, "clones": {"file1": "file0"}, "filesystem": "xfs"}
+    unrepaired = simulate(tasks, "series-v3", all_but("series-v3", "N-64"), **setup)
+    assert found_kinds(unrepaired) == {"deadlock"}
+    assert found_kinds(simulate(tasks, "series-v3-fixed", **setup)) == set()
+
+
+def test_n64_what_is_deleted_with_a_break_is_durable() -> None:
+    tasks = {"t": ["store(file0, 0)", "truncate(file0, 1)", "fsync(file0)"]}
+    assert found_kinds(simulate(tasks, "series-v3-fixed", files={"file0": 2}, filesystem="xfs")) == set()
+
+
+def test_v3_reflink_waits_for_one_reference_of_the_second_file() -> None:
+    tasks = {
+        "p": ["r0 = get_user_pages(file1, 0)", "put_page(r0)"],
+        "c": ["reflink(file0, 0, file1, 0, 1)", "truncate(file1, 0)"],
+    }
+    # With that repair the entry has a reference, too.
+    zaps = all_but("series-v3", "N-64")
+    sim = simulate(tasks, "series-v3", zaps, files={"file0": 1, "file1": 1}, filesystem="xfs")
+    assert found_kinds(sim) == set()
+
+
 def test_n54_a_fault_during_the_wait_does_not_prolong_it() -> None:
     tasks = {
         "p": [

@@ -28,7 +28,10 @@ class FixCowBusy(Repair):
             if vmf.write and entry.real and iomap.source is not None and iomap.source != iomap.pfn:
                 size = entry.size(self.k.machine)
                 await self.k.memory.unmap_mapping_pages(vmf.vma.mapping, vmf.index - vmf.index % size, size)
-                vmf.busy = await self.k.dax.dax_busy_page(xas, entry)
+                for page in await self.k.dax.mapped_folios(entry):
+                    if not await self.k.dax.page_idle(page):
+                        vmf.busy = page
+                        break
                 if vmf.busy is not None:
                     return VmFault.FALLBACK if vmf.pages > 1 else VmFault.SIGBUS, entry
             return await super().dax_fault_iter(vmf, xas, entry, iomap)

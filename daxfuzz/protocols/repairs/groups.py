@@ -54,8 +54,11 @@ XFS_LATER = (
 )
 """xfs, and files that share blocks: what v6.19 has, too."""
 
-XFS = (FixCowCount, FixSharedReads, FixSharedWarning, FixCowInvalidates, *XFS_LATER)
-"""The same, of v6.0."""
+XFS_EARLIER = (FixCowCount, FixSharedReads, FixCowInvalidates, *XFS_LATER)
+"""The same, of v6.0 and all versions of the series."""
+
+XFS = (FixSharedWarning, *XFS_EARLIER)
+"""The same, of v6.0 and the series' first version."""
 
 FUSE_LATER = (
     FixInlineReclaimPointer,

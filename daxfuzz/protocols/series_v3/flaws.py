@@ -10,7 +10,7 @@ from daxfuzz.protocols.repairs.deleted_without_zap import FixDeletedWithoutZap
 from daxfuzz.protocols.repairs.entries_hold_device import FixEntriesHoldDevice
 from daxfuzz.protocols.repairs.flush_before_unlink import FixFlushBeforeUnlink
 from daxfuzz.protocols.repairs.freed_association import FixFreedAssociation
-from daxfuzz.protocols.repairs.groups import FUSE, GUP
+from daxfuzz.protocols.repairs.groups import FUSE, GUP, XFS_EARLIER
 from daxfuzz.protocols.repairs.kill_list import FixKillList
 from daxfuzz.protocols.repairs.lock_char_entry import FixLockCharEntry
 from daxfuzz.protocols.repairs.lockless_huge_grab import FixLocklessHugeGrab
@@ -18,6 +18,7 @@ from daxfuzz.protocols.repairs.lru_pins_inode import FixLruPinsInode
 from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
 from daxfuzz.protocols.repairs.pud_wait_key import FixPudWaitKey
 from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
+from daxfuzz.protocols.repairs.shared_idle import FixSharedIdle
 from daxfuzz.protocols.repairs.shared_page_failure import FixSharedPageFailure
 from daxfuzz.protocols.repairs.skip_locked import FixSkipLocked
 from daxfuzz.protocols.repairs.truncate_flushes_huge import FixTruncateFlushesHuge
@@ -52,6 +53,8 @@ V3_FLAWS: tuple[type[Repair], ...] = (
     FixPutOnDyingPagemap,
     FixSharedPageFailure,
     FixKillList,
+    *XFS_EARLIER,
+    FixSharedIdle,
     *FUSE,
     FixWaiterHoldsPagemap,
 )

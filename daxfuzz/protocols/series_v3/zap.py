@@ -7,7 +7,9 @@ from typing import ClassVar
 
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.entry import Entry
-from daxfuzz.kernel.inode import AddressSpace
+from daxfuzz.kernel.fs.xfs import Xfs
+from daxfuzz.kernel.fs.xfs_reflink import SECOND
+from daxfuzz.kernel.inode import AddressSpace, Inode
 from daxfuzz.kernel.page import COW, Page
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.protocols.patch import Patch
@@ -18,7 +20,8 @@ class IntroduceDaxZapMappings(Patch):
     """fsdax: Introduce dax_zap_mappings(), wait for pinned pages during truncate_inode_pages_final() (04/25 to 06/25).
 
     The search for busy pages marks every entry it passes as zapped. Eviction waits, in the deletion of each entry,
-    and cannot be interrupted. Deleting an entry that truncation has not zapped is worth a warning.
+    and cannot be interrupted. Deleting an entry that truncation has not zapped is worth a warning. Reflink does not
+    read the count of the second file's busy page again.
     """
 
     renames: ClassVar = {
@@ -71,3 +74,11 @@ class IntroduceDaxZapMappings(Patch):
                     if self.page_busy(await page.refcount.read()):
                         self.k.warn("dax_disassociate_entry: page is busy", page)
                 await self.disassociate_page(page, mapping)
+
+    class xfs(Xfs):
+        async def xfs_second_mmaplock(self, inode: Inode) -> bool:
+            await inode.i_mapping.invalidate_lock.down_write(subclass=SECOND)
+            if await self.k.dax.dax_layout_busy_page(inode.i_mapping) is None:
+                return True
+            await inode.i_mapping.invalidate_lock.up_write()
+            return False
