@@ -1,4 +1,4 @@
-"""N-64: an entry's reference on a shared page keeps the other files from breaking their layouts."""
+"""N-64: an entry's reference on a shared page hinders the other files' breaks (fs/dax.c, series v3 on top of v6.0)."""
 
 from __future__ import annotations
 
