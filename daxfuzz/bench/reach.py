@@ -24,7 +24,6 @@ from daxfuzz.kernel.kernel import FILESYSTEMS
 from daxfuzz.program.case import KernelSpec
 from daxfuzz.program.generator import generate
 from daxfuzz.protocols.compose import ComposeError
-from daxfuzz.protocols.refcount_zero import RevertWaitEntryAdvance
 from daxfuzz.protocols.registry import PROTOCOLS
 from daxfuzz.search import Portfolio
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
@@ -139,8 +138,7 @@ def kernels() -> list[Kernel]:
 
 
 def more_kernels() -> Iterator[Kernel]:
-    """Kernels beside the protocols: with a patch reverted, with the first patches of one, with a single repair."""
-    yield Kernel("refcount-0", (RevertWaitEntryAdvance.slug(),))
+    """Kernels beside the protocols: with the first patches of one, with a single repair."""
     for known in PROTOCOLS.values():
         for count in range(1, len(known.patches)):
             yield Kernel(BASE, tuple(patch.slug() for patch in known.patches[:count]))

@@ -27,9 +27,6 @@ NEVER = "-"
 
 CODES = (PLAIN, RACE, UNBIND, MASKED, NEVER, UNKNOWN)
 
-BEFORE_WAIT_ENTRY_FIX = "revert-wait-entry-advance"
-"""The patch that takes refcount-0 back to the state before dd59137bfe70."""
-
 
 @dataclass(frozen=True, slots=True)
 class Generation:
@@ -51,7 +48,7 @@ GENERATIONS = (
     Generation("G1b", "pin-wait"),
     Generation("G2v1", "series-v1"),
     Generation("G2z", "series-v3"),
-    Generation("G3a", "refcount-0", (BEFORE_WAIT_ENTRY_FIX,)),
+    Generation("G3a", "refcount-0-v6.15"),
     Generation("G3b", "refcount-0"),
 )
 """In the order of the columns."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from daxfuzz.protocols.compose import ComposedKernel, ComposeError, compose
 from daxfuzz.protocols.patch import Patch, Repair
-from daxfuzz.protocols.refcount_zero import REFCOUNT_ZERO, RevertWaitEntryAdvance
+from daxfuzz.protocols.refcount_zero import REFCOUNT_ZERO, SINCE_V6_15, V6_15
 from daxfuzz.protocols.refcount_zero.flaws import ZERO_FLAWS
 from daxfuzz.protocols.series_v1 import SERIES_V1
 from daxfuzz.protocols.series_v1.flaws import V1_FLAWS, known_at
@@ -45,6 +45,12 @@ _GENERATIONS = (
     Protocol(
         "series-v3", "v6.0 and the series' third version: pages are idle at 0, entries hold them", SERIES_V3, V3_FLAWS
     ),
+    Protocol(
+        "refcount-0-v6.15",
+        "v6.15 as released: refcount-0 before two of its flaws were repaired",
+        V6_15,
+        (*SINCE_V6_15, *ZERO_FLAWS),
+    ),
     Protocol("refcount-0", "v6.19: pages are idle at 0, those who map them hold them", REFCOUNT_ZERO, ZERO_FLAWS),
 )
 
@@ -70,7 +76,6 @@ _ALL: tuple[type[Patch], ...] = (
     *(repair for _, repairs in V1_FLAWS for repair in repairs),
     *V3_FLAWS,
     *REFCOUNT_ZERO,
-    RevertWaitEntryAdvance,
     *ZERO_FLAWS,
 )
 

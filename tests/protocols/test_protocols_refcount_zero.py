@@ -18,8 +18,9 @@ from daxfuzz.kernel.xarray import Mark
 from daxfuzz.oracles.registry import attach
 from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.patch import Patch
-from daxfuzz.protocols.refcount_zero import RevertWaitEntryAdvance
 from daxfuzz.protocols.refcount_zero.counted_pages import ProperlyRefcountFsDaxPages
+from daxfuzz.protocols.refcount_zero.idle_before_unmount import FixFuseEviction
+from daxfuzz.protocols.refcount_zero.locked_entries import FixResetBeforeWaiting
 from daxfuzz.protocols.refcount_zero.removed_entries import RemoveEntriesOnBreak
 from daxfuzz.protocols.registry import protocol
 from daxfuzz.protocols.repairs.flush_before_delete import FixFlushBeforeDelete
@@ -277,12 +278,19 @@ LOCKED = program(
 
 
 def test_the_scan_waits_for_a_locked_entry_and_looks_at_that_one() -> None:
-    fixed = protocol("refcount-0-fixed").patches
-    assert RevertWaitEntryAdvance.slug() == "revert-wait-entry-advance"
-    assert RevertWaitEntryAdvance not in fixed
-    reverted = watched(LOCKED, RevertWaitEntryAdvance, protocol="refcount-0-fixed")
-    trip(reverted, "freed-while-pinned", preemptions=2, simple=4_000)
-    assert_silent(watched(LOCKED, protocol="refcount-0-fixed"), preemptions=2, simple=4_000)
+    v6_15 = protocol("refcount-0-v6.15")
+    as_merged = [each for each in v6_15.repairs if each is not FixResetBeforeWaiting]
+    trip(watched(LOCKED, *as_merged, protocol="refcount-0-v6.15"), "freed-while-pinned", preemptions=2, simple=4_000)
+    assert_silent(watched(LOCKED, *v6_15.repairs, protocol="refcount-0-v6.15"), preemptions=2, simple=500)
+
+
+def test_eviction_of_fuse_waits_since_v6_16() -> None:
+    v6_15 = protocol("refcount-0-v6.15")
+    as_released = [each for each in v6_15.repairs if each is not FixFuseEviction]
+    one = program({"pinner": [PIN, "munmap(file0)", UNPIN], "remover": ["unlink(file0)"]})
+    reverted = watched(one, *as_released, protocol="refcount-0-v6.15", filesystem="fuse")
+    trip(reverted, "kernel-warning", preemptions=0, random=0)
+    assert_silent(watched(one, *v6_15.repairs, protocol="refcount-0-v6.15", filesystem="fuse"), preemptions=1)
 
 
 # -- G3 versus G0 ----------------------------------------------------------------------------------------------------

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from daxfuzz.protocols.patch import Patch
+from daxfuzz.protocols.patch import Patch, Repair
 from daxfuzz.protocols.refcount_zero.common_break import CommonBreakLayout
 from daxfuzz.protocols.refcount_zero.counted_pages import ProperlyRefcountFsDaxPages
 from daxfuzz.protocols.refcount_zero.dirty_writes import DirtyOnlyWrites
-from daxfuzz.protocols.refcount_zero.idle_before_unmount import EnsureIdleBeforeUnmount
+from daxfuzz.protocols.refcount_zero.idle_before_unmount import EnsureIdleBeforeUnmount, FixFuseEviction
 from daxfuzz.protocols.refcount_zero.insert_folio_pmd import AddVmfInsertFolioPmd
 from daxfuzz.protocols.refcount_zero.insert_page import AddVmfInsertPageMkwrite
-from daxfuzz.protocols.refcount_zero.locked_entries import (
-    DontSkipLockedEntries,
-    ResetBeforeWaiting,
-    RevertWaitEntryAdvance,
-)
+from daxfuzz.protocols.refcount_zero.locked_entries import DontSkipLockedEntries, FixResetBeforeWaiting
 from daxfuzz.protocols.refcount_zero.removed_entries import RemoveEntriesOnBreak
 from daxfuzz.protocols.refcount_zero.unmapped_busy_pages import ReturnUnmappedBusyPages
 from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
@@ -22,7 +18,7 @@ from daxfuzz.protocols.repairs.kill_list import FixKillList
 from daxfuzz.protocols.repairs.lru_pins_inode import FixLruPinsInode
 from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
 
-REFCOUNT_ZERO: tuple[type[Patch], ...] = (
+V6_15: tuple[type[Patch], ...] = (
     DirtyOnlyWrites,
     ReturnUnmappedBusyPages,
     DontSkipLockedEntries,
@@ -32,13 +28,18 @@ REFCOUNT_ZERO: tuple[type[Patch], ...] = (
     AddVmfInsertPageMkwrite,
     AddVmfInsertFolioPmd,
     ProperlyRefcountFsDaxPages,
-    ResetBeforeWaiting,
-    # Of v6.0's flaws, v6.19 has these repaired just so.
+    # Of v6.0's flaws, it has these repaired just so.
     FixPutOnDyingPagemap,
     FixKillList,
     FixFuseWholeFile,
     FixCowInvalidates,
     FixLruPinsInode,
 )
+"""As released."""
 
-__all__ = ["REFCOUNT_ZERO", "RevertWaitEntryAdvance"]
+SINCE_V6_15: tuple[type[Repair], ...] = (FixResetBeforeWaiting, FixFuseEviction)
+"""Repairs of v6.15 that v6.19 has."""
+
+REFCOUNT_ZERO: tuple[type[Patch], ...] = (*V6_15, *SINCE_V6_15)
+
+__all__ = ["REFCOUNT_ZERO", "SINCE_V6_15", "V6_15"]

@@ -8,7 +8,7 @@ from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.inode import AddressSpace
 from daxfuzz.kernel.xarray import XaState
-from daxfuzz.protocols.patch import Patch
+from daxfuzz.protocols.patch import Patch, Repair
 from daxfuzz.sim import TaskState, WaitEntry
 
 
@@ -56,19 +56,16 @@ class DontSkipLockedEntries(Patch):
             xas.pause()
 
 
-class ResetBeforeWaiting(Patch):
+class FixResetBeforeWaiting(Repair):
     """fs/dax: Fix "don't skip locked entries when scanning entries" (dd59137bfe70, v6.16).
 
-    The walk starts afresh at the same index.
+    The walk starts afresh at the same index. As it was merged in v6.15, it went on behind the locked entry, whose
+    pages nobody looked at, and which dax_delete_mapping_range left behind.
     """
+
+    flaw = "F-08b"
+    upstream = "dd59137bfe70"
 
     class dax(DontSkipLockedEntries.dax):
         def restart_walk(self, xas: XaState) -> None:
             xas.reset()
-
-
-class RevertWaitEntryAdvance(Patch):
-    """Revert "fs/dax: Fix don't skip locked entries when scanning entries" (dd59137bfe70): v6.15 as released."""
-
-    class dax(ResetBeforeWaiting.dax):
-        restart_walk = DontSkipLockedEntries.dax.restart_walk
