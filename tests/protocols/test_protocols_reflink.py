@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from oracle_kit import executions, program
+from oracle_kit import assert_silent, executions, program, simulate
 
 from daxfuzz.oracles.registry import attach
 from daxfuzz.program.simulation import Simulation
@@ -171,3 +173,11 @@ def test_n111_a_folio_that_files_share_has_one_size() -> None:
         # A PMD that makes way comes too late.
         assert kinds([*narrow, FixPmdMakesWay], tasks, CLONE, files) == found
         assert kinds([*narrow, FixSharedSizes], tasks, CLONE, files) == set()
+
+
+def test_f25_a_pin_of_several_pages_does_not_wait_for_itself() -> None:
+    """The PMD entry covers both pages; the copy of the second one has to wait for the pin of the first one."""
+    tasks = {"cloner": ["reflink(file0, 1, file1, 0, 1)"], "pinner": ["r0 = pin_user_pages(file0, 0, 2)"]}
+    one = program(tasks, files={"file0": 2, "file1": 1})
+    one = replace(one, setup=replace(one.setup, huge=True))
+    assert_silent(simulate(one, protocol="refcount-1-fixed", filesystem="xfs"), simple=150, random=10)

@@ -6,6 +6,7 @@ from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.fs.filesystem import Iomap
 from daxfuzz.kernel.fs.xfs import Xfs
+from daxfuzz.kernel.gup import Foll, Gup
 from daxfuzz.kernel.memory import Fault, VmFault
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.protocols.patch import Repair
@@ -19,6 +20,9 @@ class FixCowBusy(Repair):
     and drops its share of the block, and no layout break of the other files finds a page that only they have now,
     without entries: the last of them frees it under the pin. The repair unmaps the page, and if it is busy gives the
     new block back, and waits without MMAPLOCK; the access is then tried again. No upstream commit.
+
+    Who waits must hold no pages itself: get_user_pages faults for pages but the first one without waiting, and returns
+    what it has. A PMD that maps shared and other blocks may be busy with its own first page.
     """
 
     flaw = "F-25"
@@ -36,11 +40,18 @@ class FixCowBusy(Repair):
                     return VmFault.FALLBACK if vmf.pages > 1 else VmFault.SIGBUS, entry
             return await super().dax_fault_iter(vmf, xas, entry, iomap)
 
+    class gup(Gup):
+        def fault_flags(self, flags: int, held: int) -> int:
+            return super().fault_flags(flags, held) | (Foll.NOWAIT if held else 0)
+
     class xfs(Xfs):
         async def xfs_dax_fault(self, vmf: Fault) -> VmFault:
             result = await super().xfs_dax_fault(vmf)
-            if vmf.busy is None:
+            if vmf.busy is None or vmf.pages > 1:
+                # The fault on a page waits.
                 return result
+            if vmf.nowait:
+                return VmFault.RETRY
             lock = vmf.vma.mapping.invalidate_lock
             page = vmf.busy
             address = self.k.dax.idle_address(page)
