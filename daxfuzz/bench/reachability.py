@@ -148,7 +148,8 @@ TABLE: tuple[tuple[Cell, ...], ...] = (
         _UNBIND,
         G2v1=Override(Condition(needs=("F-20 instead",))),
     ),
-    _row("F-15", "waits for a stranger", "r r r r r r r"),
+    # Elsewhere whoever frees blocks of the file needs locks that the waiter keeps; but see F-25 for write faults.
+    _row("F-15", "waits for a stranger", "r r r r r r r", _FUSE),
     _row("F-16", "waiter versus unbind", "r r r r ? r r", _UNBIND),
     _row("F-17", "PUD wait key", "- - - m m - -", _DEVDAX),
     _row("F-18", "huge GUP-fast without undo", "- - - r r - -", _BROADCAST),

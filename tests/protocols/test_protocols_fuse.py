@@ -16,8 +16,9 @@ from daxfuzz.protocols.repairs.gup_nowait import FixGupNowait
 from daxfuzz.protocols.repairs.inline_reclaim_pointer import FixInlineReclaimPointer
 from daxfuzz.protocols.repairs.open_keeps_entries import FixOpenKeepsEntries
 from daxfuzz.protocols.repairs.open_unlocks import FixOpenUnlocks
+from daxfuzz.protocols.repairs.rescan_after_wake import FixRescanAfterWake
 from daxfuzz.protocols.repairs.write_without_faults import FixWriteWithoutFaults
-from daxfuzz.sim import Stepper
+from daxfuzz.sim import ERESTARTSYS, Stepper
 
 PIN = ["r0 = pin_user_pages(file0, 0)", "unpin_user_pages(r0)"]
 
@@ -183,3 +184,49 @@ def test_a_write_whose_buffer_is_not_there_goes_by_a_request() -> None:
     Stepper(sim.world).run(Steered(), LIMIT)
     assert sim.results == [[0, 1000]]
     assert sim.kernel.inodes["file0"].fuse.host_pages[0].value == 1000
+
+
+STRANGER = program(
+    {
+        "pinner": ["r0 = pin_user_pages_fast(file0, 0)", "unpin_user_pages(r0)"],
+        "truncator": ["truncate(file0, 0)"],
+        "worker": ["fuse_dax_free_mem_worker()"],
+        "other": ["r1 = pin_user_pages(file1, 0)"],
+    },
+    files={"file0": 1, "file1": 1},
+    window_ranges=1,
+)
+
+
+@pytest.mark.parametrize("protocol", ["refcount-1", "pin-wait", "series-v1", "series-v3", "refcount-0"])
+def test_truncate_does_not_wait_for_who_has_got_the_range_meanwhile(protocol: str) -> None:
+    """F-15: woken, truncate runs only after another file has the page that it looks at."""
+    played = (
+        ("pinner", "user_space.call"),
+        ("pinner", "+"),
+        ("pinner", "user_space.call"),
+        ("truncator", ""),
+        ("pinner", ""),
+        ("worker", ""),
+        ("other", ""),
+        ("truncator", ""),
+    )
+    repairs = [each for each in PROTOCOLS[protocol].repairs if each is not FixRescanAfterWake]
+    for patches, kind in ((repairs, "waits-for-stranger"), ([*repairs, FixRescanAfterWake], None)):
+        sim = simulate(STRANGER, *patches, protocol=protocol, filesystem="fuse")
+        violation = Stepper(sim.world).run(Steered(*played), LIMIT).violation
+        assert (violation and violation.kind) == kind
+    assert_silent(simulate(STRANGER, protocol=f"{protocol}-fixed", filesystem="fuse"))
+
+
+def test_a_signal_still_ends_the_wait_for_a_busy_page() -> None:
+    of = program(
+        {
+            "pinner": ["r0 = pin_user_pages_fast(file0, 0)"],
+            "truncator": ["truncate(file0, 0)"],
+            "killer": ["signal(truncator)"],
+        }
+    )
+    sim = simulate(of, protocol="refcount-0-fixed")
+    Stepper(sim.world).run(Steered(("pinner", ""), ("truncator", ""), ("killer", "")), LIMIT)
+    assert sim.results[1] == [-ERESTARTSYS]

@@ -17,6 +17,7 @@ from daxfuzz.protocols.repairs.lru_pins_inode import FixLruPinsInode
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
 from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
 from daxfuzz.protocols.repairs.pud_wait_key import FixPudWaitKey
+from daxfuzz.protocols.repairs.rescan_after_wake import FixRescanAfterWake
 from daxfuzz.protocols.repairs.skip_locked import FixSkipLocked
 from daxfuzz.protocols.repairs.truncate_flushes_huge import FixTruncateFlushesHuge
 from daxfuzz.protocols.repairs.unshare_anon_only import FixUnshareAnonOnly
@@ -45,6 +46,7 @@ _V6_0 = (
     FixUnshareAnonOnly,
     FixMoveHoldsRmap,
     FixLruPinsInode,
+    FixRescanAfterWake,
     *DEVICE,
     *XFS,
     *FUSE,

@@ -18,6 +18,7 @@ from daxfuzz.protocols.repairs.lru_pins_inode import FixLruPinsInode
 from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
 from daxfuzz.protocols.repairs.pud_wait_key import FixPudWaitKey
 from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
+from daxfuzz.protocols.repairs.rescan_after_wake import FixRescanAfterWake
 from daxfuzz.protocols.repairs.shared_idle import FixSharedIdle
 from daxfuzz.protocols.repairs.shared_page_failure import FixSharedPageFailure
 from daxfuzz.protocols.repairs.skip_locked import FixSkipLocked
@@ -37,6 +38,7 @@ V3_FLAWS: tuple[type[Repair], ...] = (
     FixUnshareAnonOnly,
     FixMoveHoldsRmap,
     FixLruPinsInode,
+    FixRescanAfterWake,
     FixAssociatedIndex,
     FixAssociationFailure,
     FixCowReference,
