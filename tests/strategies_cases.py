@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from daxfuzz.kernel.machine import Machine, TlbMode
+from daxfuzz.kernel.machine import Align, Machine, TlbMode
 from daxfuzz.program.calls import is_name
 from daxfuzz.program.case import Argument, Call, Case, KernelSpec, Program, Schedule, Setup
 from daxfuzz.program.operations import SIGNATURES
@@ -119,7 +119,9 @@ def programs(draw: Any, max_tasks: int = 8) -> Program:
     names = list(files)
     originals = {name: draw(st.sampled_from([None, *names[:index]])) for index, name in enumerate(names)}
     clones = {name: original for name, original in originals.items() if original is not None}
-    return Program(calls, Setup(files, homes, draw(st.booleans()), draw(st.booleans()), clones), draw(MACHINES))
+    align = draw(st.sampled_from(Align))
+    setup = Setup(files, homes, draw(st.booleans()), draw(st.booleans()), clones, align)
+    return Program(calls, setup, draw(MACHINES))
 
 
 @st.composite

@@ -205,13 +205,13 @@ class Dax(Subsystem):
             xas.set(index)
             entry = None
         if entry is None:
-            entry = self.empty_entry(size)
+            entry = self.empty_entry(xas, size)
         await self.dax_lock_entry(xas, entry)
         await i_pages.lock.release()
         return entry
 
-    def empty_entry(self, size: int) -> Entry:
-        """What grab_mapping_entry makes, only to lock it. size: the order, in pages; v6.0 has no PUDs."""
+    def empty_entry(self, xas: XaState, size: int) -> Entry:
+        """What grab_mapping_entry makes at a position, only to lock it. size: the order, in pages; v6.0 has no PUDs."""
         return EMPTY if size == 1 else EMPTY_PMD
 
     async def downgrade_pmd_entry(self, mapping: AddressSpace, xas: XaState, entry: Entry) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.errno import EFAULT, EINTR, EMLINK, ENOMEM, EOPNOTSUPP
@@ -120,10 +121,23 @@ class Gup(Subsystem):
 
     # -- slow path -----------------------------------------------------------------------------------------------
 
+    async def follow_pud_mask(
+        self, mm: Mm, address: int, flags: int, pgmap: DevPagemap | None
+    ) -> tuple[Page | None, DevPagemap | None, int]:
+        """Find and grab the page that is mapped at an address: (page or None, cached page map, error)."""
+        if not mm.puds:
+            return await self.follow_pmd_mask(mm, address, flags, pgmap)
+        if await mm.pud(address).read() is None:
+            return None, pgmap, 0
+        await mm.pud_lock.acquire()
+        page, pgmap, error = await self.k.huge_memory.follow_devmap_pud(mm, address, flags, pgmap)
+        await mm.pud_lock.release()
+        return page, pgmap, error
+
     async def follow_pmd_mask(
         self, mm: Mm, address: int, flags: int, pgmap: DevPagemap | None
     ) -> tuple[Page | None, DevPagemap | None, int]:
-        """Find and grab the page that is mapped at an address: (page or None, cached page map, error).
+        """The same below a table of PMDs.
 
         What kind of PMD entry it is goes by the look without the lock; under it, another kind counts as nothing.
         """
@@ -252,7 +266,7 @@ class Gup(Subsystem):
         while True:
             if self.k.world.current.signal is Signal.FATAL:
                 return None, pgmap, -EINTR
-            page, pgmap, error = await self.follow_pmd_mask(vma.mm, address, flags, pgmap)
+            page, pgmap, error = await self.follow_pud_mask(vma.mm, address, flags, pgmap)
             if page is not None or error not in (0, -EMLINK):
                 return page, pgmap, error
             fault = await self.faultin_page(vma, address, flags, unshare=error == -EMLINK)
@@ -280,8 +294,37 @@ class Gup(Subsystem):
 
     # -- fast path -----------------------------------------------------------------------------------------------
 
-    async def gup_pmd_range(self, mm: Mm, addresses: range, flags: int, pages: list[Page]) -> bool:
+    async def gup_pud_range(self, mm: Mm, addresses: range, flags: int, pages: list[Page]) -> bool:
         """Grab all pages of a range with no lock, up to the first that needs one; the whole of it if True."""
+        if not mm.puds:
+            return await self.gup_pmd_range(mm, addresses, flags, pages)
+        first = addresses.start
+        while first < addresses.stop:
+            part = range(first, mm.pud_addr_end(first, addresses.stop))
+            pud = await mm.pud(first).read()
+            if pud is None or not await self.gup_huge_pud(mm, pud, part, flags, pages):
+                return False
+            first = part.stop
+        return True
+
+    async def gup_huge_pud(self, mm: Mm, orig: Pte, addresses: range, flags: int, pages: list[Page]) -> bool:
+        """The pages that a PUD entry maps at addresses; `orig` is its value as it was read."""
+        if flags & Foll.WRITE and not orig.write:
+            return False
+        if self.fast_path_stops(flags):
+            return False
+        return await self._gup_device_huge_pud(mm, orig, addresses, flags, pages)
+
+    def _gup_device_huge_pud(
+        self, mm: Mm, orig: Pte, addresses: range, flags: int, pages: list[Page]
+    ) -> Awaitable[bool]:
+        """As _gup_device_huge_pmd."""
+        pfn = orig.pfn + addresses.start % mm.pud_pages
+        unchanged = partial(self.pud_unchanged, mm, addresses.start, orig)
+        return self.gup_device_leaf(range(pfn, pfn + len(addresses)), flags, pages, unchanged)
+
+    async def gup_pmd_range(self, mm: Mm, addresses: range, flags: int, pages: list[Page]) -> bool:
+        """The same below a table of PMDs."""
         first = addresses.start
         while first < addresses.stop:
             part = range(first, mm.pmd_addr_end(first, addresses.stop))
@@ -315,12 +358,25 @@ class Gup(Subsystem):
         pages.extend([folio] * len(addresses))
         return True
 
-    async def _gup_device_huge_pmd(self, mm: Mm, orig: Pte, addresses: range, flags: int, pages: list[Page]) -> bool:
-        """All of the pages or none: they are given back if the entry has changed meanwhile."""
+    def _gup_device_huge_pmd(
+        self, mm: Mm, orig: Pte, addresses: range, flags: int, pages: list[Page]
+    ) -> Awaitable[bool]:
+        """The pages of a device that a PMD entry maps at addresses; `orig` is its value as it was read."""
+        pfn = orig.pfn + addresses.start % mm.pmd_pages
+        unchanged = partial(self.pmd_unchanged, mm, addresses.start, orig)
+        return self.gup_device_leaf(range(pfn, pfn + len(addresses)), flags, pages, unchanged)
+
+    async def gup_device_leaf(
+        self, pfns: range, flags: int, pages: list[Page], unchanged: Callable[[], Awaitable[bool]]
+    ) -> bool:
+        """What _gup_device_huge_pmd and _gup_device_huge_pud have in common: all of the pages or none.
+
+        unchanged: the re-check of the entry after the grab. If it has changed, they are given back.
+        """
         before = len(pages)
-        if not await self._gup_device_huge(orig.pfn + addresses.start % mm.pmd_pages, len(addresses), flags, pages):
+        if not await self._gup_device_huge(pfns.start, len(pfns), flags, pages):
             return False
-        if not await self.pmd_unchanged(mm, addresses.start, orig):
+        if not await unchanged():
             await self.undo_dev_pagemap(pages, before, flags)
             return False
         return True
@@ -392,6 +448,10 @@ class Gup(Subsystem):
         """The same for a PMD entry."""
         return await mm.pmd(address).read() == pmd
 
+    async def pud_unchanged(self, mm: Mm, address: int, pud: Pte) -> bool:
+        """The same for a PUD entry."""
+        return await mm.pud(address).read() == pud
+
     async def lockless_pages_from_mm(self, mm: Mm, addresses: range, flags: int) -> list[Page]:
         """The walk with interrupts off. Pins are given up if fork write-protected pages meanwhile."""
         seq = 0
@@ -401,7 +461,7 @@ class Gup(Subsystem):
             if seq & 1:
                 return pages
         await self.k.interrupts.local_irq_save()
-        await self.gup_pmd_range(mm, addresses, flags, pages)
+        await self.gup_pud_range(mm, addresses, flags, pages)
         await self.k.interrupts.local_irq_restore()
         if flags & Foll.PIN and await mm.write_protect_seq.read() != seq:
             await self.unpin_user_pages(pages)

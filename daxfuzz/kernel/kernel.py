@@ -26,6 +26,7 @@ from daxfuzz.kernel.gup import Gup
 from daxfuzz.kernel.huge_memory import HugeMemory
 from daxfuzz.kernel.inode import Inode, mapped_block
 from daxfuzz.kernel.journal import Journal
+from daxfuzz.kernel.machine import Align, Machine
 from daxfuzz.kernel.madvise import Madvise
 from daxfuzz.kernel.memory import Memory
 from daxfuzz.kernel.memory_failure import MemoryFailure
@@ -58,7 +59,6 @@ from daxfuzz.sim import (
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.filesystem import Filesystem
     from daxfuzz.kernel.fs.fuse_conn import FuseConnDax
-    from daxfuzz.kernel.machine import Machine
     from daxfuzz.kernel.subsystem import Subsystem
     from daxfuzz.sim import Task, World
 
@@ -122,6 +122,7 @@ class Kernel:
     regions: places for the mapping of each file in each mm; a second one is for mremap.
     ram_pages: pages of memory for anonymous pages, after the pages of the device; 0 if nobody maps privately.
     device_pages: number of pages of the device; they are the first of `pages` and `blocks`.
+    align: what a character device is aligned to, which rounds up its files; 1 for file systems.
     agf: the lock of the header of the only allocation group of xfs.
     inodegc: files without a name that xfs still has to free the blocks of.
     dax_share_lock: in no kernel, but in a repair: protects what pages that files share say about them.
@@ -131,6 +132,7 @@ class Kernel:
     # More attributes than an instance dictionary keeps in place, and every step goes through here.
     __slots__ = (
         "agf",
+        "align",
         "allocator",
         "blocks",
         "cow",
@@ -238,6 +240,7 @@ class Kernel:
         files: Mapping[str, int],
         ram_pages: int = 0,
         regions: int = 1,
+        align: Align = Align.PAGE,
     ) -> None:
         self.world = world
         self.machine = machine
@@ -261,12 +264,17 @@ class Kernel:
         self.dax_waitqueues = WaitTable(world, "dax_waitqueue", machine.wait_buckets)
         self.var_waitqueues = WaitTable(world, "var_waitqueue", machine.wait_buckets)
 
+        self.align = align.pages(machine) if self.fs.char_device else 1
+        files = {name: -(-pages // self.align) * self.align for name, pages in files.items()}
         blocks: int = self.fs.device_pages(files)
         self.device_pages = blocks
         kind = MemoryType.GENERIC if self.fs.char_device else MemoryType.FS_DAX
-        self.pgmap = DevPagemap(world, "pgmap", kind, self.memremap.born_references(blocks))
+        born = self.memremap.born_references(blocks // self.align)
+        self.pgmap = DevPagemap(world, "pgmap", kind, born, self.align)
         self.pgmap_array: Cell[DevPagemap | None] = Cell(world, "pgmap_array", self.pgmap)
         self.pages = [Page(world, pfn, self.pgmap, self.dax.idle_refcount()) for pfn in range(blocks)]
+        for head in self.pages[:: self.align] if self.align > 1 else ():
+            self.memremap.memmap_init_compound(head, self.align)
         self.regions = regions
         memory = DevPagemap(world, "memory", MemoryType.NONE, 0)
         self.zero_folio = Page(world, -1, memory, 1)
@@ -317,12 +325,14 @@ class Kernel:
     def add_mm(self, name: str, tasks: list[Task], born: bool = True) -> Mm:
         """An address space, shared by the given tasks. born: it exists from the start; else fork fills it."""
         files = [len(inode.extents) for inode in self.inodes.values()]
-        mm = Mm(self.world, len(self.mms), name, files, self.machine, bool(self.free_list.used), born, self.regions)
+        puds = self.align == self.machine.pud_pages
+        private = bool(self.free_list.used)
+        mm = Mm(self.world, len(self.mms), name, files, self.machine, private, born, self.regions, puds)
         mm.mm_users.value = len(tasks)
         self.mms.append(mm)
         for task in tasks:
             mm.tasks.append(task)
-            mm.tlbs.append(Tlb(self.world, task, self.machine.pmd_pages))
+            mm.tlbs.append(Tlb(self.world, task, self.machine))
             self.mm_of[task.index] = mm
         return mm
 

@@ -18,6 +18,20 @@ class TlbMode(StrEnum):
     """arm64, x86 INVLPGB: one instruction; it waits for nobody's interrupts."""
 
 
+class Align(StrEnum):
+    """What a character device is aligned to: the only size of its faults, and that of its compound pages."""
+
+    PAGE = "page"
+    PMD = "pmd"
+    PUD = "pud"
+
+    def pages(self, machine: Machine) -> int:
+        """The same as a number of pages."""
+        if self is Align.PAGE:
+            return 1
+        return machine.pmd_pages if self is Align.PMD else machine.pud_pages
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """Configuration.

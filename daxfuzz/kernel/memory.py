@@ -92,9 +92,11 @@ class Memory(Subsystem):
     ) -> VmFault:
         """A fault on one address of a VMA; mmap_lock is held. First as large as possible, then for a page.
 
-        Known deviation: a PUD is not tried, where the kernel enters the file system once more if there is not even
-        a table of PMDs yet; fs/dax.c never maps a file with one.
+        Known deviation: a PUD is tried only where it is the one size there is. Elsewhere the kernel enters the file
+        system once more if there is not even a table of PMDs yet, and falls back.
         """
+        if vma.mm.puds:
+            return await self.handle_pud_fault(vma, address, write)
         pmd = await vma.mm.pmd(address).read()
         result = VmFault.FALLBACK
         if pmd is None:
@@ -108,6 +110,18 @@ class Memory(Subsystem):
         if result is VmFault.FALLBACK:
             return await self.handle_pte_fault(vma, address, write, unshare, nowait)
         return result
+
+    async def handle_pud_fault(self, vma: Vma, address: int, write: bool) -> VmFault:
+        """The part of __handle_mm_fault for the PUD entry, which permits every access if there is one."""
+        pud = await vma.mm.pud(address).read()
+        if pud is None:
+            return await self.create_huge_pud(vma, address, write)
+        await self.k.huge_memory.huge_pud_set_accessed(vma.mm, address, pud, write)
+        return VmFault.NOPAGE
+
+    def create_huge_pud(self, vma: Vma, address: int, write: bool) -> Awaitable[VmFault]:
+        """Have the file system map a whole PUD, where nothing is mapped."""
+        return self.k.fs.dax_fault(Fault(vma, address, write, vma.mm.pud_pages))
 
     def create_huge_pmd(self, vma: Vma, address: int, write: bool) -> Awaitable[VmFault]:
         """Have the file system map a whole PMD, where nothing is mapped."""
@@ -177,7 +191,10 @@ class Memory(Subsystem):
         await mm.pmd_lock.release()
 
     async def vmf_insert_mixed(self, vmf: Fault, new: Pte) -> VmFault:
-        """insert_pfn: set the entry if there is none; make the one that is there writable, if it is for this page."""
+        """insert_pfn: set the entry if there is none; make the one that is there writable, if it is for this page.
+
+        new: dirty for what the kernel has vmf_insert_mixed_mkwrite for; else an entry that is there stays.
+        """
         mm = vmf.vma.mm
         await self.pte_alloc(mm, vmf.address)
         slot = mm.slots[vmf.address]
@@ -186,7 +203,7 @@ class Memory(Subsystem):
         old = await slot.read()
         if old is None:
             await slot.write(new)
-        elif new.write:
+        elif new.dirty:
             if old.pfn == new.pfn and not old.zero:
                 await slot.write(new)
             elif not old.zero:
@@ -195,10 +212,12 @@ class Memory(Subsystem):
         return VmFault.NOPAGE
 
     def unmap_page_range(self, tlb: MmuGather, addresses: range, even_cows: bool = True) -> Awaitable[None]:
-        """Clear what maps a range, PMD by PMD; the flush comes when the gather finishes.
+        """Clear what maps a range, PUD by PUD or PMD by PMD; the flush comes when the gather finishes.
 
         even_cows: also the anonymous pages in private mappings, which are no pages of the file any more.
         """
+        if tlb.mm.puds:
+            return self.zap_pud_range(tlb, addresses)
         if addresses and tlb.mm.pmd_addr_end(addresses.start, addresses.stop) == addresses.stop:
             return self.zap_pmd_range(tlb, addresses, even_cows)
         return self.unmap_pmd_ranges(tlb, addresses, even_cows)
@@ -209,6 +228,19 @@ class Memory(Subsystem):
         while first < addresses.stop:
             stop = tlb.mm.pmd_addr_end(first, addresses.stop)
             await self.zap_pmd_range(tlb, range(first, stop), even_cows)
+            first = stop
+
+    async def zap_pud_range(self, tlb: MmuGather, addresses: range) -> None:
+        """Clear the PUD entries that map a range, each as a whole, even if only a part of it should go."""
+        mm = tlb.mm
+        first = addresses.start
+        while first < addresses.stop:
+            stop = mm.pud_addr_end(first, addresses.stop)
+            if await mm.pud(first).read() is not None:
+                if stop - first != mm.pud_pages:
+                    await self.k.huge_memory.split_huge_pud(mm, first)
+                else:
+                    await self.k.huge_memory.zap_huge_pud(tlb, first)
             first = stop
 
     async def zap_pmd_range(self, tlb: MmuGather, addresses: range, even_cows: bool) -> None:

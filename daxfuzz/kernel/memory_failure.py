@@ -135,6 +135,8 @@ class MemoryFailure(Subsystem):
 
     async def dev_pagemap_mapping_shift(self, mm: Mm, address: int) -> int:
         """Number of pages that the entry at an address maps, 0 if that is nothing of a device. No lock is taken."""
+        if mm.puds:
+            return mm.pud_pages if await mm.pud(address).read() is not None else 0
         pmd = await mm.pmd(address).read()
         if isinstance(pmd, Pte):
             return 0 if pmd.zero else mm.pmd_pages

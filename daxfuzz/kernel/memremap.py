@@ -32,13 +32,15 @@ class DevPagemap:
     ref: live from birth, with one reference of its own and those that pages are born with; dying once it is killed,
         drained at 0.
     done: completed when `ref` drains.
+    nr: pages of each of its compound pages, 1 if it has none (pgmap_vmemmap_nr).
     """
 
-    __slots__ = ("done", "name", "ref", "type")
+    __slots__ = ("done", "name", "nr", "ref", "type")
 
-    def __init__(self, world: World, name: str, kind: MemoryType, born: int) -> None:
+    def __init__(self, world: World, name: str, kind: MemoryType, born: int, nr: int = 1) -> None:
         self.name = name
         self.type = kind
+        self.nr = nr
         self.done = Completion(world, f"{name}.done")
         self.ref = PercpuRef(world, f"{name}.ref", self.done.complete, count=born + 1)
 
@@ -74,9 +76,21 @@ class MemHotplug(Shared):
 class Memremap(Subsystem):
     """The functions that count references of device pages and of their page map."""
 
-    def born_references(self, pages: int) -> int:
-        """References on a page map that its pages are born with: one each."""
-        return pages
+    def born_references(self, folios: int) -> int:
+        """References on a page map that its pages are born with: one each, and one for each compound page."""
+        return folios
+
+    def pfn_len(self, pgmap: DevPagemap) -> int:
+        """Number of its pages, in which a compound page counts as one."""
+        return self.k.device_pages // pgmap.nr
+
+    def memmap_init_compound(self, head: Page, nr: int) -> None:
+        """Make pages the tails of a compound page, for good, before the world is sealed (mm/page_alloc.c, v6.0)."""
+        head.large = True
+        head.order.value = nr
+        for page in self.k.pages[head.pfn + 1 : head.pfn + nr]:
+            page.head.value = head
+            page.refcount.value = 0
 
     def entry_pgmap_references(self, entry: Entry) -> int:
         """References that an entry holds on the page map, for observers."""
@@ -92,7 +106,7 @@ class Memremap(Subsystem):
         entries: of all files. refcounts: of all pages.
         """
         held = sum(self.entry_pgmap_references(entry) for entry in entries)
-        return 1 + self.born_references(self.k.device_pages) + held
+        return 1 + self.born_references(self.pfn_len(self.k.pgmap)) + held
 
     async def get_dev_pagemap(self, pfn: int, pgmap: DevPagemap | None) -> DevPagemap | None:
         """Find the page map of a page and take a reference, unless `pgmap` is it already; None once it is dying."""
@@ -195,4 +209,4 @@ class Memremap(Subsystem):
 
     async def put_born_references(self, pgmap: DevPagemap) -> None:
         """The part of memunmap_pages that drops what pages were born with."""
-        await pgmap.ref.put(self.k.device_pages)
+        await pgmap.ref.put(self.pfn_len(pgmap))

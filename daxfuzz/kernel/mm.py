@@ -100,6 +100,9 @@ class Mm:
     slots: page-table entries below them, by address (in pages). A table that is not there (its PMD holds no TABLE) has
     no entries.
     pmd_lock: of the PMD entries; one, since one page holds them all.
+    puds: PUD entries, by address // pud_pages, only where a character device maps with them. There is no table below
+    one, so it is a leaf or nothing. Known deviation: elsewhere the tables of PMDs are there always.
+    pud_lock: of the PUD entries, if there are any.
     ptls: the locks of page tables, by address // pmd_pages.
     files: what its tasks have open; a process and its threads share that as they share the mm.
     tlb_flush_pending: number of mmu_gathers at work.
@@ -125,6 +128,9 @@ class Mm:
         "pmd_pages",
         "pmds",
         "ptls",
+        "pud_lock",
+        "pud_pages",
+        "puds",
         "slots",
         "tasks",
         "tlb_flush_pending",
@@ -134,6 +140,7 @@ class Mm:
     )
 
     has_pinned: Cell[bool]
+    pud_lock: SpinLock
 
     def __init__(
         self,
@@ -145,11 +152,13 @@ class Mm:
         private: bool = False,
         born: bool = True,
         regions: int = 1,
+        puds: bool = False,
     ) -> None:
         self.index = index
         self.born = born
         self.name = name
         self.pmd_pages = machine.pmd_pages
+        self.pud_pages = machine.pud_pages
         self.files = FdTable(world, f"{name}.files")
         self.mmap_lock = RwSemaphore(world, f"{name}.mmap_lock", "mmap_lock")
         self.vmas: Cell[tuple[Vma, ...]] = Cell(world, f"{name}.vmas", ())
@@ -171,8 +180,28 @@ class Mm:
                 if i % self.pmd_pages == 0:
                     self.pmds[address // self.pmd_pages] = Cell(world, f"{name}.pmd{number}.{i}", None)
                     self.ptls[address // self.pmd_pages] = SpinLock(world, f"{name}.ptl{number}.{i}", "ptl")
+        self.puds: dict[int, Cell[Pte | None]] = {}
+        if puds:
+            self.pud_lock = SpinLock(world, f"{name}.pud_lock", "pud_lock")
+            for address in self.slots:
+                if address % self.pud_pages == 0:
+                    number, i = divmod(address, VMA_PAGES)
+                    self.puds[address // self.pud_pages] = Cell(world, f"{name}.pud{number}.{i}", None)
         self.tasks: list[Task] = []
         self.tlbs: list[Tlb] = []
+
+    def pud(self, address: int) -> Cell[Pte | None]:
+        """pud_offset"""
+        return self.puds[address // self.pud_pages]
+
+    def pud_addr_end(self, address: int, end: int) -> int:
+        """The first address that another PUD entry maps, `end` at most."""
+        return min(address - address % self.pud_pages + self.pud_pages, end)
+
+    def pud_addresses(self, address: int) -> range:
+        """All addresses that the PUD entry of one maps."""
+        first = address - address % self.pud_pages
+        return range(first, first + self.pud_pages)
 
     def pmd(self, address: int) -> Cell[Pmd]:
         """pmd_offset"""

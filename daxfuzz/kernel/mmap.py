@@ -94,6 +94,8 @@ class Mmap(Subsystem):
     async def free_pgtables(self, vma: Vma) -> None:
         """Unlink the VMA from the file's tree, and only then take the page tables away, which need no lock by now."""
         await self.unlink_file_vma(vma)
+        if vma.mm.puds:
+            return
         for address in range(vma.start, vma.end, vma.mm.pmd_pages):
             await vma.mm.pmd(address).write(None)
 

@@ -48,8 +48,13 @@ class Mremap(Subsystem):
         return new
 
     async def move_page_tables(self, vma: Vma, new: Vma) -> None:
-        """Move what is mapped, PMD by PMD; nothing but mmap_lock is held between two."""
+        """Move what is mapped, PUD by PUD or PMD by PMD; nothing but mmap_lock is held between two."""
         mm = vma.mm
+        if mm.puds:
+            for offset in range(0, vma.pages, mm.pud_pages):
+                if await mm.pud(vma.start + offset).read() is not None:
+                    await self.move_huge_pud(vma, vma.start + offset, new.start + offset)
+            return
         for offset in range(0, vma.pages, mm.pmd_pages):
             old_pmd = await mm.pmd(vma.start + offset).read()
             if isinstance(old_pmd, Pte):
@@ -98,3 +103,15 @@ class Mremap(Subsystem):
             await self.k.tlb.flush_tlb_mm_range(mm, list(mm.pmd_addresses(old)))
         await mm.pmd_lock.release()
         return huge
+
+    async def move_huge_pud(self, vma: Vma, old: int, new: int) -> None:
+        """Move one PUD entry, or what has become of it, under the lock of both. vma: the old one."""
+        mm = vma.mm
+        if await mm.pud(new).read() is not None:
+            self.k.warn("move_huge_pud: something is mapped at the new place", None)
+            return
+        await mm.pud_lock.acquire()
+        pud = await mm.pud(old).exchange(None)
+        await mm.pud(new).write(pud)
+        await self.k.tlb.flush_tlb_mm_range(mm, list(mm.pud_addresses(old)))
+        await mm.pud_lock.release()

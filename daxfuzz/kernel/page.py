@@ -37,8 +37,9 @@ class Page:
     pgmap: the device page map it belongs to.
     mapping, index: the file page it is associated with; while `mapping` is COW, `index` counts the file pages.
     hwpoison: PG_hwpoison, set by a memory failure and never cleared.
-    order: pages of the folio that it heads, 1 for a page on its own; only where folios are built at run time.
-    large: folio_test_large, where it never changes: no page of a v6.0 fsdax device is compound.
+    order: pages of the folio that it heads, 1 for a page on its own.
+    large: folio_test_large of a head, where it never changes: no page of a v6.0 fsdax device is compound, those of a
+        character device may be so, for good.
     """
 
     __slots__ = (

@@ -12,6 +12,7 @@ from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.sim import Access, Point, Shared
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.machine import Machine
     from daxfuzz.kernel.mm import Mm
     from daxfuzz.kernel.page import Page
     from daxfuzz.sim import Task, World
@@ -22,22 +23,25 @@ class Tlb(Shared):
 
     entries: of single pages, by address.
     huge: of PMD entries, by address // pmd_pages.
+    puds: of PUD entries, by address // pud_pages; a mm that has these has nothing else.
 
     A hardware walk loads the page-table entry, fills the buffer and makes the access before the processor takes
     an interrupt; so filling belongs to the walk's step, and an access whose translation is flushed first is
     restarted (:meth:`holds` is part of the access's step).
     """
 
-    __slots__ = ("_flush", "_pmd_pages", "entries", "huge", "task")
-    GUARDED = ("entries", "huge")
+    __slots__ = ("_flush", "_pmd_pages", "_pud_pages", "entries", "huge", "puds", "task")
+    GUARDED = ("entries", "huge", "puds")
     PASSENGER = True
 
-    def __init__(self, world: World, task: Task, pmd_pages: int) -> None:
+    def __init__(self, world: World, task: Task, machine: Machine) -> None:
         super().__init__(world, f"{task.name}.tlb")
         self.task = task
         self.entries: dict[int, Pte] = {}
         self.huge: dict[int, Pte] = {}
-        self._pmd_pages = pmd_pages
+        self.puds: dict[int, Pte] = {}
+        self._pmd_pages = machine.pmd_pages
+        self._pud_pages = machine.pud_pages
         self._flush = self.point(Access.WRITE, "tlbi")
 
     def lookup(self, address: int) -> Pte | None:
@@ -47,6 +51,10 @@ class Tlb(Shared):
             pmd = self.huge.get(address // self._pmd_pages)
             if pmd is not None:
                 return pmd.sub(address % self._pmd_pages)
+        if self.puds:
+            pud = self.puds.get(address // self._pud_pages)
+            if pud is not None:
+                return pud.sub(address % self._pud_pages)
         return pte
 
     def fill(self, address: int, pte: Pte) -> None:
@@ -64,6 +72,12 @@ class Tlb(Shared):
 
     async def walk(self, mm: Mm, address: int, write: bool) -> Pte | None:
         """The processor walks the page table and keeps the translation; None if none permits the access."""
+        if mm.puds:
+            pud = await mm.pud(address).read()
+            if pud is None or (write and not pud.write):
+                return None
+            self.puds[address // self._pud_pages] = pud
+            return pud.sub(address % self._pud_pages)
         pmd = await mm.pmd(address).read()
         if pmd is TABLE:
             pte = await mm.slots[address].read()
@@ -85,6 +99,8 @@ class Tlb(Shared):
         for address in addresses:
             self.entries.pop(address, None)
             self.huge.pop(address // self._pmd_pages, None)
+            if self.puds:
+                self.puds.pop(address // self._pud_pages, None)
 
     def translations(self) -> Iterator[tuple[int, Pte]]:
         """All translations, page by page, for observers."""
@@ -92,6 +108,9 @@ class Tlb(Shared):
         for number, pmd in self.huge.items():
             for offset in range(self._pmd_pages):
                 yield number * self._pmd_pages + offset, pmd.sub(offset)
+        for number, pud in self.puds.items():
+            for offset in range(self._pud_pages):
+                yield number * self._pud_pages + offset, pud.sub(offset)
 
     def maps(self, pfn: int) -> bool:
         """Whether any translation leads to the page."""
@@ -105,12 +124,10 @@ class Tlb(Shared):
             tlb.drop(addresses)
 
     def state(self) -> Hashable:
-        return tuple(sorted(self.entries.items())), tuple(sorted(self.huge.items()))
+        return tuple(tuple(sorted(each.items())) for each in (self.entries, self.huge, self.puds))
 
     def restore(self, state: Hashable) -> None:
-        entries, huge = cast(Any, state)
-        self.entries = dict(entries)
-        self.huge = dict(huge)
+        self.entries, self.huge, self.puds = map(dict, cast(Any, state))
 
 
 class MmuGather:

@@ -250,6 +250,12 @@ class XaState:
         self.span = 1
         self.walked = False
 
+    def set_order(self, index: int, span: int) -> None:
+        """xas_set_order: a position for `span` indices, at the first of them."""
+        self.index = index - index % span
+        self.span = span
+        self.walked = False
+
     def reset(self) -> None:
         """xas_reset: walk afresh to the same index."""
         self.walked = False

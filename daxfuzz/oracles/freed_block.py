@@ -66,7 +66,7 @@ class FreedBlock(Oracle):
 
     def returned(self, task: Task, call: Call, result: Result) -> None:
         tlb = self.tlbs.get(task.index)
-        if tlb is None or not (tlb.entries or tlb.huge):
+        if tlb is None or not (tlb.entries or tlb.huge or tlb.puds):
             return
         for address, pte in tlb.translations():
             if not pte.zero and not self.belongs(pte.pfn, self.kernel.file_page(address)):

@@ -40,6 +40,8 @@ class InFlight(Ghost):
                     listen(slot, "watch", self.remapped)
                 for pmd in mm.pmds.values():
                     listen(pmd, "watch", self.remapped)
+                for pud in mm.puds.values():
+                    listen(pud, "watch", self.remapped)
         # An entry that is locked or in use in other ways holds no more than a plain one.
         self.entries_hold = bool(self.kernel.dax.entry_references(Entry(0)))
         if self.entries_hold:

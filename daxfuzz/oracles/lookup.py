@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 def mapped(mm: Mm, address: int) -> Pte | None:
     """The translation of one page, None if there is none."""
+    if mm.puds:
+        pud = mm.pud(address).value
+        return None if pud is None else pud.sub(address % mm.pud_pages)
     pmd = mm.pmd(address).value
     if pmd is TABLE:
         return mm.slots[address].value
@@ -39,6 +42,9 @@ def translations(mm: Mm) -> Iterator[tuple[int, Pte]]:
 
 def leaves(mm: Mm) -> Iterator[Pte]:
     """Every present entry, once."""
+    for pud in mm.puds.values():
+        if pud.value is not None:
+            yield pud.value
     for number, pmd in mm.pmds.items():
         if isinstance(pmd.value, Pte):
             yield pmd.value

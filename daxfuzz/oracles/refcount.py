@@ -31,7 +31,6 @@ class Refcount(Oracle):
     kinds = ("refcount-underflow", "refcount-mismatch", "leak")
 
     def attach(self) -> None:
-        self.idle = self.kernel.dax.idle_refcount()
         # The zero page stands for a hole, and its references are kept like those of any page.
         self.pages = [*self.kernel.pages, self.kernel.zero_folio]
         self.in_flight = InFlight.of(self.sim)
@@ -54,10 +53,10 @@ class Refcount(Oracle):
         return changed
 
     def idle_count(self, page: Page) -> int:
-        """The count of a page that nobody uses."""
-        if page.ram:
+        """The count of a page that nobody uses. Tails of compound pages have none."""
+        if page.ram or page.head.value is not page:
             return 0
-        return 1 if page is self.kernel.zero_folio else self.idle
+        return 1 if page is self.kernel.zero_folio else self.kernel.dax.idle_refcount()
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
         for pfn, amount in self.in_flight.counts[task.index].items():

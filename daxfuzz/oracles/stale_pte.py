@@ -100,7 +100,7 @@ class StalePte(Oracle):
                 self.invalidated.append((task.index, inode, index))
                 return
             for mm in self.kernel.mms:
-                for each in range(index, index + old.size(self.kernel.machine)):
+                for each in range(index, min(index + old.size(self.kernel.machine), len(inode.extents))):
                     self.deleted(mm, inode, each)
 
         return stored

@@ -5,8 +5,8 @@ modulo the length of that list. Bytes that are missing at the end read as 0, and
 further call, the first file, the default machine, no switch. So small inputs are simple programs, and cutting an input
 short makes its program simpler.
 
-In order: machine, files, which of them are clones, tasks and who shares an mm, prefault, huge, the calls of each task,
-the switches.
+In order: machine, files, which of them are clones, tasks and who shares an mm, prefault, huge and align in one number,
+the calls of each task, the switches.
 
 Names are not stored. Decoded programs have tasks t0, t1, ..., files file0, ..., mms mm0, ... in order of their first
 task, and in each task registers r0, ..., a new one for each assignment; :func:`canonical` renames any program so. For
@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from daxfuzz.kernel.machine import Machine, TlbMode
+from daxfuzz.kernel.machine import Align, Machine, TlbMode
 from daxfuzz.program.calls import check_calls, dropped_registers
 from daxfuzz.program.case import Argument, Call, Program, Setup
 from daxfuzz.program.dax_file.limits import (
@@ -131,7 +131,9 @@ _WAIT_BUCKETS = _Range(1, MAX_WAIT_BUCKETS, Machine().wait_buckets)
 _XA_CHECK_SCHED = _Range(1, MAX_XA_CHECK_SCHED, Machine().xa_check_sched)
 _WINDOW_RANGES = _Range(1, MAX_WINDOW_RANGES, Machine().window_ranges)
 _TLB_MODES = tuple(TlbMode)
+_ALIGNMENTS = tuple(Align)
 assert Machine().tlb is _TLB_MODES[0]
+assert Setup().align is _ALIGNMENTS[0]
 assert Machine().pmd_pages == PMD_SIZES[0]
 
 
@@ -143,7 +145,9 @@ def decode(data: bytes) -> tuple[Program, SparseSchedule]:
     clones = _read_clones(reader, tuple(files))
     tasks = tuple(f"t{index}" for index in range(_TASK_COUNTS[reader.number(len(_TASK_COUNTS))]))
     mms = _read_mms(reader, tasks)
-    setup = Setup(files, mms, reader.number(2) == 0, reader.number(2) == 1, clones)
+    prefault = reader.number(2) == 0
+    align, huge = divmod(reader.number(2 * len(_ALIGNMENTS)), 2)
+    setup = Setup(files, mms, prefault, huge == 1, clones, _ALIGNMENTS[align])
     calls = {task: _read_calls(reader, _Scope(files, tasks)) for task in tasks}
     return Program(calls, setup, machine), _read_switches(reader, len(tasks))
 
@@ -164,7 +168,7 @@ def encode(program: Program, schedule: SparseSchedule) -> bytes:
     writer.number(_position(len(tasks), _TASK_COUNTS, "number of tasks"), len(_TASK_COUNTS))
     _write_mms(writer, plain.setup.mms, tasks)
     writer.number(int(not plain.setup.prefault), 2)
-    writer.number(int(plain.setup.huge), 2)
+    writer.number(2 * _ALIGNMENTS.index(plain.setup.align) + plain.setup.huge, 2 * len(_ALIGNMENTS))
     for calls in plain.tasks.values():
         _write_calls(writer, calls, _Scope(plain.setup.files, tasks))
     _write_switches(writer, schedule, len(tasks))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from daxfuzz.kernel.machine import Machine
+from daxfuzz.kernel.machine import Align, Machine
 from daxfuzz.sim import Constraint
 
 Argument = int | str
@@ -35,6 +35,8 @@ class Setup:
     huge: whether they are so with PMD entries, as far as these fit.
     clones: of a file, the earlier one whose blocks it shares, as after FICLONERANGE of all that both have. Ignored by a
         file system that cannot share blocks.
+    align: of the devices, for which files stand where there is no file system; their sizes are rounded up to it.
+        File systems ignore it.
     """
 
     files: Mapping[str, int] = field(default_factory=lambda: {"file0": 1})
@@ -42,6 +44,7 @@ class Setup:
     prefault: bool = True
     huge: bool = False
     clones: Mapping[str, str] = field(default_factory=dict)
+    align: Align = Align.PAGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class Simulation:
             program.setup.files,
             ram_pages(program),
             1 + any(call.name == "mremap" for calls in program.tasks.values() for call in calls),
+            program.setup.align,
         )
         self.registers: list[dict[str, tuple[Reference, ...]]] = []
         self.results: list[list[Result]] = []

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import permutations
 
-from daxfuzz.kernel.machine import Machine, TlbMode
+from daxfuzz.kernel.machine import Align, Machine, TlbMode
 from daxfuzz.program.calls import CallError, check_calls
 from daxfuzz.program.case import Argument, Call, Program
 from daxfuzz.program.operations import SIGNATURES
@@ -229,6 +229,9 @@ def smaller_scale(program: Program) -> Iterator[Program]:
         yield replace(program, setup=replace(setup, clones=fewer))
     yield replace(program, setup=replace(setup, prefault=True))
     yield replace(program, setup=replace(setup, huge=False))
+    for align in (Align.PAGE, Align.PMD):
+        if setup.align not in (Align.PAGE, align):
+            yield replace(program, setup=replace(setup, align=align))
     yield replace(program, setup=replace(setup, mms={}))
     yield renamed_file(program, next(iter(setup.files)), "file0")
     for name, calls in program.tasks.items():

@@ -160,7 +160,7 @@ class _Names:
     def of(self, obj: Shared) -> str:
         name = re.sub(r"\.pte(\d+)\.(\d+)$", lambda found: f".pte[{self.page(int(found[1]), found[2])}]", obj.name)
         name = re.sub(
-            r"\.(ptl|pmd)(\d+)\.(\d+)$", lambda found: f".{found[1]}[{self.page(int(found[2]), found[3])}]", name
+            r"\.(ptl|pmd|pud)(\d+)\.(\d+)$", lambda found: f".{found[1]}[{self.page(int(found[2]), found[3])}]", name
         )
         return re.sub(r"\.extent(\d+)$", r".extent[\1]", name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from daxfuzz.kernel.machine import Machine, TlbMode
+from daxfuzz.kernel.machine import Align, Machine, TlbMode
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.program.calls import parse_call
 from daxfuzz.program.case import Program, Setup
@@ -26,9 +26,11 @@ def program(
     prefault: bool = True,
     machine: Machine = IPI,
     clones: Mapping[str, str] | None = None,
+    align: Align = Align.PAGE,
 ) -> Program:
     calls = {name: tuple(parse_call(call) for call in body) for name, body in tasks.items()}
-    return Program(calls, Setup(files or {"file0": 1}, mms or {}, prefault, clones=clones or {}), machine)
+    setup = Setup(files or {"file0": 1}, mms or {}, prefault, clones=clones or {}, align=align)
+    return Program(calls, setup, machine)
 
 
 def simulate(

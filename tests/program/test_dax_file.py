@@ -287,6 +287,10 @@ def message_of(text: str | bytes) -> str:
         (HEAD + "[setup]\nfiles = {}\n" + TASKS, "case.dax:4: setup.files: must have 1 to 4 files, not 0"),
         (HEAD + "[setup]\nprefault = 1\n" + TASKS, "case.dax:4: setup.prefault: must be true or false, not 1"),
         (
+            HEAD + "[setup]\nalign = 'pmds'\n" + TASKS,
+            'case.dax:4: setup.align: must be one of "page", "pmd", "pud", not "pmds" (did you mean "pmd"?)',
+        ),
+        (
             HEAD + "[setup]\nclones = {file1 = 'file0'}\n" + TASKS,
             'case.dax:4: setup.clones.file1: "file1" is no file (did you mean "file0"?); there is file0',
         ),

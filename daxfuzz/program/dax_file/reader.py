@@ -6,9 +6,10 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
 from typing import Any
 
-from daxfuzz.kernel.machine import Machine, TlbMode
+from daxfuzz.kernel.machine import Align, Machine, TlbMode
 from daxfuzz.program.calls import CallError, check_calls, is_name, parse_call
 from daxfuzz.program.case import Call, Case, KernelSpec, Program, Schedule, Setup
 from daxfuzz.program.dax_file.limits import (
@@ -82,13 +83,16 @@ def _spec(source: Source, key: Key, value: object) -> str:
     raise _expected(source, key, f"a name of 1 to {MAX_SPEC_LENGTH} printable characters", value)
 
 
-def _tlb(source: Source, key: Key, value: object) -> TlbMode:
-    names = [mode.value for mode in TlbMode]
-    if isinstance(value, str) and value in names:
-        return TlbMode(value)
-    near = did_you_mean(value, names) if isinstance(value, str) else ""
-    error = _expected(source, key, "one of " + ", ".join(map(shown, names)), value)
-    raise InputError(error.path, error.line, error.key, error.message + near)
+def _one_of(kind: type[StrEnum]) -> Parser:
+    def read(source: Source, key: Key, value: object) -> StrEnum:
+        names = [each.value for each in kind]
+        if isinstance(value, str) and value in names:
+            return kind(value)
+        near = did_you_mean(value, names) if isinstance(value, str) else ""
+        error = _expected(source, key, "one of " + ", ".join(map(shown, names)), value)
+        raise InputError(error.path, error.line, error.key, error.message + near)
+
+    return read
 
 
 def _pmd_pages(source: Source, key: Key, value: object) -> int:
@@ -202,7 +206,7 @@ _DOCUMENT = _table(
         "machine": _table(
             {
                 "bias": _integer(2, MAX_BIAS),
-                "tlb": _tlb,
+                "tlb": _one_of(TlbMode),
                 "wait_buckets": _integer(1, MAX_WAIT_BUCKETS),
                 "pmd_pages": _pmd_pages,
                 "xa_check_sched": _integer(1, MAX_XA_CHECK_SCHED),
@@ -218,6 +222,7 @@ _DOCUMENT = _table(
                 "prefault": _boolean,
                 "huge": _boolean,
                 "clones": _named(_string, MAX_FILES, "clones", 0),
+                "align": _one_of(Align),
             }
         ),
         "tasks": _named(_array(_parse_call, MAX_CALLS, "calls"), MAX_TASKS, "tasks"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from daxfuzz.kernel.machine import Machine
+from daxfuzz.kernel.machine import Align, Machine
 from daxfuzz.program.case import Case, Program, Schedule, Setup
 from daxfuzz.program.dax_file.limits import (
     FORMAT_VERSION,
@@ -102,6 +102,7 @@ def _setup(program: Program) -> Section:
     section.add("huge", setup.huge, _scalar(setup.huge), setup.huge)
     clones = [(file, setup.clones[file]) for file in setup.files if file in setup.clones]
     section.add("clones", clones, _inline(clones, quoted), bool(clones))
+    section.add("align", setup.align, _scalar(setup.align), setup.align is not Align.PAGE)
     return section
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from daxfuzz.protocols.patch import Patch, Repair
 from daxfuzz.protocols.refcount_zero.common_break import CommonBreakLayout
 from daxfuzz.protocols.refcount_zero.counted_pages import ProperlyRefcountFsDaxPages
+from daxfuzz.protocols.refcount_zero.devdax_pages import ProperlyRefcountDevDaxPages
 from daxfuzz.protocols.refcount_zero.dirty_writes import DirtyOnlyWrites
 from daxfuzz.protocols.refcount_zero.idle_before_unmount import EnsureIdleBeforeUnmount, FixFuseEviction
 from daxfuzz.protocols.refcount_zero.insert_folio_pmd import AddVmfInsertFolioPmd
@@ -13,6 +14,7 @@ from daxfuzz.protocols.refcount_zero.locked_entries import DontSkipLockedEntries
 from daxfuzz.protocols.refcount_zero.removed_entries import RemoveEntriesOnBreak
 from daxfuzz.protocols.refcount_zero.unmapped_busy_pages import ReturnUnmappedBusyPages
 from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
+from daxfuzz.protocols.repairs.devdax_index import FixDevdaxIndex
 from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
 from daxfuzz.protocols.repairs.kill_list import FixKillList
 from daxfuzz.protocols.repairs.lru_pins_inode import FixLruPinsInode
@@ -28,12 +30,14 @@ V6_15: tuple[type[Patch], ...] = (
     AddVmfInsertPageMkwrite,
     AddVmfInsertFolioPmd,
     ProperlyRefcountFsDaxPages,
+    ProperlyRefcountDevDaxPages,
     # Of v6.0's flaws, it has these repaired just so.
     FixPutOnDyingPagemap,
     FixKillList,
     FixFuseWholeFile,
     FixCowInvalidates,
     FixLruPinsInode,
+    FixDevdaxIndex,
 )
 """As released."""
 

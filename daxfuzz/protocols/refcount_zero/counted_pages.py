@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from daxfuzz.kernel.cow import Cow
@@ -39,7 +40,9 @@ class ProperlyRefcountFsDaxPages(Patch):
     renames: ClassVar = {
         "free_zone_device_page": "free_zone_device_folio",
         "follow_devmap_pmd": "follow_huge_pmd",
+        "follow_devmap_pud": "follow_huge_pud",
         "gup_huge_pmd": "gup_fast_pmd_leaf",
+        "gup_huge_pud": "gup_fast_pud_leaf",
         "gup_pte_range": "gup_fast_pte_range",
         "try_grab_page": "try_grab_folio",
         "try_grab_folio": "try_grab_folio_fast",
@@ -204,12 +207,6 @@ class ProperlyRefcountFsDaxPages(Patch):
     class memory(Memory):
         def pte_references(self) -> int:
             return 1
-
-        async def vmf_insert_mixed(self, vmf: Fault, new: Pte) -> VmFault:
-            """What is left of it is the zero page; devices' pages are counted, those of character devices, too."""
-            if new.zero:
-                return await super().vmf_insert_mixed(vmf, new)
-            return await cast("AddVmfInsertPageMkwrite.memory", self).vmf_insert_page_mkwrite(vmf, new)
 
         async def zap_pte_range(self, tlb: MmuGather, addresses: range, even_cows: bool) -> None:
             """Who clears an entry takes over its reference; it is dropped after the flush.
@@ -384,16 +381,15 @@ class ProperlyRefcountFsDaxPages(Patch):
                     refs *= self.k.machine.bias
             await self.k.memremap.folio_put_refs(folio, refs)
 
-        async def _gup_device_huge_pmd(
-            self, mm: Mm, orig: Pte, addresses: range, flags: int, pages: list[Page]
+        async def gup_device_leaf(
+            self, pfns: range, flags: int, pages: list[Page], unchanged: Callable[[], Awaitable[bool]]
         ) -> bool:
             """One grab for all pages."""
-            first = orig.pfn + addresses.start % mm.pmd_pages
-            folio = await self.try_grab_folio(self.k.pages[first], len(addresses), flags)
+            folio = await self.try_grab_folio(self.k.pages[pfns.start], len(pfns), flags)
             if folio is None:
                 return False
-            if not await self.pmd_unchanged(mm, addresses.start, orig):
-                await self.gup_put_folio(folio, len(addresses), flags)
+            if not await unchanged():
+                await self.gup_put_folio(folio, len(pfns), flags)
                 return False
-            pages.extend(self.k.pages[first : first + len(addresses)])
+            pages.extend(self.k.pages[pfns.start : pfns.stop])
             return True

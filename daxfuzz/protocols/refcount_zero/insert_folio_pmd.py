@@ -33,7 +33,7 @@ class AddVmfInsertFolioPmd(Patch):
                 await folio.refcount.add(1)
                 await folio.mapcount.add(1)
                 await pmd.write(new)
-            elif new.write:
+            elif new.dirty:
                 if isinstance(old, Pte) and old.pfn == new.pfn and not old.zero:
                     await pmd.write(new)
                 elif not isinstance(old, Pte) or not old.zero:

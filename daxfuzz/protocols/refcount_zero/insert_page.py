@@ -21,6 +21,8 @@ class AddVmfInsertPageMkwrite(Patch):
         async def vmf_insert_page_mkwrite(self, vmf: Fault, new: Pte) -> VmFault:
             """Map a page that is in use (mm/memory.c, v6.19): SIGBUS if it is free, or if another one is there.
 
+            new: dirty for a write, to which an entry that is there gives way.
+
             Known deviation: making an entry writable sets its dirty bit, too, which in the kernel the processor does
             with the access that follows.
             """
@@ -46,7 +48,7 @@ class AddVmfInsertPageMkwrite(Patch):
                 await folio.mapcount.add(1)
                 await slot.write(new)
                 return VmFault.NOPAGE
-            if not new.write:
+            if not new.dirty:
                 return VmFault.NOPAGE
             if old.zero or old.pfn != new.pfn:
                 if not old.zero:

@@ -8,7 +8,7 @@ from daxfuzz.protocols.patch import Repair
 
 
 class FixMoveHoldsRmap(Repair):
-    """Hold i_mmap_rwsem exclusively while a PMD entry moves.
+    """Hold i_mmap_rwsem exclusively while a PMD or PUD entry moves.
 
     v6.0 to v6.19, move_pgt_entry: mremap clears the old entry (move_huge_pmd) and is about to set the new one, under
     the PMD lock. truncate comes along, or reclaim of fuse: zap_pmd_range looks at both entries without the lock, first
@@ -29,3 +29,9 @@ class FixMoveHoldsRmap(Repair):
             moved = await super().move_huge_pmd(vma, old, new)
             await rmap.up_write()
             return moved
+
+        async def move_huge_pud(self, vma: Vma, old: int, new: int) -> None:
+            rmap = vma.mapping.i_mmap_rwsem
+            await rmap.down_write()
+            await super().move_huge_pud(vma, old, new)
+            await rmap.up_write()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from daxfuzz.kernel.mm import Mm, Pte
+from collections.abc import Awaitable, Callable
+
 from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.series_v1.patch13_gup import DropDaxPgmapAccounting
@@ -18,11 +19,11 @@ class FixUndoHugeGrabs(Repair):
     flaw = "F-18"
 
     class gup(DropDaxPgmapAccounting.gup):
-        async def _gup_device_huge_pmd(
-            self, mm: Mm, orig: Pte, addresses: range, flags: int, pages: list[Page]
+        async def gup_device_leaf(
+            self, pfns: range, flags: int, pages: list[Page], unchanged: Callable[[], Awaitable[bool]]
         ) -> bool:
             before = len(pages)
-            if await super()._gup_device_huge_pmd(mm, orig, addresses, flags, pages):
+            if await super().gup_device_leaf(pfns, flags, pages, unchanged):
                 return True
             await self.undo_dev_pagemap(pages, before, flags)
             return False

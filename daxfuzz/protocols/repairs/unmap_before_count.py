@@ -9,7 +9,7 @@ from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
 
 
 class FixUnmapBeforeCount(Repair):
-    """Take and drop the PMD lock where a whole PMD has no entry.
+    """Take and drop the PMD lock where a whole PMD has no entry, and the PUD lock where a PUD has none.
 
     v6.15 to v6.19, zap_pmd_range: munmap clears a PMD entry under the PMD lock, and is about to drop the map count
     there. truncate looks at the entry without the lock, finds none, and goes on to scan: the folio has one reference
@@ -30,3 +30,11 @@ class FixUnmapBeforeCount(Repair):
             if await tlb.mm.pmd(addresses.start).read() is None:
                 await tlb.mm.pmd_lock.acquire()
                 await tlb.mm.pmd_lock.release()
+
+        async def zap_pud_range(self, tlb: MmuGather, addresses: range) -> None:
+            pages = tlb.mm.pud_pages
+            await super().zap_pud_range(tlb, addresses)
+            for address in range(addresses.start - addresses.start % pages, addresses.stop, pages):
+                if await tlb.mm.pud(address).read() is None:
+                    await tlb.mm.pud_lock.acquire()
+                    await tlb.mm.pud_lock.release()

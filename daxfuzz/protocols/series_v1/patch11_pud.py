@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.entry import EMPTY, Entry
+from daxfuzz.kernel.xarray import XaState
 from daxfuzz.protocols.patch import Patch
 
 
@@ -15,6 +16,6 @@ class AddPudSupport(Patch):
     """
 
     class dax(Dax):
-        def empty_entry(self, size: int) -> Entry:
+        def empty_entry(self, xas: XaState, size: int) -> Entry:
             machine = self.k.machine
             return EMPTY._replace(pmd=size == machine.pmd_pages, pud=size == machine.pud_pages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from daxfuzz.kernel.errno import ENOMEM
@@ -20,8 +21,8 @@ class DropDaxPgmapAccounting(Patch):
 
     The slow path takes a PMD entry of a device for a transparent huge page, which it grabs at its head before it
     finds the page at the address: but the pages of a file system's device are not compound (N-51). And it goes by the
-    look without the lock when it has the lock (N-52). The fast path no longer gives back what it grabbed of a PMD
-    entry that has changed (F-18).
+    look without the lock when it has the lock (N-52). The fast path no longer gives back what it grabbed of a PMD or
+    PUD entry that has changed (F-18).
     """
 
     adds: ClassVar = {"gup": ("followed_as_huge",), "huge_memory": ("page_to_grab",)}
@@ -55,13 +56,10 @@ class DropDaxPgmapAccounting(Patch):
             # pmd_trans_huge looks at the one, pmd_devmap at the other.
             return (isinstance(pmd, Pte) and pmd.zero) or not seen.zero
 
-        async def _gup_device_huge_pmd(
-            self, mm: Mm, orig: Pte, addresses: range, flags: int, pages: list[Page]
+        async def gup_device_leaf(
+            self, pfns: range, flags: int, pages: list[Page], unchanged: Callable[[], Awaitable[bool]]
         ) -> bool:
-            pfn = orig.pfn + addresses.start % mm.pmd_pages
-            return await self._gup_device_huge(pfn, len(addresses), flags, pages) and await self.pmd_unchanged(
-                mm, addresses.start, orig
-            )
+            return await self._gup_device_huge(pfns.start, len(pfns), flags, pages) and await unchanged()
 
         async def _gup_device_huge(self, pfn: int, nr: int, flags: int, pages: list[Page]) -> bool:
             for page in self.k.pages[pfn : pfn + nr]:

@@ -7,6 +7,7 @@ from daxfuzz.protocols.repairs.associated_index import FixAssociatedIndex
 from daxfuzz.protocols.repairs.association_failure import FixAssociationFailure
 from daxfuzz.protocols.repairs.cow_reference import FixCowReference
 from daxfuzz.protocols.repairs.deleted_without_zap import FixDeletedWithoutZap
+from daxfuzz.protocols.repairs.devdax_entry_order import FixDevdaxEntryOrder
 from daxfuzz.protocols.repairs.entries_hold_device import FixEntriesHoldDevice
 from daxfuzz.protocols.repairs.flush_before_unlink import FixFlushBeforeUnlink
 from daxfuzz.protocols.repairs.freed_association import FixFreedAssociation
@@ -46,6 +47,7 @@ V3_FLAWS: tuple[type[Repair], ...] = (
     FixDeletedWithoutZap,
     FixFreedAssociation,
     FixPudWaitKey,
+    FixDevdaxEntryOrder,
     *GUP,
     FixLocklessHugeGrab,
     FixEntriesHoldDevice,

@@ -28,14 +28,15 @@ class RequestFoliosInsertReferences(Patch):
     adds: ClassVar = {"memremap": ("pgmap_request_folios", "pgmap_release_folios")}
 
     class memremap(Memremap):
-        def born_references(self, pages: int) -> int:
+        def born_references(self, folios: int) -> int:
             return 0
 
         async def put_born_references(self, pgmap: DevPagemap) -> None:
             return
 
         def entry_pgmap_references(self, entry: Entry) -> int:
-            return sum(self.k.dax.entry_references(entry) for _ in entry.pfns(self.k.machine))
+            heads = {self.k.pages[pfn].head.value.pfn for pfn in entry.pfns(self.k.machine)}
+            return len(heads) * self.k.dax.entry_references(entry)
 
         def page_pgmap_references(self, refcount: int) -> int:
             return int(refcount > 0)
