@@ -13,7 +13,7 @@ import pytest
 
 import daxfuzz
 from daxfuzz.kernel.kernel import FILESYSTEMS
-from daxfuzz.kernel.machine import TlbMode
+from daxfuzz.kernel.machine import Align, TlbMode
 from daxfuzz.program.bytes_form import canonical, decode, encode
 from daxfuzz.program.calls import check_calls
 from daxfuzz.program.case import Case, Program
@@ -118,6 +118,14 @@ def test_on_fuse_ranges_are_taken_back_and_there_are_few() -> None:
         assert roles & {"truncator", "reclaimer"}
         assert roles & {"pinner", "mapper"}
     assert {program.machine.window_ranges for program in programs("fuse")} == {1, 2, 3}
+
+
+def test_devices_have_all_alignments_and_whole_entries() -> None:
+    assert {program.setup.align for program in programs()} == {Align.PAGE}
+    made = list(programs("device-dax"))
+    assert {program.setup.align for program in made} == set(Align)
+    for program in made:
+        assert all(size % program.setup.align.pages(program.machine) == 0 for size in program.setup.files.values())
 
 
 def test_scale_and_hardware_vary() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from daxfuzz.kernel.machine import Machine, TlbMode
+from daxfuzz.kernel.machine import Align, Machine, TlbMode
 from daxfuzz.program.case import Program, Setup
 from daxfuzz.program.generator.draft import Draft
 from daxfuzz.program.generator.roles import ROLES
@@ -20,6 +20,12 @@ def generate(rng: Random, filesystem: str) -> Program:
     machine = draw_machine(rng, filesystem)
     reflink = filesystem in REFLINK and rng.random() < 0.6
     files = {f"file{i}": rng.choice((1, 1, 1, 2, 2, 3, 4)) for i in range(2 if reflink else rng.choice((1, 1, 1, 2)))}
+    align = Align.PAGE
+    if filesystem == "device-dax":
+        align = rng.choice((Align.PAGE, Align.PMD, Align.PMD, Align.PUD))
+        # Of a huge entry all pages are there, so any of them can be touched.
+        size = align.pages(machine)
+        files = {name: -(-pages // size) * size for name, pages in files.items()}
     roles = draw_roles(rng, filesystem)
     if filesystem in REFLINK:
         roles += draw_xfs_roles(rng, roles, reflink)[: MAX_TASKS - len(roles)]
@@ -30,6 +36,8 @@ def generate(rng: Random, filesystem: str) -> Program:
     }
     # PMD entries exist only where a file begins with them, or with holes.
     setup = Setup(files, draw_address_spaces(rng, names), prefault=rng.random() < 0.75, huge=rng.random() < 0.5)
+    if align is not Align.PAGE:
+        setup = replace(setup, align=align)
     if reflink and rng.random() < 0.75:
         setup = replace(setup, clones={"file1": "file0"})
     program = Program(tasks, setup, machine)
