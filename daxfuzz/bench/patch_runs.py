@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from daxfuzz.kernel.machine import TlbMode
+from daxfuzz.kernel.machine import Align, TlbMode
 
 OLD_KEY = "old_key.py:OldKey"
 OVER_PUT = "over_put.py:OverPut"
@@ -27,6 +27,7 @@ class PatchRun:
     observe: what is compared, a name in daxfuzz.bench.observe.
     differs: whether the observations should differ; None where the analysis does not say.
     tasks: calls by task. setup, machine: fields of Setup and Machine that are not the default.
+    applied: later patches of the series, by name, on top of both kernels.
     mutations: patches beside this module, on top of both kernels.
     repaired: flaws repaired in both kernels, by number, so that they do not hide what the run is about.
     repaired_before: flaws repaired only in the kernel before.
@@ -42,6 +43,7 @@ class PatchRun:
     setup: Mapping[str, object] = field(default_factory=dict)
     machine: Mapping[str, object] = field(default_factory=dict)
     filesystem: str = "ext4"
+    applied: tuple[str, ...] = ()
     mutations: tuple[str, ...] = ()
     repaired: tuple[str, ...] = ()
     repaired_before: tuple[str, ...] = ()
@@ -69,8 +71,8 @@ _SMALL = {"bias": 4}
 _HUGE = {"pmd_pages": 2}
 """Two pages to a PMD entry, four to a PUD entry."""
 
-_HUGE_DEVDAX = {**_HUGE, "device_dax_align": 2}
-"""A character device that maps compound pages of this size; there is none yet."""
+_COMPOUND = {"files": {"file0": 2}, "prefault": False, "align": Align.PMD}
+"""A character device of one compound page, which is a PMD's."""
 
 _ONE_PIN = {
     "pinner": ["r0 = pin_user_pages_fast(file0, 0)", "unpin_user_pages(r0)"],
@@ -291,13 +293,15 @@ PLANS = (
         runs=(
             PatchRun(
                 "10a",
-                "a huge fault on compound pages: before, every page's mapping is stored; after, only the head's",
+                "a huge fault on compound pages, which have entries from patch 12 on: before, every page's mapping is "
+                "stored; after, only the head's",
                 "mapping-stores",
                 True,
                 {"mapper": ["store(file0, 0)"]},
-                setup={"files": {"file0": 2}, "prefault": False},
-                machine=_HUGE_DEVDAX,
+                setup=_COMPOUND,
+                machine=_HUGE,
                 filesystem=DEVDAX,
+                applied=("use-dax-insert-entry",),
             ),
             PatchRun(
                 "10b",
@@ -321,10 +325,10 @@ PLANS = (
                 "verdicts",
                 True,
                 {"mapper": ["store(file0, 0)"], "mapper1": ["store(file0, 1)"]},
-                setup={"files": {"file0": 4}, "prefault": False},
-                machine=_HUGE_DEVDAX,
+                setup={"files": {"file0": 4}, "prefault": False, "align": Align.PUD},
+                machine=_HUGE,
                 filesystem=DEVDAX,
-                repaired=("F-22",),
+                repaired=("F-22", "N-65"),
                 repaired_before=("F-17",),
                 kernels=(13, 13),
             ),
@@ -349,9 +353,11 @@ PLANS = (
                 "verdicts",
                 True,
                 {"mapper": ["store(file0, 0)"], "mapper1": ["store(file0, 1)"]},
-                setup={"files": {"file0": 2}, "prefault": False},
-                machine=_HUGE_DEVDAX,
+                setup=_COMPOUND,
+                machine=_HUGE,
                 filesystem=DEVDAX,
+                repaired=("N-65",),
+                repaired_before=("N-140",),
             ),
             PatchRun(
                 "12c",

@@ -212,7 +212,7 @@ def kernel_of(run: PatchRun, number: int, repaired: tuple[str, ...]) -> KernelCh
     """A kernel with the repairs and mutations that the run wants on it."""
     name = kernel_name(number)
     patches = [repair for flaw in repaired for repair in repairs_of(name, flaw)]
-    spec = KernelSpec(name, (*patches, *run.mutations), filesystem=run.filesystem)
+    spec = KernelSpec(name, (*run.applied, *patches, *run.mutations), filesystem=run.filesystem)
     here = Path(__file__).parent
     choice = KernelChoice(spec, tuple(str(here / mutation.partition(":")[0]) for mutation in run.mutations))
     try:

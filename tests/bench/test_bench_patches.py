@@ -34,7 +34,7 @@ REMOVAL = [
     (plan, each)
     for plan in PLANS[3:]
     for each in plan.runs
-    if each.name in ("05b", "07a", "07b", "07c", "12a", "12c", "12d", "13a", "13c")
+    if each.name in ("05b", "07a", "07b", "07c", "10a", "11b", "12a", "12b", "12c", "12d", "13a", "13c")
 ]
 
 
