@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 from cli_kit import assert_one_line, run, run_json
 
 from daxfuzz.bench import flaws
+from daxfuzz.bench.discoveries import discoveries
 from daxfuzz.bench.flaws import NotAvailable, Outcome, Target, reachability, search_cell, shares, targets_of
 from daxfuzz.bench.reachability import CODES, FILESYSTEMS, GENERATIONS, NEVER, TABLE, Cell, Condition, Generation, cells
 from daxfuzz.cli.bench.flaws import flaw_entry, in_short
@@ -68,6 +69,36 @@ def test_reflink_runs_on_xfs_and_fuse_on_fuse() -> None:
             assert each.condition.filesystems == ("xfs",)
     assert cell("F-06", "G3a").condition.filesystems == ("fuse",)
     assert cell("F-06", "G0").condition.filesystems == ()
+
+
+def test_discoveries_are_rows_of_their_own() -> None:
+    rows = {row[0].row: row for row in discoveries()}
+    assert not set(rows) & {row[0].row for row in TABLE}
+    assert [each.expected for each in rows["N-43"]] == ["-"] * 5 + ["?"] * 2
+    assert rows["N-25"][0].condition.filesystems == ("xfs",)
+    assert rows["N-01"][0].condition.filesystems == ("fuse",)
+    assert rows["N-24"][0].title == "a write goes to the block that the file had before ILOCK was dropped"
+    for row in rows.values():
+        for each in row:
+            if each.expected != NEVER:
+                assert targets_of(each, BUDGET)
+
+
+def test_discoveries_are_run_only_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["daxfuzz.cli.bench.flaws"]
+    asked: list[set[str]] = []
+
+    def ask(pool: Executor, wanted: Iterable[Cell], *_: object) -> list[Outcome]:
+        asked.append({each.row for each in wanted})
+        return []
+
+    monkeypatch.setattr(module, "reachability", ask)
+    for options in ([], ["--discoveries"], ["--flaw", "N-24", "--flaw", "F-01"]):
+        assert run("bench", "flaws", "--workers", 1, *options).exit_code == 0
+    table, new, named = asked
+    assert table == {row[0].row for row in TABLE}
+    assert new == {row[0].row for row in discoveries()}
+    assert named == {"N-24", "F-01"}
 
 
 # -- what is run -------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import click
 from rich import box
 from rich.table import Table
 
+from daxfuzz.bench.discoveries import discoveries
 from daxfuzz.bench.flaws import Outcome, Target, reachability
 from daxfuzz.bench.reachability import FLAWS, GENERATIONS, NEVER, Cell, cells
 from daxfuzz.cli.bench.common import Progress, interruptible, seed_option, workers_option
@@ -24,6 +25,7 @@ from daxfuzz.protocols.registry import unknown
 
 @click.command()
 @click.option("--flaw", "flaws", multiple=True, metavar="F-NN", help="Only this row. Repeatable.")
+@click.option("--discoveries", "new", is_flag=True, help="The flaws that the analysis does not list, instead.")
 @click.option("--protocol", "protocols", multiple=True, help="Only this column, by name or as G1a. Repeatable.")
 @click.option("--executions", type=click.IntRange(1), default=200_000, show_default=True, help="At most, per cell.")
 @seed_option
@@ -38,6 +40,7 @@ from daxfuzz.protocols.registry import unknown
 @json_option
 def flaws(
     flaws: tuple[str, ...],
+    new: bool,
     protocols: tuple[str, ...],
     executions: int,
     seed: int,
@@ -50,7 +53,7 @@ def flaws(
     Each flaw is looked for where all others that the protocol has are repaired. Exit code: 0, or 70 if a search
     failed.
     """
-    wanted = chosen(flaws, protocols)
+    wanted = chosen(flaws, protocols, new)
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
     progress = Progress()
@@ -82,18 +85,27 @@ x plain run, r race, u unbind, m masked or mutation, - not reachable, ? unknown:
 @N found in execution N, no: not found, n/a: cannot be run yet, err: the search failed"""
 
 
-def chosen(flaws: Sequence[str], protocols: Sequence[str]) -> list[Cell]:
-    """The cells of some rows and columns, of all if none is named. Raises UnknownName."""
+def chosen(flaws: Sequence[str], protocols: Sequence[str], new: bool) -> list[Cell]:
+    """The cells of some rows and columns, of all of the table or all that are new if none is named.
+
+    Raises UnknownName.
+    """
+    found = [cell for row in discoveries() for cell in row]
+    known = [*FLAWS, *dict.fromkeys(cell.row for cell in found)]
     for flaw in flaws:
-        if flaw not in FLAWS:
-            raise unknown("flaw", flaw, list(FLAWS))
+        if flaw not in known:
+            raise unknown("flaw", flaw, known)
+    if flaws:
+        wanted = [*cells(), *found]
+    else:
+        wanted = found if new else list(cells())
     names = [name for each in GENERATIONS for name in (each.column, each.name)]
     for protocol in protocols:
         if protocol not in names:
             raise unknown("protocol", protocol, names)
     return [
         cell
-        for cell in cells()
+        for cell in wanted
         if (not flaws or cell.row in flaws)
         and (not protocols or cell.generation.name in protocols or cell.generation.column in protocols)
     ]
