@@ -59,7 +59,13 @@ def place_of(task: Task) -> Place | None:
         if frame is not None and _file_in_model(frame.f_code.co_filename):
             inner = frame
         awaited = awaited.cr_await
-    return None if inner is None else (inner.f_code.co_qualname, inner.f_lineno)
+    return None if inner is None else (_function_of(inner.f_code.co_qualname), inner.f_lineno)
+
+
+@cache
+def _function_of(qualname: str) -> str:
+    """The function of a class that a function inside it, or a comprehension, belongs to."""
+    return qualname.partition(".<locals>")[0]
 
 
 @cache
@@ -68,27 +74,44 @@ def _file_in_model(file: str) -> bool:
 
 
 @cache
-def _places_in(function: types.FunctionType) -> tuple[Place, ...]:
-    """The points of one function."""
+def _awaits_in(function: types.FunctionType) -> tuple[tuple[int, ast.Call], ...]:
+    """The calls that one function, with the functions inside it, awaits, each with its line."""
     lines, first = inspect.getsourcelines(function)
     tree = ast.parse(textwrap.dedent("".join(lines)))
-    qualname = function.__code__.co_qualname
     return tuple(
-        (qualname, node.lineno + first - 1)
+        (node.lineno + first - 1, node.value)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Await) and _is_primitive(node.value)
+        if isinstance(node, ast.Await) and isinstance(node.value, ast.Call)
     )
 
 
-def _is_primitive(call: ast.expr) -> bool:
-    if not isinstance(call, ast.Call):
-        return False
+def _places_in(function: types.FunctionType, cls: type) -> Iterator[Place]:
+    """The points of one function of a class."""
+    for line, call in _awaits_in(function):
+        if _is_primitive(call, function, cls):
+            yield function.__code__.co_qualname, line
+
+
+def _is_primitive(call: ast.Call, function: types.FunctionType, cls: type) -> bool:
     target = call.func
     name = target.attr if isinstance(target, ast.Attribute) else target.id if isinstance(target, ast.Name) else ""
-    if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "xas" and name in ("find", "find_conflict"):
+    receiver = ast.unparse(target.value) if isinstance(target, ast.Attribute) else ""
+    if receiver == "xas" and name in ("find", "find_conflict"):
         # Coroutines of their own; their points count where they are.
         return False
+    if receiver in ("self", "super()") and _is_coroutine_of(cls, name, function if receiver != "self" else None):
+        return False
     return name in primitives() or name in _SIM_FUNCTIONS or name in _handed_over()
+
+
+def _is_coroutine_of(cls: type, name: str, after: types.FunctionType | None) -> bool:
+    """Whether what a class has under a name, in the order of resolution behind a function, is a coroutine."""
+    classes = list(cls.__mro__)
+    if after is not None:
+        owner = next(i for i, base in enumerate(classes) if vars(base).get(after.__name__) is after)
+        classes = classes[owner + 1 :]
+    found = next((vars(base)[name] for base in classes if name in vars(base)), None)
+    return inspect.iscoroutinefunction(found)
 
 
 @lru_cache(maxsize=1)
@@ -152,7 +175,7 @@ def all_places(kernel: ComposedKernel, filesystem: str) -> frozenset[Place]:
     for cls in (*classes_of(kernel, filesystem), XaState, *_stateful()):
         for function in live_functions(cls):
             if inspect.iscoroutinefunction(function):
-                places += _places_in(function)
+                places += _places_in(function, cls)
     return frozenset(places)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import ClassVar
 
 import pytest
 from oracle_kit import program
@@ -44,6 +45,22 @@ class ReadBefore(Patch):
             return await super().page_idle(page)
 
 
+class OwnCoroutine(Patch):
+    """dax: Read through a function that is named as a primitive, and wait in a function inside."""
+
+    adds: ClassVar = {"dax": ("read",)}
+
+    class dax(Dax):
+        async def read(self) -> bool:
+            return True
+
+        async def page_idle(self, page: Page) -> bool:
+            async def inside() -> int:
+                return await page.refcount.read()
+
+            return await self.read() and await inside() == 1
+
+
 def reached(protocol: str) -> set:
     bench = Bench(BUSY, KernelChoice(KernelSpec(protocol)))
     recorder = PlaceRecorder(Scheduler())
@@ -78,6 +95,20 @@ def test_a_function_that_a_patch_overrides_is_counted_once() -> None:
 
 def test_a_function_that_a_patch_goes_on_to_counts_too() -> None:
     assert of("page_idle", ReadBefore) == {"ReadBefore.dax.page_idle": 1, "Dax.page_idle": 1}
+
+
+def test_a_coroutine_with_the_name_of_a_primitive_is_no_point_but_what_a_function_inside_awaits_is() -> None:
+    assert of("page_idle", OwnCoroutine) == {"OwnCoroutine.dax.page_idle": 1}
+
+
+def test_points_of_a_function_inside_are_reached() -> None:
+    name = "FixUnbindWaits.memremap.wait_page_unused"
+    points = {place for place in all_places(build("refcount-1-fixed", ()), "ext4") if place[0] == name}
+    bench = Bench(program({"u": ["unbind()"]}), KernelChoice(KernelSpec("refcount-1-fixed")))
+    recorder = PlaceRecorder(Scheduler())
+    bench.run(recorder)
+    assert {place for place in recorder.places if place[0] == name} == points
+    assert len(points) == 2
 
 
 def test_recording_changes_no_turn() -> None:
