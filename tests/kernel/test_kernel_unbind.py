@@ -172,6 +172,23 @@ def test_what_is_truncated_without_a_disk_is_not_free() -> None:
     assert sim.kernel.allocator.table[0] == ((0, 0),)
 
 
+@pytest.mark.parametrize("filesystem", ["ext4", "xfs"])
+@pytest.mark.parametrize("mode", ["COLLAPSE_RANGE", "INSERT_RANGE"])
+def test_what_is_moved_without_a_disk_stays_where_it_was(filesystem, mode) -> None:
+    shrink, move = "truncate(file0, 2)", f"fallocate(file0, {mode}, 0, 1)"
+    where = {"filesystem": filesystem, "files": {"file0": 3}}
+    moved = simulate({"t": [shrink, move]}, *without("refcount-1"), **where)
+    kept = simulate({"t": [shrink, "unbind()", move]}, *without("refcount-1"), **where)
+    run(moved)
+    run(kept)
+    assert [extent.value for extent in kept.kernel.inodes["file0"].extents] == [
+        extent.value for extent in moved.kernel.inodes["file0"].extents
+    ]
+    owners = {0: ((0, 0),), 1: ((0, 1),)}
+    assert {pfn: kept.kernel.allocator.table[pfn] for pfn in owners} == owners
+    assert {pfn: moved.kernel.allocator.table[pfn] for pfn in owners} != owners
+
+
 def test_removal_waits_for_a_section_that_saw_the_device_alive() -> None:
     protocol, patches = without("refcount-1")
     sim = simulate({"a": ["store(file0, 0)"], "u": UNBIND}, protocol, patches, prefault=False)

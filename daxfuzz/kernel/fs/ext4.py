@@ -190,14 +190,21 @@ class Ext4(Filesystem):
             await self.k.dax_device.blk_queue_exit()
 
     async def ext4_shift_extents(self, inode: Inode, first: int, last: int, by: int) -> None:
-        """ext4_ext_shift_extents: move what is at the pages from `first` to `last`; i_data_sem is held."""
+        """ext4_ext_shift_extents: move what is at the pages from `first` to `last`; i_data_sem is held.
+
+        Without a disk there is no commit any more, and the blocks stay what they were.
+        """
+        committed = await self.k.dax_device.blk_queue_enter()
         pages = range(first, last + 1)
         for index in pages if by < 0 else reversed(pages):
             extent = await inode.extents[index].exchange(None)
             pfn = block_of(extent)
             if pfn is not None:
-                await self.k.allocator.move(pfn, inode.number, index, index + by)
+                if committed:
+                    await self.k.allocator.move(pfn, inode.number, index, index + by)
                 await inode.extents[index + by].write(extent)
+        if committed:
+            await self.k.dax_device.blk_queue_exit()
 
     # -- truncation ----------------------------------------------------------------------------------------------
 

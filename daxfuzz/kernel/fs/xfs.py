@@ -351,13 +351,20 @@ class Xfs(XfsReflink):
         return error
 
     async def xfs_shift_extents(self, inode: Inode, pages: range, by: int) -> None:
-        """xfs_bmap_collapse_extents and xfs_bmap_insert_extents; ILOCK is held."""
+        """xfs_bmap_collapse_extents and xfs_bmap_insert_extents; ILOCK is held.
+
+        Without a disk there is no commit any more, and the blocks stay what they were.
+        """
+        committed = await self.k.dax_device.blk_queue_enter()
         for index in pages:
             extent = await inode.extents[index].exchange(None)
             pfn = block_of(extent)
             if pfn is not None:
-                await self.k.allocator.move(pfn, inode.number, index, index + by)
+                if committed:
+                    await self.k.allocator.move(pfn, inode.number, index, index + by)
                 await inode.extents[index + by].write(extent)
+        if committed:
+            await self.k.dax_device.blk_queue_exit()
 
     # -- write and fsync -----------------------------------------------------------------------------------------
 
