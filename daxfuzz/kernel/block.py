@@ -120,10 +120,10 @@ class BlockAllocator(Shared):
     freed: free blocks that cannot be reused before the transaction that freed them is durable.
     freeing: the same, for a transaction that is on its way there.
     on_free: called with (pfn, last owner) after a block was freed.
-    on_allocate, on_share: called with (pfn, owner) after a block was allocated or got one more owner.
+    on_share: called with (pfn, owner) after a block got one more owner.
     """
 
-    __slots__ = ("_allocate", "_free", "_look", "freed", "freeing", "on_allocate", "on_free", "on_share", "table")
+    __slots__ = ("_allocate", "_free", "_look", "freed", "freeing", "on_free", "on_share", "table")
     GUARDED = ("freed", "freeing", "table")
 
     def __init__(self, world: World, blocks: int) -> None:
@@ -132,7 +132,6 @@ class BlockAllocator(Shared):
         self.freed: tuple[int, ...] = ()
         self.freeing: tuple[int, ...] = ()
         self.on_free: Callable[[int, Owner], None] | None = None
-        self.on_allocate: Callable[[int, Owner], None] | None = None
         self.on_share: Callable[[int, Owner], None] | None = None
         self._allocate = self.point(Access.UPDATE, "allocate")
         self._free = self.point(Access.UPDATE, "free")
@@ -154,8 +153,6 @@ class BlockAllocator(Shared):
         self.log.append(blocks)
         for offset, pfn in enumerate(blocks):
             self.table[pfn] = ((inode, index + offset),)
-            if self.on_allocate is not None:
-                self.on_allocate(pfn, (inode, index + offset))
         return blocks
 
     def find(self, pages: int) -> range:
@@ -175,8 +172,6 @@ class BlockAllocator(Shared):
         """Allocate a certain block, which is free (virtio-fs: a page of a range that a file gets)."""
         yield self._allocate
         self.table[pfn] += ((inode, index),)
-        if self.on_allocate is not None:
-            self.on_allocate(pfn, (inode, index))
 
     @types.coroutine
     def share(self, pfn: int, inode: int, index: int) -> Generator[Point, None, None]:

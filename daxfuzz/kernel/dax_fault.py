@@ -25,16 +25,8 @@ class DaxFault(Subsystem):
     """
 
     def dax_iomap_fault(self, vmf: Fault) -> Awaitable[VmFault]:
-        """A read, write or write-protect fault: with an entry of a page or of a PMD, never of a PUD."""
-        if vmf.pages == 1:
-            return self.dax_iomap_pte_fault(vmf)
-        if vmf.pages == self.k.machine.pmd_pages:
-            return self.dax_iomap_pmd_fault(vmf)
-        return self.fallback()
-
-    async def fallback(self) -> VmFault:
-        """Ask for a smaller entry."""
-        return VmFault.FALLBACK
+        """A read, write or write-protect fault: with an entry of a page or of a PMD; handle_mm_fault tries no PUD."""
+        return self.dax_iomap_pte_fault(vmf) if vmf.pages == 1 else self.dax_iomap_pmd_fault(vmf)
 
     # -- one page ------------------------------------------------------------------------------------------------
 
@@ -79,10 +71,11 @@ class DaxFault(Subsystem):
         return result
 
     def dax_fault_check_fallback(self, vmf: Fault, max_pgoff: int) -> bool:
-        """Whether the PMD would not be the file's (colour), not be shared, or reach out of the VMA or the file."""
+        """Whether the PMD would not be shared, or reach out of the VMA or the file.
+
+        Known deviation: a VMA begins at a multiple of a PMD, so that the colours of address and file page agree.
+        """
         vma = vmf.vma
-        if vmf.index % vmf.pages != vmf.address % vmf.pages:
-            return True
         if vmf.write and not vma.flags & VmFlag.SHARED:
             return True
         addresses = vma.mm.pmd_addresses(vmf.address)

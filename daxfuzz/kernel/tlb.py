@@ -192,8 +192,6 @@ class TlbFlush(Subsystem):
 
     async def flush_tlb_mm_range(self, mm: Mm, addresses: list[int]) -> None:
         """Make every processor that runs the mm drop these translations, and wait until all have."""
-        if not mm.tlbs:
-            return
         if self.k.machine.tlb is TlbMode.BROADCAST:
             await mm.tlbs[0].broadcast(mm.tlbs, addresses)
             return

@@ -126,12 +126,13 @@ class FuseDax(Subsystem):
         tree = await inode.fuse.tree.read()
         await inode.fuse.tree.write(tuple(item for item in tree if item[1] is not dmap))
 
-    async def fuse_setup_one_mapping(self, inode: Inode, start: int, dmap: Dmap, writable: bool, upgrade: bool) -> int:
-        """Have the server map a slice in a range, or, with `upgrade`, map it again; sem is held exclusively."""
+    async def fuse_setup_one_mapping(self, inode: Inode, start: int, dmap: Dmap, writable: bool, upgrade: bool) -> None:
+        """Have the server map a slice in a range, or, with `upgrade`, map it again; sem is held exclusively.
+
+        No error, since the server of the model does what it is asked for.
+        """
         fuse = inode.fuse
-        error = await self.k.virtiofsd.do_setupmapping(inode, start, dmap, writable)
-        if error:
-            return error
+        await self.k.virtiofsd.do_setupmapping(inode, start, dmap, writable)
         await dmap.writable.write(writable)
         if not upgrade:
             await dmap.inode.write(inode)
@@ -143,7 +144,6 @@ class FuseDax(Subsystem):
             await conn.lock.acquire()
             await self.list_add_tail(conn.busy_ranges, dmap)
             await conn.lock.release()
-        return 0
 
     # -- iomap -------------------------------------------------------------------------------------------------------
 
@@ -211,11 +211,7 @@ class FuseDax(Subsystem):
             await self.dmap_add_to_free_pool(dmap)
             await sem.up_write()
             return iomap
-        error = await self.fuse_setup_one_mapping(inode, start, dmap, write, upgrade=False)
-        if error:
-            await self.dmap_add_to_free_pool(dmap)
-            await sem.up_write()
-            return Iomap(None, error=error)
+        await self.fuse_setup_one_mapping(inode, start, dmap, write, upgrade=False)
         iomap = await self.fuse_fill_iomap(inode, index, dmap, pages)
         await sem.up_write()
         return iomap
@@ -235,10 +231,9 @@ class FuseDax(Subsystem):
             await sem.up_write()
             return Iomap(None, error=-EIO)
         await self.dmap_put(dmap)
-        error = 0
         if not await dmap.writable.read():
-            error = await self.fuse_setup_one_mapping(inode, start, dmap, True, upgrade=True)
-        iomap = Iomap(None, error=error) if error else await self.fuse_fill_iomap(inode, index, dmap, pages)
+            await self.fuse_setup_one_mapping(inode, start, dmap, True, upgrade=True)
+        iomap = await self.fuse_fill_iomap(inode, index, dmap, pages)
         await sem.up_write()
         return iomap
 

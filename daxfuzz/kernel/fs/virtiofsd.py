@@ -41,28 +41,26 @@ class Virtiofsd(Subsystem):
         size = self.conn().range_pages
         return range(start * size, min((start + 1) * size, len(inode.extents)))
 
-    async def do_setupmapping(self, inode: Inode, start: int, dmap: Dmap, writable: bool) -> int:
-        """FUSE_SETUPMAPPING: mmap(MAP_FIXED) a slice of a file over whatever was mapped in the range. 0: it worked."""
+    async def do_setupmapping(self, inode: Inode, start: int, dmap: Dmap, writable: bool) -> None:
+        """FUSE_SETUPMAPPING: mmap(MAP_FIXED) a slice of a file over whatever was mapped in the range."""
         conn = self.conn()
         view = View(inode.number, start, writable)
         old = await conn.window[dmap.number].exchange(view)
         if old is not None:
             if (old.inode, old.start) == (view.inode, view.start):
-                return 0
+                return
             await self.unmap_view(old, dmap)
         size = await inode.fuse.host_size.read()
         first = conn.pfns(dmap.number).start
         for offset, index in enumerate(self.pages(inode, start)):
             if index < size:
                 await self.map_page(inode, index, first + offset)
-        return 0
 
-    async def do_removemapping(self, dmap: Dmap) -> int:
-        """FUSE_REMOVEMAPPING: unmap whatever is mapped in a range. 0: it worked."""
+    async def do_removemapping(self, dmap: Dmap) -> None:
+        """FUSE_REMOVEMAPPING: unmap whatever is mapped in a range."""
         old = await self.conn().window[dmap.number].exchange(None)
         if old is not None:
             await self.unmap_view(old, dmap)
-        return 0
 
     async def unmap_view(self, view: View, dmap: Dmap) -> None:
         """Take the pages of a slice out of a range."""

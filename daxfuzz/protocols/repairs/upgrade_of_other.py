@@ -24,7 +24,5 @@ class FixUpgradeOfOther(Repair):
         ) -> Iomap:
             if write and not await dmap.writable.read():
                 start = index // self.conn().range_pages
-                error = await self.fuse_setup_one_mapping(inode, start, dmap, True, upgrade=True)
-                if error:
-                    return Iomap(None, error=error)
+                await self.fuse_setup_one_mapping(inode, start, dmap, True, upgrade=True)
             return await super().fuse_fill_iomap_of_other(inode, index, write, dmap, pages)
