@@ -44,6 +44,8 @@ class Machine:
     xa_check_sched: entries a walk scans before it drops the lock for a moment (XA_CHECK_SCHED).
     window_ranges: ranges of pmd_pages in the DAX window of a virtio-fs device; other devices have none.
     low_memory: memory is short: who allocates some has to reclaim other memory first.
+    spare_blocks: blocks of a device with a file system beside one for each page of all files; negative: some miss.
+    ram_pages: pages of memory for private mappings; 0 for as many as the program can use.
     """
 
     bias: int = GUP_PIN_COUNTING_BIAS
@@ -54,6 +56,8 @@ class Machine:
     merge_vmas: bool = True
     window_ranges: int = 2
     low_memory: bool = False
+    spare_blocks: int = 1
+    ram_pages: int = 0
 
     @property
     def pud_pages(self) -> int:

@@ -28,9 +28,12 @@ from daxfuzz.program.dax_file.limits import (
     MAX_CALLS,
     MAX_FILE_SIZE,
     MAX_FILES,
+    MAX_RAM_PAGES,
+    MAX_SPARE_BLOCKS,
     MAX_WAIT_BUCKETS,
     MAX_WINDOW_RANGES,
     MAX_XA_CHECK_SCHED,
+    MIN_SPARE_BLOCKS,
     PMD_SIZES,
 )
 from daxfuzz.program.dax_file.reader import default_mms
@@ -130,6 +133,8 @@ _BIAS = _Range(2, MAX_BIAS, Machine().bias)
 _WAIT_BUCKETS = _Range(1, MAX_WAIT_BUCKETS, Machine().wait_buckets)
 _XA_CHECK_SCHED = _Range(1, MAX_XA_CHECK_SCHED, Machine().xa_check_sched)
 _WINDOW_RANGES = _Range(1, MAX_WINDOW_RANGES, Machine().window_ranges)
+_SPARE_BLOCKS = _Range(MIN_SPARE_BLOCKS, MAX_SPARE_BLOCKS, Machine().spare_blocks)
+_RAM_PAGES = _Range(0, MAX_RAM_PAGES, Machine().ram_pages)
 _TLB_MODES = tuple(TlbMode)
 _ALIGNMENTS = tuple(Align)
 assert Machine().tlb is _TLB_MODES[0]
@@ -194,6 +199,8 @@ def _read_machine(reader: _Reader) -> Machine:
         merge_vmas=(flags := reader.number(4)) % 2 == 0,
         window_ranges=_WINDOW_RANGES.value(reader.number(_WINDOW_RANGES.choices)),
         low_memory=flags >= 2,
+        spare_blocks=_SPARE_BLOCKS.value(reader.number(_SPARE_BLOCKS.choices)),
+        ram_pages=_RAM_PAGES.value(reader.number(_RAM_PAGES.choices)),
     )
 
 
@@ -205,6 +212,8 @@ def _write_machine(writer: _Writer, machine: Machine) -> None:
     writer.number(_XA_CHECK_SCHED.number(machine.xa_check_sched), _XA_CHECK_SCHED.choices)
     writer.number(int(not machine.merge_vmas) + 2 * machine.low_memory, 4)
     writer.number(_WINDOW_RANGES.number(machine.window_ranges), _WINDOW_RANGES.choices)
+    writer.number(_SPARE_BLOCKS.number(machine.spare_blocks), _SPARE_BLOCKS.choices)
+    writer.number(_RAM_PAGES.number(machine.ram_pages), _RAM_PAGES.choices)
 
 
 def _read_files(reader: _Reader) -> dict[str, int]:

@@ -82,11 +82,16 @@ def private_pages(program: Program) -> int:
 
 
 def ram_pages(program: Program) -> int:
-    """Pages of memory that the program can use at a time: for each mm what it maps, for each task what a zap has
-    still to free and one copy in the making, and what references keep."""
+    """Pages of memory for private mappings: what the machine has, or what the program can use at a time.
+
+    That is for each mm what it maps, for each task what a zap has still to free and one copy in the making, and what
+    references keep.
+    """
     private = private_pages(program)
     if not private:
         return 0
+    if program.machine.ram_pages:
+        return program.machine.ram_pages
     spaces = address_spaces(program)
     calls = [call for calls in program.tasks.values() for call in calls]
     references = sum(program.setup.files[str(call.arguments[0])] for call in calls if takes(call))

@@ -80,11 +80,13 @@ def test_every_operation_and_every_role_is_used() -> None:
     assert min(roles.values()) >= 100
 
 
-def test_programs_of_a_character_device_have_no_file_operations() -> None:
+def test_programs_of_a_character_device_have_few_file_operations() -> None:
     operations = Counter(
         call.name for program in programs("device-dax") for calls in program.tasks.values() for call in calls
     )
-    assert not {"truncate", "fallocate", "fsync"} & set(operations)
+    # Now and then somebody tries; a device has none of them.
+    files = sum(operations[name] for name in ("truncate", "fallocate", "fsync", "write", "pwrite", "unlink"))
+    assert 0 < files < operations.total() / 100
     assert min(operations[name] for name in ("unbind", "madvise", "memory_failure", "pin_user_pages", "store")) >= 200
     for program in programs("device-dax"):
         check_calls(program)

@@ -16,6 +16,8 @@ from daxfuzz.kernel.memory import VmFault
 from daxfuzz.kernel.mm import TABLE, Pte
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from daxfuzz.kernel.fs.filesystem import Falloc, UserCopy
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.memory import Fault

@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.memory import Fault, VmFault
 
 
-SPARE_BLOCKS = 1
-"""Free blocks beside those that the files need."""
-
-
 class Falloc(StrEnum):
     """Modes of fallocate, FALLOC_FL_ left out. ALLOCATE is mode 0; PUNCH_HOLE always comes with KEEP_SIZE."""
 
@@ -94,7 +90,7 @@ class Filesystem(Subsystem):
 
     def device_pages(self, files: Mapping[str, int]) -> int:
         """Pages of the DAX device, for files of these sizes in pages."""
-        return sum(files.values()) + SPARE_BLOCKS
+        return max(sum(files.values()) + self.k.machine.spare_blocks, 1)
 
     def make(self) -> None:
         """Lay the files out, which start as holes, and make what the mount needs beside inodes."""

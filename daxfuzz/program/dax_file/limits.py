@@ -21,6 +21,9 @@ PMD_SIZES = (2, 4)
 """Pages."""
 MAX_XA_CHECK_SCHED = 2**20
 MAX_WINDOW_RANGES = 8
+MIN_SPARE_BLOCKS, MAX_SPARE_BLOCKS = -1, 8
+"""Files that share blocks need at most as many blocks as there are pages, less one."""
+MAX_RAM_PAGES = 64
 MAX_RUNS = 20_000
 """Entries of `steps`."""
 MAX_TURNS = 100_000

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 
 from daxfuzz.kernel.machine import Align, Machine, TlbMode
-from daxfuzz.program.case import Program, Setup
+from daxfuzz.program.case import Call, Program, Setup
 from daxfuzz.program.generator.draft import Draft
 from daxfuzz.program.generator.roles import ROLES
+from daxfuzz.program.processes import mapped_files, opened_files
 
 MAX_TASKS = 4
+EVERYWHERE = (
+    "cloner",
+    "worker",
+    "reclaimer",
+    "opener",
+    "truncator",
+    "syncer",
+    "writer",
+    "evictor",
+    "signaller",
+    "leaser",
+)
+"""Roles that now and then work on a file system that may have nothing to do for them."""
 REFLINK = ("xfs",)
 """File systems whose files can share blocks."""
 
@@ -19,7 +34,7 @@ def generate(rng: Random, filesystem: str) -> Program:
     """Draw a program for a file system. The same state of `rng` gives the same program."""
     machine = draw_machine(rng, filesystem)
     reflink = filesystem in REFLINK and rng.random() < 0.6
-    files = {f"file{i}": rng.choice((1, 1, 1, 2, 2, 3, 4)) for i in range(2 if reflink else rng.choice((1, 1, 1, 2)))}
+    files = draw_files(rng, filesystem, 2 if reflink else rng.choice((1, 1, 1, 2)))
     align = Align.PAGE
     if filesystem == "device-dax":
         align = rng.choice((Align.PAGE, Align.PMD, Align.PMD, Align.PUD))
@@ -30,18 +45,29 @@ def generate(rng: Random, filesystem: str) -> Program:
     if filesystem in REFLINK:
         roles += draw_xfs_roles(rng, roles, reflink)[: MAX_TASKS - len(roles)]
     names = name_tasks(roles)
+    spaces = draw_address_spaces(rng, names)
     tasks = {
-        name: ROLES[role](Draft(rng, machine, files, [other for other in names if other != name]))
+        name: ROLES[role](
+            Draft(rng, machine, files, [other for other in names if other != name], children_of(name, spaces))
+        )
         for name, role in zip(names, roles, strict=True)
     }
     # PMD entries exist only where a file begins with them, or with holes.
-    setup = Setup(files, draw_address_spaces(rng, names), prefault=rng.random() < 0.75, huge=rng.random() < 0.5)
+    setup = Setup(files, spaces, prefault=rng.random() < 0.75, huge=rng.random() < 0.5)
     if align is not Align.PAGE:
         setup = replace(setup, align=align)
     if reflink and rng.random() < 0.75:
         setup = replace(setup, clones={"file1": "file0"})
     program = Program(tasks, setup, machine)
+    if rng.random() < 0.5:
+        program = leave_unlinked(program)
     return with_low_memory(rng, program) if rng.random() < 0.04 else program
+
+
+def draw_files(rng: Random, filesystem: str, count: int) -> dict[str, int]:
+    """Sizes in pages by name. A range of virtio-fs has at least two pages, and a file should have several ranges."""
+    sizes = (1, 1, 2, 3, 4, 4) if filesystem == "fuse" else (1, 1, 1, 2, 2, 3, 4)
+    return {f"file{i}": rng.choice(sizes) for i in range(count)}
 
 
 def with_low_memory(rng: Random, program: Program) -> Program:
@@ -49,7 +75,7 @@ def with_low_memory(rng: Random, program: Program) -> Program:
     machine = replace(program.machine, low_memory=True)
     tasks, setup = dict(program.tasks), program.setup
     if len(tasks) < MAX_TASKS:
-        tasks["hoarder"] = ROLES["hoarder"](Draft(rng, machine, dict(setup.files), list(tasks)))
+        tasks["hoarder"] = ROLES["hoarder"](Draft(rng, machine, dict(setup.files), list(tasks), []))
         setup = replace(setup, mms={**setup.mms, f"mm{len(setup.mms)}": ("hoarder",)})
     return Program(tasks, setup, machine)
 
@@ -62,6 +88,9 @@ def draw_machine(rng: Random, filesystem: str = "ext4") -> Machine:
         wait_buckets=rng.choice((1, 2, 4)),
         pmd_pages=rng.choice((2, 2, 2, 4)),
         merge_vmas=rng.random() < 0.75,
+        xa_check_sched=rng.choice((1, 2, 4096, 4096)),
+        spare_blocks=rng.choice((1, 1, 1, 1, 1, 1, 0, -1)),
+        ram_pages=rng.choice((0, 0, 0, 0, 0, 1, 2, 3)),
     )
     if filesystem == "fuse":
         # Few ranges, so that files take them from each other.
@@ -71,6 +100,15 @@ def draw_machine(rng: Random, filesystem: str = "ext4") -> Machine:
 
 def draw_roles(rng: Random, filesystem: str) -> list[str]:
     """Two to four roles; there is always somebody who frees blocks, or the device, and somebody who uses them."""
+    roles = draw_usual_roles(rng, filesystem)
+    extra = rng.random()
+    if len(roles) < MAX_TASKS and extra < 0.06:
+        roles.append("unbinder" if extra < 0.03 and "unbinder" not in roles else rng.choice(EVERYWHERE))
+    return roles
+
+
+def draw_usual_roles(rng: Random, filesystem: str) -> list[str]:
+    """The roles that a file system has something to do for."""
     if filesystem.startswith("device-dax"):
         return draw_device_roles(rng)
     if filesystem == "fuse":
@@ -82,7 +120,7 @@ def draw_roles(rng: Random, filesystem: str) -> list[str]:
         return roles
     users = ("pinner", "pinner", "mapper")
     others = ("pinner", "mapper", "truncator", "syncer", "pinner", "mapper", "truncator", "syncer")
-    rare = ("writer", "writer", "evictor", "freezer", "freezer", "dropper", "dropper")
+    rare = ("writer", "writer", "evictor", "freezer", "freezer", "dropper", "dropper", "opener", "signaller")
     roles = [rng.choice(users), "truncator" if rng.random() < 0.85 else "evictor"]
     roles += [rng.choice(others + rare) for _ in range(rng.choice((0, 1, 1, 2)))]
     special = rng.random()
@@ -90,8 +128,10 @@ def draw_roles(rng: Random, filesystem: str) -> list[str]:
         roles = [*roles[: MAX_TASKS - 1], rng.choice(("forker", "copier"))]
     elif special < 0.43:
         roles = [*roles[: MAX_TASKS - 2], "splicer", "device"]
+        if len(roles) < MAX_TASKS and rng.random() < 0.3:
+            roles.append("device")
     rng.shuffle(roles)
-    return roles
+    return forkers_first(roles)
 
 
 def draw_device_roles(rng: Random) -> list[str]:
@@ -109,7 +149,7 @@ def draw_xfs_roles(rng: Random, roles: list[str], reflink: bool) -> list[str]:
         more.append("worker")
     if reflink and rng.random() < 0.5:
         more.append(rng.choice(("cloner", "cloner", "writer")))
-    if rng.random() < 0.2:
+    if rng.random() < 0.25:
         more.append("leaser")
     return more
 
@@ -118,10 +158,15 @@ def draw_fuse_roles(rng: Random) -> list[str]:
     """The same where blocks are freed by reclaim, too."""
     roles = [rng.choice(("pinner", "pinner", "mapper")), rng.choice(("truncator", "reclaimer", "reclaimer"))]
     others = ("pinner", "mapper", "mapper", "truncator", "syncer", "reclaimer", "opener", "writer", "writer", "evictor")
-    rare = ("dropper", "forker", "copier", "freezer")
+    rare = ("dropper", "forker", "copier", "freezer", "signaller")
     roles += [rng.choice(others if rng.random() < 0.9 else rare) for _ in range(rng.choice((0, 1, 1, 2)))]
     rng.shuffle(roles)
-    return roles
+    return forkers_first(roles)
+
+
+def forkers_first(roles: list[str]) -> list[str]:
+    """Only processes that come later can be forked."""
+    return sorted(roles, key=lambda role: role != "forker")
 
 
 def name_tasks(roles: list[str]) -> list[str]:
@@ -142,3 +187,27 @@ def draw_address_spaces(rng: Random, names: list[str]) -> dict[str, tuple[str, .
         else:
             groups.append([name])
     return {f"mm{i}": tuple(group) for i, group in enumerate(groups)}
+
+
+def children_of(name: str, spaces: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The tasks whose process the one of a task can fork: those that come later."""
+    groups = list(spaces.values())
+    (own,) = (position for position, members in enumerate(groups) if name in members)
+    return [member for members in groups[own + 1 :] for member in members]
+
+
+def leave_unlinked(program: Program) -> Program:
+    """The same, but each process unmaps and closes in the end what somebody unlinks, so that the file is evicted."""
+    unlinked = dict.fromkeys(
+        str(call.arguments[0]) for calls in program.tasks.values() for call in calls if call.name == "unlink"
+    )
+    tasks = dict(program.tasks)
+    for members in program.setup.mms.values():
+        last = members[-1]
+        mapped, opened = mapped_files(program, members), opened_files(program, members)
+        for file in unlinked:
+            if file in mapped and Call("munmap", (file,)) not in tasks[last]:
+                tasks[last] += (Call("munmap", (file,)),)
+            if file in opened and Call("close", (file,)) not in tasks[last]:
+                tasks[last] += (Call("close", (file,)),)
+    return replace(program, tasks=tasks)

@@ -9,13 +9,19 @@ from daxfuzz.program.case import Call
 
 
 class Draft:
-    """The calls of one task while they are drawn."""
+    """The calls of one task while they are drawn.
 
-    def __init__(self, rng: Random, machine: Machine, files: dict[str, int], others: list[str]) -> None:
+    others: the other tasks. children: those of them whose process this one can fork.
+    """
+
+    def __init__(
+        self, rng: Random, machine: Machine, files: dict[str, int], others: list[str], children: list[str]
+    ) -> None:
         self.rng = rng
         self.machine = machine
         self.files = files
         self.others = others
+        self.children = children
         self.calls: list[Call] = []
         self.held: list[tuple[str, str]] = []
         self.taken = 0

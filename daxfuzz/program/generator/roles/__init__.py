@@ -18,6 +18,7 @@ from daxfuzz.program.generator.roles.mapper import mapper
 from daxfuzz.program.generator.roles.opener import opener
 from daxfuzz.program.generator.roles.pinner import pinner
 from daxfuzz.program.generator.roles.reclaimer import reclaimer
+from daxfuzz.program.generator.roles.signaller import signaller
 from daxfuzz.program.generator.roles.splicer import device, splicer
 from daxfuzz.program.generator.roles.syncer import syncer
 from daxfuzz.program.generator.roles.truncator import truncator
@@ -47,6 +48,7 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         reclaimer,
         opener,
         hoarder,
+        signaller,
     )
 }
 """By name."""

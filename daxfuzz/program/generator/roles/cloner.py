@@ -10,7 +10,8 @@ def cloner(draft: Draft) -> tuple[Call, ...]:
     """Lets two files, or two pages of one, share blocks."""
     rng = draft.rng
     for _ in range(rng.choice((1, 1, 2))):
-        source, dest = (rng.choice(list(draft.files)) for _ in range(2))
+        source = rng.choice(list(draft.files))
+        dest = rng.choice([file for file in draft.files if file != source] * 3 + [source])
         first, to = rng.randrange(draft.files[source]), rng.randrange(draft.files[dest])
         length = rng.randint(1, min(draft.files[source] - first, draft.files[dest] - to))
         draft.add("dedupe" if rng.random() < 0.2 else "reflink", source, first, dest, to, length)

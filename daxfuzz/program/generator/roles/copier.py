@@ -26,8 +26,9 @@ def forker(draft: Draft) -> tuple[Call, ...]:
         draft.add("mmap", file, MAP_PRIVATE)
     for _ in range(rng.choice((0, 1, 1, 2))):
         touch(draft, file, page)
-    if draft.others:
-        draft.add("fork", rng.choice(draft.others))
+    children = draft.children or draft.others
+    for _ in range(rng.choice((1, 1, 1, 1, 2))):
+        draft.add("fork", rng.choice(children))
     for _ in range(rng.choice((0, 1, 1, 2))):
         touch(draft, file, page)
     finish(draft)

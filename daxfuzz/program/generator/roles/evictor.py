@@ -13,9 +13,9 @@ def evictor(draft: Draft) -> tuple[Call, ...]:
     if rng.random() < 0.2:
         draft.add("store", file, 0)
     draft.add("unlink", file)
-    if rng.random() < 0.4:
+    if rng.random() < 0.5:
         draft.add("munmap", file)
-    if rng.random() < 0.3:
+    if rng.random() < 0.4:
         draft.add("close", file)
     draft.maybe_signal()
     return tuple(draft.calls)

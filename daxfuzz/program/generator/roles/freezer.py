@@ -8,7 +8,8 @@ from daxfuzz.program.generator.draft import Draft
 
 def freezer(draft: Draft) -> tuple[Call, ...]:
     """Freezes the file system and thaws it again."""
-    draft.add("freeze")
+    for _ in range(draft.rng.choice((1, 1, 1, 1, 1, 2))):
+        draft.add("freeze")
     if draft.rng.random() < 0.2:
         draft.add("load", *draft.place())
     draft.add("thaw")

@@ -15,7 +15,7 @@ def mapper(draft: Draft) -> tuple[Call, ...]:
             draft.add("load", *draft.place())
         elif step < 0.7:
             draft.add("store", *draft.place())
-        elif step < 0.87:
+        elif step < 0.84:
             draft.add("munmap", draft.file())
         elif step < 0.9:
             draft.add("mremap", draft.file())

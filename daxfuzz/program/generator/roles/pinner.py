@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daxfuzz.program.case import Call
 from daxfuzz.program.generator.draft import Draft
+from daxfuzz.program.operations import READ_ONLY
 
 MAX_REFERENCES = 8
 """References that one actor takes at most."""
@@ -16,12 +17,17 @@ def pinner(draft: Draft) -> tuple[Call, ...]:
     count = min(rng.choice((1, 1, 1, 2, 2, 3, draft.machine.bias - 1, draft.machine.bias)), MAX_REFERENCES)
     file, page = draft.place()
     kind = rng.choice(("get_user_pages", "pin_user_pages"))
+    flags: tuple[str, ...] = ()
+    if rng.random() < 0.1:
+        # What is only read may be a hole, if somebody has read it before.
+        flags = (READ_ONLY,)
+        draft.add("load", file, page)
     for _ in range(count):
         if rng.random() < 0.15:
             kind = rng.choice(("get_user_pages", "pin_user_pages"))
         if rng.random() < 0.1:
             file, page = draft.place()
-        draft.take(kind if rng.random() < 0.4 else f"{kind}_fast", file, page)
+        draft.take(kind if rng.random() < 0.4 else f"{kind}_fast", file, page, *flags)
     for _ in range(rng.choice((0, 0, 1, 2))):
         step = rng.random()
         if step < 0.4 and draft.held:

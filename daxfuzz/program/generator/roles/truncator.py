@@ -14,10 +14,24 @@ def truncator(draft: Draft) -> tuple[Call, ...]:
     for _ in range(rng.choice((1, 1, 1, 2))):
         file, page = draft.place()
         step = rng.random()
-        if step < 0.55:
+        if draft.files[file] > 1 and rng.random() < 0.15:
+            shift(draft, file)
+        elif step < 0.55:
             draft.add("truncate", file, page if rng.random() < 0.85 else draft.files[file])
         else:
             mode = "PUNCH_HOLE" if step < 0.8 else rng.choice(MODES)
             draft.add("fallocate", file, mode, page, rng.randint(1, draft.files[file] - page))
         draft.maybe_signal()
     return tuple(draft.calls)
+
+
+def shift(draft: Draft, file: str) -> None:
+    """Move the pages of a file that has several: down, or up into the room that truncation makes."""
+    rng = draft.rng
+    pages = draft.files[file]
+    if rng.random() < 0.5:
+        first = rng.randrange(pages - 1)
+        draft.add("fallocate", file, "COLLAPSE_RANGE", first, rng.randint(1, pages - 1 - first))
+    else:
+        draft.add("truncate", file, pages - 1)
+        draft.add("fallocate", file, "INSERT_RANGE", rng.randrange(pages - 1), 1)

@@ -10,7 +10,9 @@ def writer(draft: Draft) -> tuple[Call, ...]:
     """Writes through descriptors, from memory that cannot fault or from a mapping."""
     rng = draft.rng
     for _ in range(rng.choice((1, 1, 2))):
-        if rng.random() < 0.75:
+        if rng.random() < 0.1:
+            extend(draft)
+        elif rng.random() < 0.75:
             draft.add("write", *draft.place())
         else:
             draft.add("pwrite", *draft.place(), *draft.place())
@@ -18,3 +20,12 @@ def writer(draft: Draft) -> tuple[Call, ...]:
             draft.add("fsync", draft.file())
         draft.maybe_signal()
     return tuple(draft.calls)
+
+
+def extend(draft: Draft) -> None:
+    """Write behind the end of a file; now and then after a write there that cannot read its data."""
+    file = draft.file()
+    draft.add("truncate", file, 0)
+    if draft.rng.random() < 0.5:
+        draft.add("pwrite", file, 0, file, 0)
+    draft.add("write", file, draft.files[file] - 1)
