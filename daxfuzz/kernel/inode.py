@@ -74,6 +74,7 @@ class Inode:
     fuse: the page of the window that the server maps it in, kept by the server).
     layout_leases, lease_wait: leases of the layout (FL_LAYOUT), and who waits until they are given back.
     ilock, reflink, cow_fork: xfs: the lock of the block map, XFS_DIFLAG2_REFLINK, and the CoW fork.
+    remapping: xfs: XFS_IREMAPPING, its blocks are just being shared (v6.7 and later).
     """
 
     __slots__ = (
@@ -94,6 +95,7 @@ class Inode:
         "name",
         "number",
         "reflink",
+        "remapping",
     )
 
     def __init__(
@@ -114,6 +116,7 @@ class Inode:
         self.lease_wait = WaitQueueHead(world, f"{name}.lease_wait")
         self.ilock = RwSemaphore(world, f"{name}.ilock", "ilock")
         self.reflink: Cell[bool] = Cell(world, f"{name}.reflink", False)
+        self.remapping: Cell[bool] = Cell(world, f"{name}.remapping", False)
         self.cow_fork = CowFork(world, f"{name}.cow_fork")
         self._fuse: FuseInode | None = None
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from oracle_kit import assert_silent, executions, program, simulate
+from kernel_kit import run
+from oracle_kit import assert_silent, executions, program, simulate, trip
 
 from daxfuzz.oracles.registry import attach
 from daxfuzz.program.simulation import Simulation
@@ -173,6 +174,32 @@ def test_n111_a_folio_that_files_share_has_one_size() -> None:
         # A PMD that makes way comes too late.
         assert kinds([*narrow, FixPmdMakesWay], tasks, CLONE, files) == found
         assert kinds([*narrow, FixSharedSizes], tasks, CLONE, files) == set()
+
+
+def test_n111_neither_has_what_is_just_being_shared() -> None:
+    tasks = {"cloner": ["reflink(file0, 0, file1, 0, 2)", "load(file1, 0)"], "mapper": ["load(file0, 0)"]}
+    one = program(tasks, files={"file0": 2, "file1": 2})
+    one = replace(one, setup=replace(one.setup, huge=True))
+    narrow = [patch for patch in PROTOCOLS["refcount-0-fixed"].patches if patch is not FixSharedSizes]
+    sim = Simulation(one, compose(narrow).subsystems, "xfs")
+    attach(sim)
+    trip(sim, "association", simple=500, random=0)
+    assert_silent(simulate(one, protocol="refcount-0-fixed", filesystem="xfs"), simple=500, random=10)
+
+
+def test_v6_7_the_source_of_a_clone_can_be_read_meanwhile() -> None:
+    tasks = {"cloner": ["reflink(file0, 0, file1, 0, 1)"], "reader": ["load(file0, 0)"], "writer": ["store(file0, 0)"]}
+    blocked = {}
+    for name in ("refcount-1", "refcount-0"):
+        sim = simulate(program(tasks, files=FILES), protocol=name, filesystem="xfs", oracles=())
+        seen = []
+
+        def look(sim=sim, seen=seen) -> None:
+            seen.extend(sim.task(each).point is not None for each in ("reader", "writer"))
+
+        run(sim, ("cloner", "xfs_reflink_remap_blocks.lock"), ("reader", ""), ("writer", ""), look, ("cloner", ""))
+        blocked[name] = seen
+    assert blocked == {"refcount-1": [True, True], "refcount-0": [False, True]}
 
 
 def test_f25_a_pin_of_several_pages_does_not_wait_for_itself() -> None:

@@ -11,6 +11,7 @@ from daxfuzz.protocols.refcount_zero.idle_before_unmount import EnsureIdleBefore
 from daxfuzz.protocols.refcount_zero.insert_folio_pmd import AddVmfInsertFolioPmd
 from daxfuzz.protocols.refcount_zero.insert_page import AddVmfInsertPageMkwrite
 from daxfuzz.protocols.refcount_zero.locked_entries import DontSkipLockedEntries, FixResetBeforeWaiting
+from daxfuzz.protocols.refcount_zero.reads_during_reflink import AllowReadsDuringReflink
 from daxfuzz.protocols.refcount_zero.removed_entries import RemoveEntriesOnBreak
 from daxfuzz.protocols.refcount_zero.unmapped_busy_pages import ReturnUnmappedBusyPages
 from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
@@ -22,6 +23,7 @@ from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
 
 V6_15: tuple[type[Patch], ...] = (
     DirtyOnlyWrites,
+    AllowReadsDuringReflink,
     ReturnUnmappedBusyPages,
     DontSkipLockedEntries,
     CommonBreakLayout,

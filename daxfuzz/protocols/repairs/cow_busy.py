@@ -56,10 +56,15 @@ class FixCowBusy(Repair):
             page = vmf.busy
             address = self.k.dax.idle_address(page)
 
+            exclusive = lock.held_for_write()
+
             async def drop_locks() -> None:
-                await lock.up_read()
+                await (lock.up_write if exclusive else lock.up_read)()
                 await self.k.var_waitqueues.bucket(address).schedule()
-                await lock.down_read()
+                if exclusive:
+                    await lock.down_write()
+                else:
+                    await lock.down_read()
 
             # A fault is tried again after any signal but a fatal one, so others must not end the wait.
             await wait_var_event(
