@@ -47,11 +47,12 @@ class Cow(Subsystem):
         return result
 
     async def finish_fault(self, vmf: Fault) -> VmFault:
-        """Map the filled copy, unless something is mapped by now: DONE_COW, or NOPAGE."""
+        """Map the filled copy, unless something is mapped by now: DONE_COW, NOPAGE, or OOM."""
         mm = vmf.vma.mm
         page = vmf.cow_page
         assert page is not None
-        await self.k.memory.pte_alloc(mm, vmf.address)
+        if not await self.k.memory.pte_alloc(mm, vmf.address):
+            return VmFault.OOM
         slot = mm.slots[vmf.address]
         ptl = mm.ptl(vmf.address)
         await ptl.acquire()

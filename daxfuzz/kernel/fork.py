@@ -93,7 +93,7 @@ class Fork(Subsystem):
         prealloc: Page | None = None
         address = addresses.start
         while address < addresses.stop:
-            await self.k.memory.pte_alloc(new.mm, address)
+            await self.k.memory.pte_alloc(new.mm, address, may_fail=False)
             dst_ptl = new.mm.ptl(address)
             src_ptl = vma.mm.ptl(address)
             await dst_ptl.acquire()

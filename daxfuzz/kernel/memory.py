@@ -171,32 +171,36 @@ class Memory(Subsystem):
         """Whether a PMD entry is no table: it is a leaf, or it was one and is none again."""
         return await mm.pmd(address).read() is not TABLE
 
-    async def pte_alloc(self, mm: Mm, address: int) -> None:
-        """Have a page table at an address: look without the lock, and install one under it.
+    async def pte_alloc(self, mm: Mm, address: int, may_fail: bool = True) -> bool:
+        """Have a page table at an address: look without the lock, and install one under it. False without memory.
 
         The kernel does not look for a leaf here: who comes holds the entry lock and has looked. It would take the
         file's data for a page table.
+        may_fail: Known deviation: fork and mremap always get the memory that they need.
         """
         pmd = mm.pmd(address)
         found = await pmd.read()
         if found is not None:
             if found is not TABLE:
                 self.k.bug("walk_to_pmd: a PMD entry is taken for a page table")
-            return
-        if self.k.machine.low_memory:
-            await self.k.vmscan.try_to_free_pages()
+            return True
+        if self.k.machine.low_memory and not await self.k.page_alloc.reclaim_and_charge() and may_fail:
+            return False
         await mm.pmd_lock.acquire()
         if await pmd.read() is None:
             await pmd.write(TABLE)
         await mm.pmd_lock.release()
+        return True
 
     async def vmf_insert_mixed(self, vmf: Fault, new: Pte) -> VmFault:
         """insert_pfn: set the entry if there is none; make the one that is there writable, if it is for this page.
 
         new: dirty for what the kernel has vmf_insert_mixed_mkwrite for; else an entry that is there stays.
+        OOM without memory for a page table.
         """
         mm = vmf.vma.mm
-        await self.pte_alloc(mm, vmf.address)
+        if not await self.pte_alloc(mm, vmf.address):
+            return VmFault.OOM
         slot = mm.slots[vmf.address]
         ptl = mm.ptl(vmf.address)
         await ptl.acquire()

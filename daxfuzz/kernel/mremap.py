@@ -65,7 +65,7 @@ class Mremap(Subsystem):
                 old_pmd = await mm.pmd(vma.start + offset).read()
             if old_pmd is TABLE:
                 pages = min(mm.pmd_pages, vma.pages - offset)
-                await self.k.memory.pte_alloc(mm, new.start + offset)
+                await self.k.memory.pte_alloc(mm, new.start + offset, may_fail=False)
                 await self.move_ptes(mm, vma.start + offset, new.start + offset, pages)
 
     async def move_ptes(self, mm: Mm, old: int, new: int, pages: int) -> None:

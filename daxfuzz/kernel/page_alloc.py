@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Hashable
 from typing import TYPE_CHECKING, Any, cast
 
 from daxfuzz.kernel.subsystem import Subsystem
-from daxfuzz.sim import Access, Point, Shared
+from daxfuzz.sim import Access, Point, Shared, Signal
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.page import Page
@@ -63,14 +63,23 @@ class PageAlloc(Subsystem):
 
     async def alloc_page_vma(self) -> Page | None:
         """A page with one reference that nothing maps yet; None when memory is used up."""
-        if self.k.machine.low_memory:
-            await self.k.vmscan.try_to_free_pages()
+        if self.k.machine.low_memory and not await self.reclaim_and_charge():
+            return None
         pfn = await self.k.free_list.allocate()
         if pfn is None:
             return None
         page = self.k.pages[pfn]
         await page.refcount.set(1)
         return page
+
+    async def reclaim_and_charge(self) -> bool:
+        """Make room in the caller's memory control group, and charge it: not for a task that is to die anyway
+        (try_charge_memcg, mm/memcontrol.c, v6.0). In reclaim it always is."""
+        task = self.k.world.current
+        if task.index in self.k.reclaimers:
+            return True
+        await self.k.vmscan.try_to_free_pages()
+        return task.signal is not Signal.FATAL
 
     async def free_unref_page(self, page: Page) -> None:
         """The last reference is gone."""

@@ -12,13 +12,15 @@ from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.block import Owner
     from daxfuzz.kernel.inode import AddressSpace
     from daxfuzz.kernel.page import Page
     from daxfuzz.sim import Lock, Task
 
 
 class Association(Oracle):
-    """Whenever xa_lock is dropped, each real entry's page names that file page, and no page names another one.
+    """Whenever xa_lock is dropped, each real entry's page names that file page, and no page names another one; nor does
+    an entry that nobody has locked stand for a free block.
 
     A page of a folio says so by its head. A page that names no file page, but that several may have it, counts the
     entries that have it. No lock covers such a count for two files: it is looked at when no task is inside the xa_lock
@@ -32,6 +34,7 @@ class Association(Oracle):
         if self.kernel.fs.char_device:
             self.world.on_end.append(self.at_rest)
         self.mappings = [inode.i_mapping for inode in self.kernel.inodes.values()]
+        listen(self.kernel.allocator, "on_free", self.freed)
         for mapping in self.mappings:
             listen(mapping.i_pages, "watch", self.touch)
             listen(mapping.i_pages.lock, "on_release", self.checker(mapping))
@@ -55,6 +58,21 @@ class Association(Oracle):
 
         return dropped
 
+    def freed(self, pfn: int, owner: Owner) -> None:
+        for mapping in self.mappings:
+            if mapping.i_pages.lock.owner is None:
+                self.check_allocated(mapping, pfn)
+
+    def check_allocated(self, mapping: AddressSpace, freed: int | None = None) -> None:
+        """No entry of a file that is not locked stands for a free block, or for a given one."""
+        table = self.kernel.allocator.table
+        for index, entry in mapping.i_pages.entries.items():
+            if entry.locked:
+                continue
+            for pfn in entry.pfns(self.kernel.machine):
+                if not table[pfn] and freed in (None, pfn):
+                    self.fail("association", f"{mapping}[{index}] is {entry}, but block {pfn} is free")
+
     def at_rest(self) -> None:
         if any(task.point is not None for task in self.world.tasks):
             return
@@ -71,6 +89,7 @@ class Association(Oracle):
         # A device that is gone goes as a whole.
         if self.device[0].freed:
             return
+        self.check_allocated(mapping)
         table = self.kernel.allocator.table
         # Entries of more than one file page may have these.
         several = [

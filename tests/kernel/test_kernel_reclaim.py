@@ -78,3 +78,12 @@ def test_reclaim_does_not_wait_for_who_freezes() -> None:
     assert len(sim.results[0]) == 5
     assert "sb.s_umount.trylock" in points(execution, 0)
     assert "file0.i_pages.find" not in points(execution, 0)
+
+
+def test_a_task_that_is_to_die_gets_no_memory() -> None:
+    for low_memory in (True, False):
+        machine = Machine(bias=8, low_memory=low_memory)
+        tasks = {"a": ["munmap(file0)", "mmap(file0)", "load(file0, 0)"], "b": ["signal(a, SIGKILL)"]}
+        sim = simulate(tasks, machine=machine)
+        run(sim, ("a", "pte_alloc.read"), ("b", ""))
+        assert (sim.kernel.mms[0].slots[0].value is None) is low_memory

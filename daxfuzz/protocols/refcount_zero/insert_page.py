@@ -31,7 +31,8 @@ class AddVmfInsertPageMkwrite(Patch):
             folio = await page.head.read()
             if not await folio.refcount.read():
                 return VmFault.SIGBUS
-            await self.pte_alloc(mm, vmf.address)
+            if not await self.pte_alloc(mm, vmf.address):
+                return VmFault.OOM
             ptl = mm.ptl(vmf.address)
             await ptl.acquire()
             result = await self.insert_page_into_pte_locked(vmf, new)

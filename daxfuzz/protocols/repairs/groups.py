@@ -5,6 +5,7 @@ from __future__ import annotations
 from daxfuzz.protocols.repairs.cow_busy import FixCowBusy
 from daxfuzz.protocols.repairs.cow_count import FixCowCount
 from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
+from daxfuzz.protocols.repairs.failed_cow_entry import FixFailedCowEntry
 from daxfuzz.protocols.repairs.failed_write_waits import FixFailedWriteWaits
 from daxfuzz.protocols.repairs.fresh_pmd import FixFreshPmd
 from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
@@ -45,6 +46,7 @@ XFS_LATER = (
     FixShareLock,
     FixSecondMmaplock,
     FixCowBusy,
+    FixFailedCowEntry,
     FixFailedWriteWaits,
     FixResampleCow,
     FixWriteUnshares,
