@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from kernel_kit import Steered, program, run, simulate
 
+from daxfuzz.kernel.inode import Unwritten
 from daxfuzz.oracles.registry import attach
 from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.registry import build
@@ -270,3 +271,13 @@ def test_faults_of_a_character_device_wait_for_the_entry_since_patch_12(protocol
     asleep = []
     run(sim, ("a", inside), ("b", ""), lambda: asleep.append(sim.world.tasks[1].blocked_on is not None))
     assert asleep == [waits]
+
+
+def test_an_unwritten_block_that_cannot_be_zeroed_stays_the_files() -> None:
+    tasks = {"a": ["fallocate(file0, ZERO_RANGE, 0, 1)", "unbind()", "store(file0, 0)"]}
+    sim = simulate(tasks, "refcount-1-fixed")
+    run(sim)
+    extent = sim.kernel.inodes["file0"].extents[0].value
+    assert isinstance(extent, Unwritten)
+    assert sim.kernel.allocator.table[extent.pfn] == ((sim.kernel.inodes["file0"].number, 0),)
+    assert sim.results == [[0, 0, "SIGBUS"]]

@@ -168,7 +168,8 @@ class Ext4(Filesystem):
             return None
         zeroed = [await self.k.dax_device.blkdev_issue_zeroout(pfn) for pfn in blocks]
         if not all(zeroed):
-            for offset, pfn in enumerate(blocks):
+            # An unwritten extent stays as it is.
+            for offset, pfn in enumerate(() if isinstance(extent, Unwritten) else blocks):
                 await self.k.allocator.free(pfn, inode.number, index + offset)
             return None
         for offset, pfn in enumerate(blocks):
