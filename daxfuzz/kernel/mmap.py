@@ -26,7 +26,7 @@ class Mmap(Subsystem):
         mapping = inode.i_mapping
         error = -EEXIST
         if all(vma.mapping is not mapping for vma in vmas):
-            error = await self.k.fs.mmap(inode)
+            error = await self.k.fs.mmap(inode, flags)
         if not error:
             await self.k.vfs.get_file(inode)
             flags |= self.k.fs.vm_flags

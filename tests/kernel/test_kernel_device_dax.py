@@ -27,3 +27,9 @@ def test_an_operation_on_files_fails_and_changes_nothing(call, error) -> None:
     run(sim)
     assert sim.results == [[1000, -error, 0, 0]]
     assert sim.kernel.inodes["file0"].i_count.value == 1
+
+
+def test_a_private_mapping_is_refused() -> None:
+    sim = simulate({"a": ["munmap(file0)", "mmap(file0, MAP_PRIVATE)", "mmap(file0)"]}, filesystem="device-dax")
+    run(sim)
+    assert sim.results == [[0, -EINVAL, 0]]

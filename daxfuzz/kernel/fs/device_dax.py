@@ -13,7 +13,7 @@ from daxfuzz.kernel.errno import EINVAL, ENODEV, ENXIO, EOPNOTSUPP
 from daxfuzz.kernel.fs.filesystem import Filesystem
 from daxfuzz.kernel.inode import block_of
 from daxfuzz.kernel.memory import VmFault
-from daxfuzz.kernel.mm import TABLE, Pte
+from daxfuzz.kernel.mm import TABLE, Pte, VmFlag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,12 +75,12 @@ class DeviceDax(Filesystem):
             mm.pmd(address).value = TABLE
             mm.slots[address].value = leaf
 
-    async def mmap(self, inode: Inode) -> int:
-        """dax_mmap: -ENXIO once the device is dead; each fault looks again."""
+    async def mmap(self, inode: Inode, flags: int) -> int:
+        """dax_mmap: 0 or what check_vma says; each fault looks again."""
         await self.k.dax_srcu.read_lock()
-        alive = await self.k.dax_alive.read()
+        error = await self.check_vma(flags)
         await self.k.dax_srcu.read_unlock()
-        return 0 if alive else -ENXIO
+        return error
 
     def dax_fault(self, vmf: Fault) -> Awaitable[VmFault]:
         """dax_vm_ops"""
@@ -98,19 +98,24 @@ class DeviceDax(Filesystem):
         await self.k.dax_srcu.read_unlock()
         return result
 
-    async def check_vma(self) -> bool:
-        """Whether the device lives still. Its alignment is that of the VMA, which maps all of it."""
-        return await self.k.dax_alive.read()
+    async def check_vma(self, flags: int) -> int:
+        """-ENXIO once the device is dead, -EINVAL for a private mapping, else 0. flags: of VmFlag.
+
+        The alignment is right, since a VMA maps all of a device.
+        """
+        if not await self.k.dax_alive.read():
+            return -ENXIO
+        return 0 if flags & VmFlag.SHARED else -EINVAL
 
     async def _dev_dax_pte_fault(self, vmf: Fault) -> VmFault:
         """Map a page, as writable as the VMA is, whatever the fault was for. Not on a device with larger pages."""
-        if not await self.check_vma() or self.k.align > 1:
+        if await self.check_vma(vmf.vma.flags) or self.k.align > 1:
             return VmFault.SIGBUS
         return await self.dev_dax_map(vmf)
 
     async def _dev_dax_pmd_fault(self, vmf: Fault) -> VmFault:
         """Map a PMD. A device that is aligned to less is served page by page; one aligned to more is not served."""
-        if not await self.check_vma() or self.k.align > vmf.pages:
+        if await self.check_vma(vmf.vma.flags) or self.k.align > vmf.pages:
             return VmFault.SIGBUS
         if self.k.align < vmf.pages:
             return VmFault.FALLBACK
@@ -118,7 +123,7 @@ class DeviceDax(Filesystem):
 
     async def _dev_dax_pud_fault(self, vmf: Fault) -> VmFault:
         """Map a PUD, which is tried only on a device that is aligned to one."""
-        if not await self.check_vma():
+        if await self.check_vma(vmf.vma.flags):
             return VmFault.SIGBUS
         return await self.dev_dax_map(vmf)
 

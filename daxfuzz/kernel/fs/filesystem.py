@@ -160,8 +160,8 @@ class Filesystem(Subsystem):
 
     # -- mappings ------------------------------------------------------------------------------------------------
 
-    async def mmap(self, inode: Inode) -> int:
-        """f_op->mmap: 0 or a negative error."""
+    async def mmap(self, inode: Inode, flags: int) -> int:
+        """f_op->mmap: 0 or a negative error. flags: of VmFlag."""
         return 0
 
     async def notify_failure(self, first: int, pages: int, flags: int) -> int:
