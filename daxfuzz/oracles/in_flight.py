@@ -100,9 +100,12 @@ class InFlight(Ghost):
 
     def weight(self, reference: Reference) -> int:
         """How much a reference adds to the count of its folio; pins of a large one are counted on their own, too."""
-        folio = head_of(reference.page)
-        small = folio.freed or (not folio.large and folio.order.value == 1)
-        return self.kernel.machine.bias if reference.flags & Foll.PIN and small else 1
+        pin = reference.flags & Foll.PIN and self.small(head_of(reference.page))
+        return self.kernel.machine.bias if pin else 1
+
+    def small(self, folio: Page) -> bool:
+        """Whether pins of a folio are counted with its references."""
+        return folio.freed or (not folio.large and folio.order.value == 1)
 
     def held(self, task: Task, reference: Reference) -> None:
         self.account(task, head_of(reference.page), -self.weight(reference))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.gup import Foll
 from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.lookup import head_of, leaves
 from daxfuzz.oracles.oracle import Oracle, listen
@@ -72,8 +73,11 @@ class Refcount(Oracle):
         if self.sim.stuck():
             return
         held = [0] * len(self.pages)
+        pins = [0] * len(self.pages)
         for _, reference in self.sim.references():
-            held[head_of(reference.page).pfn] += self.in_flight.weight(reference)
+            head = head_of(reference.page)
+            held[head.pfn] += self.in_flight.weight(reference)
+            pins[head.pfn] += bool(reference.flags & Foll.PIN) and not self.in_flight.small(head)
         for mm in self.kernel.mms:
             for pte in leaves(mm):
                 if not pte.zero:
@@ -86,6 +90,9 @@ class Refcount(Oracle):
             left = page.refcount.value - self.idle_counts[page.pfn] - held[page.pfn]
             if left:
                 raise Violation("leak", f"{left} references of page {page.pfn} are left that nobody holds")
+            left = page.pincount.value - pins[page.pfn]
+            if left:
+                raise Violation("leak", f"{left} pins of page {page.pfn} are left that nobody holds")
         pgmap = self.kernel.pgmap
         if pgmap.ref.dying:
             # Its pages may be gone, and who removes it waits for what is left.
