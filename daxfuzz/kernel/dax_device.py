@@ -48,9 +48,21 @@ class DaxDevice(Subsystem):
             await self.k.memory.unmap_mapping_pages(inode.i_mapping, 0, len(inode.extents))
 
     async def pmem_release_disk(self) -> None:
-        """kill_dax for a block device, and the end of its disk. A mounted file system is not asked."""
+        """kill_dax for a block device, and the end of its disk. A mounted file system is not asked.
+
+        The device of virtio-fs has no disk, and its queues end first (virtio_fs_remove, fs/fuse/virtio_fs.c, v6.0).
+        """
+        if self.k.fuse_conn is not None:
+            await self.virtio_fs_stop_all_queues()
         await self.kill_dax()
-        await self.del_gendisk()
+        if self.k.fuse_conn is None:
+            await self.del_gendisk()
+
+    async def virtio_fs_stop_all_queues(self) -> None:
+        """No request to the server begins any more, and those under way have ended on return (and
+        virtio_fs_drain_all_queues_locked; fs/fuse/virtio_fs.c, v6.0)."""
+        await self.k.q_usage.kill()
+        await self.k.q_drained.wait()
 
     async def del_gendisk(self) -> None:
         """No block request begins any more, and those under way have ended on return."""

@@ -338,3 +338,26 @@ def test_open_of_an_unlinked_file_fails() -> None:
         sim = simulate({"a": ["unlink(file0)", "open(file0)", "open(file0, O_TRUNC)"]}, filesystem=filesystem)
         run(sim)
         assert sim.results == [[0, -2, -2]]
+
+
+@pytest.mark.parametrize(
+    ("call", "result"),
+    [
+        ("truncate(file0, 0)", -107),
+        ("fallocate(file0, PUNCH_HOLE, 0, 1)", -107),
+        ("fallocate(file0, ALLOCATE, 2, 1)", -107),
+        ("open(file0)", -107),
+        ("open(file0, O_TRUNC)", -107),
+        ("write(file0, 3)", -5),
+        ("load(file0, 2)", "SIGBUS"),
+    ],
+)
+def test_without_a_device_no_request_is_answered(call, result) -> None:
+    """The first range is mapped; the others would have to be set up."""
+    sim = simulate({"a": ["unbind()", call]}, "refcount-1-fixed", files={"file0": 4}, filesystem="fuse")
+    attach(sim)
+    host = sim.kernel.inodes["file0"].fuse
+    run(sim)
+    assert sim.results == [[0, result]]
+    assert host.host_size.value == 4
+    assert not sim.kernel.inodes["file0"].i_mapping.invalidate_lock.owners()

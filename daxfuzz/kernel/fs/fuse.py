@@ -109,8 +109,8 @@ class Fuse(Filesystem):
             await inode.i_size.write(0)
             await self.k.truncate.truncate_pagecache(mapping, 0)
         elif not error:
-            await self.k.virtiofsd.do_truncate(inode, size)
-            old_size = await inode.i_size.exchange(size)
+            error = await self.k.virtiofsd.do_truncate(inode, size)
+            old_size = size if error else await inode.i_size.exchange(size)
             if old_size != size:
                 await self.k.truncate.truncate_pagecache(mapping, size)
                 await self.k.truncate.invalidate_inode_pages2_range(mapping, 0, len(inode.extents) - 1)
@@ -134,17 +134,20 @@ class Fuse(Filesystem):
         """0 or a negative error. The server does not set FOPEN_KEEP_CACHE, as virtiofsd with cache=auto."""
         mapping = inode.i_mapping
         if not truncate:
-            await self.invalidate_on_open(inode)
-            return 0
+            error = await self.k.virtiofsd.do_open(inode, truncate)
+            if not error:
+                await self.invalidate_on_open(inode)
+            return error
         await inode.i_rwsem.down_write()
         await mapping.invalidate_lock.down_write()
         error = await self.break_file_layouts(inode)
         if error:
             await self.abort_open(inode)
         else:
-            await self.k.virtiofsd.do_truncate(inode, 0)
-            await inode.i_size.write(0)
-            await self.k.truncate.truncate_pagecache(mapping, 0)
+            error = await self.k.virtiofsd.do_open(inode, truncate)
+            if not error:
+                await inode.i_size.write(0)
+                await self.k.truncate.truncate_pagecache(mapping, 0)
             await mapping.invalidate_lock.up_write()
         await inode.i_rwsem.up_write()
         return error
@@ -189,7 +192,9 @@ class Fuse(Filesystem):
             error = await self.k.truncate.filemap_fdatawrite_range(mapping, first, last)
         if error:
             return error
-        await self.k.virtiofsd.do_fallocate(inode, mode, first, length)
+        error = await self.k.virtiofsd.do_fallocate(inode, mode, first, length)
+        if error:
+            return error
         if mode is not Falloc.PUNCH_HOLE:
             await self.k.fuse_dax.fuse_write_update_attr(inode, first + length)
         if zeroes:

@@ -126,13 +126,15 @@ class FuseDax(Subsystem):
         tree = await inode.fuse.tree.read()
         await inode.fuse.tree.write(tuple(item for item in tree if item[1] is not dmap))
 
-    async def fuse_setup_one_mapping(self, inode: Inode, start: int, dmap: Dmap, writable: bool, upgrade: bool) -> None:
-        """Have the server map a slice in a range, or, with `upgrade`, map it again; sem is held exclusively.
+    async def fuse_setup_one_mapping(self, inode: Inode, start: int, dmap: Dmap, writable: bool, upgrade: bool) -> int:
+        """Have the server map a slice in a range, or, with `upgrade`, map it again: 0 or a negative error.
 
-        No error, since the server of the model does what it is asked for.
+        sem is held exclusively.
         """
         fuse = inode.fuse
-        await self.k.virtiofsd.do_setupmapping(inode, start, dmap, writable)
+        error = await self.k.virtiofsd.do_setupmapping(inode, start, dmap, writable)
+        if error:
+            return error
         await dmap.writable.write(writable)
         if not upgrade:
             await dmap.inode.write(inode)
@@ -144,6 +146,7 @@ class FuseDax(Subsystem):
             await conn.lock.acquire()
             await self.list_add_tail(conn.busy_ranges, dmap)
             await conn.lock.release()
+        return 0
 
     # -- iomap -------------------------------------------------------------------------------------------------------
 
@@ -211,7 +214,11 @@ class FuseDax(Subsystem):
             await self.dmap_add_to_free_pool(dmap)
             await sem.up_write()
             return iomap
-        await self.fuse_setup_one_mapping(inode, start, dmap, write, upgrade=False)
+        error = await self.fuse_setup_one_mapping(inode, start, dmap, write, upgrade=False)
+        if error:
+            await self.dmap_add_to_free_pool(dmap)
+            await sem.up_write()
+            return Iomap(None, error=error)
         iomap = await self.fuse_fill_iomap(inode, index, dmap, pages)
         await sem.up_write()
         return iomap
@@ -231,9 +238,10 @@ class FuseDax(Subsystem):
             await sem.up_write()
             return Iomap(None, error=-EIO)
         await self.dmap_put(dmap)
+        error = 0
         if not await dmap.writable.read():
-            await self.fuse_setup_one_mapping(inode, start, dmap, True, upgrade=True)
-        iomap = await self.fuse_fill_iomap(inode, index, dmap, pages)
+            error = await self.fuse_setup_one_mapping(inode, start, dmap, True, upgrade=True)
+        iomap = Iomap(None, error=error) if error else await self.fuse_fill_iomap(inode, index, dmap, pages)
         await sem.up_write()
         return iomap
 
@@ -300,9 +308,10 @@ class FuseDax(Subsystem):
         """
         if copy is not None and not await copy(False):
             return -EFAULT
-        await self.k.virtiofsd.do_write(inode, index, value)
-        await self.fuse_write_update_attr(inode, index + 1)
-        return 0
+        error = await self.k.virtiofsd.do_write(inode, index, value)
+        if not error:
+            await self.fuse_write_update_attr(inode, index + 1)
+        return error
 
     async def fuse_write_update_attr(self, inode: Inode, size: int) -> None:
         """The file may have grown on the server. i_rwsem is held, which here stands for fi->lock."""

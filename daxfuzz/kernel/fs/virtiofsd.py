@@ -5,8 +5,10 @@ Known deviation: its own source was not read; it does what its callers expect of
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from daxfuzz.kernel.errno import ENOTCONN
 from daxfuzz.kernel.fs.filesystem import Falloc
 from daxfuzz.kernel.fs.fuse_conn import View
 from daxfuzz.kernel.inode import block_of
@@ -27,7 +29,8 @@ class Virtiofsd(Subsystem):
     In the block allocator, a page of the window belongs to the file page that is mapped there; it is free while
     nothing is mapped there or the host's file ends before it.
 
-    Known deviation: a request is answered at once, in a few steps of the task that sends it, and never fails.
+    Known deviation: a request is answered at once, in a few steps of the task that sends it, and fails only when the
+    device is gone.
     """
 
     def conn(self) -> FuseConnDax:
@@ -41,8 +44,52 @@ class Virtiofsd(Subsystem):
         size = self.conn().range_pages
         return range(start * size, min((start + 1) * size, len(inode.extents)))
 
-    async def do_setupmapping(self, inode: Inode, start: int, dmap: Dmap, writable: bool) -> None:
-        """FUSE_SETUPMAPPING: mmap(MAP_FIXED) a slice of a file over whatever was mapped in the range."""
+    # -- requests: 0, or -ENOTCONN without a device ------------------------------------------------------------------
+
+    async def enqueue_req(self, answer: Callable[[], Awaitable[None]]) -> int:
+        """Send a request and wait for the answer; who removes the device waits for it, too.
+
+        (fs/fuse/virtio_fs.c, virtio_fs_enqueue_req and inc_in_flight_req, v6.0)
+        """
+        if not await self.k.q_usage.tryget_live():
+            return -ENOTCONN
+        await answer()
+        await self.k.q_usage.put()
+        return 0
+
+    def do_open(self, inode: Inode, truncate: bool) -> Awaitable[int]:
+        """FUSE_OPEN, which truncates with O_TRUNC (atomic_o_trunc)."""
+        return self.enqueue_req(lambda: self.open(inode, truncate))
+
+    def do_setupmapping(self, inode: Inode, start: int, dmap: Dmap, writable: bool) -> Awaitable[int]:
+        """FUSE_SETUPMAPPING"""
+        return self.enqueue_req(lambda: self.setupmapping(inode, start, dmap, writable))
+
+    def do_removemapping(self, dmap: Dmap) -> Awaitable[int]:
+        """FUSE_REMOVEMAPPING"""
+        return self.enqueue_req(lambda: self.removemapping(dmap))
+
+    def do_truncate(self, inode: Inode, size: int) -> Awaitable[int]:
+        """FUSE_SETATTR of the size"""
+        return self.enqueue_req(lambda: self.truncate(inode, size))
+
+    def do_fallocate(self, inode: Inode, mode: Falloc, first: int, length: int) -> Awaitable[int]:
+        """FUSE_FALLOCATE"""
+        return self.enqueue_req(lambda: self.fallocate(inode, mode, first, length))
+
+    def do_write(self, inode: Inode, index: int, value: int) -> Awaitable[int]:
+        """FUSE_WRITE"""
+        return self.enqueue_req(lambda: self.write(inode, index, value))
+
+    # -- answers -----------------------------------------------------------------------------------------------------
+
+    async def open(self, inode: Inode, truncate: bool) -> None:
+        """open on the host"""
+        if truncate:
+            await self.truncate(inode, 0)
+
+    async def setupmapping(self, inode: Inode, start: int, dmap: Dmap, writable: bool) -> None:
+        """mmap(MAP_FIXED) a slice of a file over whatever was mapped in the range."""
         conn = self.conn()
         view = View(inode.number, start, writable)
         old = await conn.window[dmap.number].exchange(view)
@@ -56,8 +103,8 @@ class Virtiofsd(Subsystem):
             if index < size:
                 await self.map_page(inode, index, first + offset)
 
-    async def do_removemapping(self, dmap: Dmap) -> None:
-        """FUSE_REMOVEMAPPING: unmap whatever is mapped in a range."""
+    async def removemapping(self, dmap: Dmap) -> None:
+        """Unmap whatever is mapped in a range."""
         old = await self.conn().window[dmap.number].exchange(None)
         if old is not None:
             await self.unmap_view(old, dmap)
@@ -91,7 +138,7 @@ class Virtiofsd(Subsystem):
         if pfn is not None:
             await self.k.blocks[pfn].zero()
 
-    async def do_truncate(self, inode: Inode, size: int) -> int:
+    async def truncate(self, inode: Inode, size: int) -> None:
         """ftruncate on the host: pages beyond the size go from the window, too; those that are new come into it."""
         old = await inode.fuse.host_size.exchange(size)
         for index in range(size, old):
@@ -101,7 +148,6 @@ class Virtiofsd(Subsystem):
                 await self.unmap_page(inode, index, pfn)
         for index in range(old, size):
             await self.map_new_page(inode, index)
-        return 0
 
     async def map_new_page(self, inode: Inode, index: int) -> None:
         """A file has grown by a page: it shows up in the range that its slice is mapped in."""
@@ -112,7 +158,7 @@ class Virtiofsd(Subsystem):
             if view is not None and (view.inode, view.start) == (inode.number, start):
                 await self.map_page(inode, index, conn.pfns(number).start + offset)
 
-    async def do_fallocate(self, inode: Inode, mode: Falloc, first: int, length: int) -> int:
+    async def fallocate(self, inode: Inode, mode: Falloc, first: int, length: int) -> None:
         """fallocate on the host: the file may grow, and pages be zeroed, which the window goes on showing."""
         end = min(first + length, len(inode.extents))
         if mode in (Falloc.ZERO_RANGE, Falloc.ALLOCATE):
@@ -120,18 +166,16 @@ class Virtiofsd(Subsystem):
         if mode in (Falloc.ZERO_RANGE, Falloc.PUNCH_HOLE):
             for index in range(first, end):
                 await self.zero_page(inode, index)
-        return 0
 
-    async def do_write(self, inode: Inode, index: int, value: int) -> int:
+    async def write(self, inode: Inode, index: int, value: int) -> None:
         """pwrite on the host."""
         await self.grow(inode, index + 1)
         await inode.fuse.host_pages[index].write(value)
         pfn = block_of(await inode.extents[index].read())
         if pfn is not None:
             await self.k.blocks[pfn].fill(value)
-        return 0
 
     async def grow(self, inode: Inode, size: int) -> None:
         """A call that needs so many pages makes the file larger, not smaller."""
         if size > await inode.fuse.host_size.read():
-            await self.do_truncate(inode, size)
+            await self.truncate(inode, size)

@@ -24,5 +24,7 @@ class FixUpgradeOfOther(Repair):
         ) -> Iomap:
             if write and not await dmap.writable.read():
                 start = index // self.conn().range_pages
-                await self.fuse_setup_one_mapping(inode, start, dmap, True, upgrade=True)
+                error = await self.fuse_setup_one_mapping(inode, start, dmap, True, upgrade=True)
+                if error:
+                    return Iomap(None, error=error)
             return await super().fuse_fill_iomap_of_other(inode, index, write, dmap, pages)
