@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from daxfuzz.search.recorder import Recorder
 from daxfuzz.search.replay import SparseReplay, default_task
-from daxfuzz.sim import Execution, SparseSchedule, Stepper
+from daxfuzz.sim import Execution, Scheduler, SparseSchedule, Stepper
 
 if TYPE_CHECKING:
     from daxfuzz.sim import World
@@ -40,19 +39,47 @@ def bounded_runs(world: World, executions: int, preemptions: int, limit: int) ->
     serial = 0
     while queue and executions > 0:
         spent, chosen, _, switches = heapq.heappop(queue)
-        recorder = Recorder(SparseReplay(SparseSchedule(switches)))
+        recorder = _Runs(SparseReplay(SparseSchedule(switches)))
         execution = host.run(recorder, limit)
         executions -= 1
         yield BoundedRun(spent, chosen, SparseSchedule(switches), execution)
         first = switches[-1][0] + 1 if switches else 0
-        for position in range(first, len(recorder.turns)):
-            turn = recorder.turns[position]
-            preempts = turn.current in turn.enabled
+        for positions, enabled, current in recorder.stretches():
+            preempts = current in enabled
             if preempts and spent == preemptions:
                 continue
-            default = default_task(turn.enabled, turn.current)
-            for task in turn.enabled:
-                if task != default:
+            others = [task for task in enabled if task != default_task(enabled, current)]
+            cost = (spent + preempts, chosen + (not preempts))
+            for position in range(max(first, positions.start), positions.stop):
+                for task in others:
                     serial += 1
-                    cost = (spent + preempts, chosen + (not preempts))
                     heapq.heappush(queue, (*cost, serial, (*switches, (position, task))))
+
+
+class _Runs(Scheduler):
+    """Plays a schedule and notes where its runs begin."""
+
+    def __init__(self, inner: SparseReplay) -> None:
+        self._inner = inner
+        self._turns: list[int] = []
+        self._runs: list[tuple[int, tuple[int, ...], int]] = []
+
+    def new_execution(self, world: World) -> None:
+        self._turns = world.turns
+        self._runs = []
+        self._inner.new_execution(world)
+
+    def next_task(self, enabled: Sequence[int], current: int) -> int:
+        return self.next_run(enabled, current)[0]
+
+    def next_run(self, enabled: Sequence[int], current: int) -> tuple[int, int]:
+        self._runs.append((len(self._turns), tuple(enabled), current))
+        return self._inner.next_run(enabled, current)
+
+    def stretches(self) -> Iterator[tuple[range, tuple[int, ...], int]]:
+        """Turns at each of which the same tasks could run after the same one, with these tasks and that one."""
+        ends = [start for start, _, _ in self._runs[1:]] + [len(self._turns)]
+        for (start, enabled, current), end in zip(self._runs, ends, strict=True):
+            yield range(start, start + 1), enabled, current
+            if end > start + 1:
+                yield range(start + 1, end), enabled, self._turns[start]

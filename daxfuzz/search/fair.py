@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from daxfuzz.search.replay import NEVER
 from daxfuzz.sim import Scheduler
 
 
@@ -20,3 +21,7 @@ class RoundRobin(Scheduler):
             if task > current:
                 return task
         return enabled[0]
+
+    def next_run(self, enabled: Sequence[int], current: int) -> tuple[int, int]:
+        # A task that is alone has its turn again and again.
+        return self.next_task(enabled, current), 1 if len(enabled) > 1 else NEVER

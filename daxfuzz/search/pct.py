@@ -6,13 +6,11 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from daxfuzz.search.replay import NEVER
 from daxfuzz.sim import Scheduler
 
 if TYPE_CHECKING:
     from daxfuzz.sim import World
-
-NEVER = 1 << 60
-"""A turn that no execution gets to."""
 
 
 class PCT(Scheduler):

@@ -10,6 +10,9 @@ from daxfuzz.sim import Scheduler, SparseSchedule, Stepper
 if TYPE_CHECKING:
     from daxfuzz.sim import Execution, World
 
+NEVER = 1 << 60
+"""A turn that no execution gets to."""
+
 
 class DivergedError(ValueError):
     """A schedule that was to be replayed exactly does not fit its program.
@@ -79,6 +82,9 @@ class Replay(Scheduler):
             self._asked = True
         return current if current in enabled else enabled[0]
 
+    def next_run(self, enabled: Sequence[int], current: int) -> tuple[int, int]:
+        return self.next_task(enabled, current), NEVER
+
     def _shortfall(self) -> int | None:
         # The host takes scripted turns on its own; the world is where their number can be read.
         if self._taken is None:
@@ -99,28 +105,35 @@ class SparseReplay(Scheduler):
             raise ValueError("the turns of a sparse schedule ascend from 0")
         self.schedule = schedule
         self._switches = schedule.switches
-        self._turn = self._position = 0
-        self._next = -1
+        self._position = 0
+        self._next = NEVER
+        self._turns: list[int] = []
+        self._start = 0
 
     def new_execution(self, world: World) -> None:
-        self._turn = self._position = 0
-        self._next = self._switches[0][0] if self._switches else -1
+        self._turns = world.turns
+        self._start = len(world.turns)
+        self._position = 0
+        self._next = self._switches[0][0] if self._switches else NEVER
 
     def next_task(self, enabled: Sequence[int], current: int) -> int:
-        turn = self._turn
-        self._turn = turn + 1
+        return self.next_run(enabled, current)[0]
+
+    def next_run(self, enabled: Sequence[int], current: int) -> tuple[int, int]:
+        turn = len(self._turns) - self._start
+        task = current if current in enabled else enabled[0]
         if turn == self._next:
-            task = self._switch()
-            if task in enabled:
-                return task
-        return current if current in enabled else enabled[0]
+            switched = self._switch()
+            if switched in enabled:
+                task = switched
+        return task, self._next - turn
 
     def _switch(self) -> int:
         """The task of the switch that is due; moves on to the next one."""
         task = self._switches[self._position][1]
         self._position += 1
         more = self._position < len(self._switches)
-        self._next = self._switches[self._position][0] if more else -1
+        self._next = self._switches[self._position][0] if more else NEVER
         return task
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.sim import Scheduler
-from daxfuzz.triage.reproduce import QUICK, THOROUGH, Effort, Failure, search
+from daxfuzz.triage.reproduce import QUICK, THOROUGH, Effort, Failure, patience, search
 
 
 def isolated(failure: Failure, hints: list[Scheduler]) -> Iterator[Failure]:
@@ -34,7 +34,7 @@ def single_flaw(failure: Failure, left: tuple[str, ...], hints: list[Scheduler])
         found = None
         for part in (half,) if len(half) == 1 else (half[: len(half) // 2], half[len(half) // 2 :]):
             kernel = failure.kernel.plus(all_but(part, repairs))
-            found = search(failure.program, kernel, failure.violation.kind, QUICK, hints)
+            found = search(failure.program, kernel, failure.violation.kind, QUICK, hints, patience(failure))
             if found is not None:
                 half = part
                 break
@@ -95,4 +95,4 @@ def smallest_set(
 def silences(failure: Failure, repairs: tuple[str, ...], hints: list[Scheduler], effort: Effort = THOROUGH) -> bool:
     """Whether the program no longer fails in this way with the repairs, as far as a search can tell."""
     kernel = failure.kernel.plus(repairs)
-    return search(failure.program, kernel, failure.violation.kind, effort, hints) is None
+    return search(failure.program, kernel, failure.violation.kind, effort, hints, patience(failure)) is None

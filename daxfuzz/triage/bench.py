@@ -76,17 +76,20 @@ class Bench:
         self.stepper = Stepper(self.sim.world)
         self.fair = RoundRobin()
 
-    def run(self, scheduler: Scheduler) -> Execution:
-        """One execution on the stepper. Raises PatchFileError if a patch of the user's raises anything."""
-        return self._on(self.stepper, scheduler)
+    def run(self, scheduler: Scheduler, limit: int = TURN_LIMIT) -> Execution:
+        """One execution on the stepper. Raises PatchFileError if a patch of the user's raises anything.
+
+        limit: turns under the scheduler, before a fair one gets twice as many.
+        """
+        return self._on(self.stepper, scheduler, limit)
 
     def run_on_trio(self, scheduler: Scheduler) -> Execution:
         """One execution as Trio tasks. Raises as :meth:`run`."""
-        return self._on(TrioHost(self.sim.world), scheduler)
+        return self._on(TrioHost(self.sim.world), scheduler, TURN_LIMIT)
 
-    def _on(self, host: Host, scheduler: Scheduler) -> Execution:
+    def _on(self, host: Host, scheduler: Scheduler, limit: int) -> Execution:
         try:
-            return host.run(scheduler, TURN_LIMIT, self.fair)
+            return host.run(scheduler, limit, self.fair)
         except Exception as error:
             raise blamed(error, self.kernel.files) or error from None
 

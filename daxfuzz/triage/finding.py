@@ -11,11 +11,11 @@ from daxfuzz.program.case import Case, KernelSpec, Schedule
 from daxfuzz.program.processes import address_spaces
 from daxfuzz.search import Replay, SparseReplay
 from daxfuzz.sim import Execution
-from daxfuzz.triage.attribute import explained_by, isolated
+from daxfuzz.triage.attribute import explained_by, isolated, silences
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
 from daxfuzz.triage.minimize import Minimum, Progress, exactly_simplest, minimize, simplest
 from daxfuzz.triage.order import constraints_of
-from daxfuzz.triage.reproduce import QUICK, THOROUGH, Failure, hints_of, search
+from daxfuzz.triage.reproduce import QUICK, THOROUGH, Failure, hints_of, patience, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def known(failure: Failure, findings: Iterable[tuple[str, tuple[str, ...]]]) -> 
     for kind, repairs in findings:
         if kind == failure.violation.kind and repairs:
             kernel = failure.kernel.plus(repairs)
-            if kernel != failure.kernel and search(failure.program, kernel, kind, QUICK, hints) is None:
+            if kernel != failure.kernel and silences(failure, repairs, hints, QUICK):
                 return True
     return False
 
@@ -86,7 +86,8 @@ def on_kernel(minimum: Minimum, kernel: KernelChoice) -> Minimum:
     failure = minimum.failure
     if failure.kernel == kernel:
         return minimum
-    again = search(failure.program, kernel, failure.violation.kind, THOROUGH, [SparseReplay(minimum.schedule)])
+    hints = [SparseReplay(minimum.schedule)]
+    again = search(failure.program, kernel, failure.violation.kind, THOROUGH, hints, patience(failure))
     return minimum if again is None else simplest(again)
 
 

@@ -27,6 +27,7 @@ from daxfuzz.triage.reproduce import (
     counted_from_the_end,
     hand_overs,
     hints_of,
+    patience,
     replay,
     search,
     totals,
@@ -91,7 +92,8 @@ def reduce_program(failure: Failure, progress: Progress | None) -> Failure:
         if untried >= len(candidates):
             return failure
         candidate = candidates[position % len(candidates)]
-        smaller = search(candidate, failure.kernel, failure.violation.kind, QUICK, hints.for_program(candidate))
+        repeats = hints.for_program(candidate)
+        smaller = search(candidate, failure.kernel, failure.violation.kind, QUICK, repeats, patience(failure))
         if smaller is None:
             position += 1
             untried += 1

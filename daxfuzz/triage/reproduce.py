@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
 
+from daxfuzz.oracles.livelock import Livelock
 from daxfuzz.program.case import Program
 from daxfuzz.search import (
     STRATEGIES,
@@ -30,6 +31,9 @@ class Effort:
     random: int = 25
 
 
+SPARE_TURNS = 300
+"""What a program may take beyond some times its failing execution, which can end early."""
+
 QUICK = Effort()
 THOROUGH = Effort(600, 250)
 
@@ -50,28 +54,46 @@ def search(
     kind: str,
     effort: Effort,
     hints: Iterable[Scheduler] = (),
+    limit: int = TURN_LIMIT,
 ) -> Failure | None:
-    """A failing execution of this kind, or None if the effort shows none. Always the same for the same arguments."""
+    """A failing execution of this kind, or None if the effort shows none. Always the same for the same arguments.
+
+    limit: of turns, as for Bench.run.
+    """
     bench = Bench(program, kernel)
-    for execution in candidates(bench, effort, hints):
+    for execution in candidates(bench, effort, hints, limit):
         found = verdict(execution)
         if found is not None and found.kind == kind:
             return Failure(program, kernel, execution, found)
     return None
 
 
-def candidates(bench: Bench, effort: Effort, hints: Iterable[Scheduler]) -> Iterator[Execution]:
-    """Executions worth a look, the most promising first."""
+def patience(failure: Failure) -> int:
+    """A limit of turns for executions that are to fail like this one.
+
+    Some repair or schedule makes most programs spin, and a run to the full limit costs as much as hundreds of others.
+    Whoever is starved by a task that spins gets on under the fair scheduler, and the sooner. Where the failure is that
+    a program does not end, it takes the full limit to tell.
+    """
+    if failure.violation.kind in Livelock.kinds:
+        return TURN_LIMIT
+    return min(SPARE_TURNS + 4 * len(failure.execution.turns), TURN_LIMIT)
+
+
+def candidates(
+    bench: Bench, effort: Effort, hints: Iterable[Scheduler], limit: int = TURN_LIMIT
+) -> Iterator[Execution]:
+    """Executions worth a look, the most promising first. limit: of turns, as for Bench.run."""
     for hint in hints:
-        yield bench.run(hint)
-    for run in bounded_runs(bench.sim.world, effort.simple, 1, TURN_LIMIT):
+        yield bench.run(hint, limit)
+    for run in bounded_runs(bench.sim.world, effort.simple, 1, limit):
         yield run.execution
     bound = 200
     rng = Random(0)
     for index in range(effort.random):
         for name in STRATEGIES:
             rng.seed(index)
-            execution = bench.run(make_scheduler(name, rng, bound))
+            execution = bench.run(make_scheduler(name, rng, bound), limit)
             bound = max(len(execution.turns), 1)
             yield execution
 
