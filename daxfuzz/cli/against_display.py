@@ -13,6 +13,7 @@ from daxfuzz.cli.fuzz_display import (
     limits,
     points,
     replay_command,
+    report_left,
     signature_line,
     title,
 )
@@ -93,7 +94,7 @@ def comparison_report(status: Comparison, settings: FuzzSettings, without: Kerne
             click.echo(f"{heading}:\n")
             console.print(findings_table(found, console.width, "nothing known"))
             console.print()
-    if not status.of(Group.NEW):
+    if not status.of(Group.NEW) and not status.left:
         click.echo(power(status.patched.executions))
     click.echo(
         f"{plural(status.executions, 'execution')} ({plural(status.steps, 'step')}) in {clock(status.seconds)}, "
@@ -104,6 +105,7 @@ def comparison_report(status: Comparison, settings: FuzzSettings, without: Kerne
         click.echo("\nTo replay them:")
         for each in status.found.values():
             click.echo(f"  {replay_command(each.found, each.kernel)}")
+    report_left(status.left)
 
 
 def power(executions: int) -> str:

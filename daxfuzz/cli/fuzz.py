@@ -21,6 +21,7 @@ from daxfuzz.cli.fuzz_display import display, final_report, fuzz_look
 from daxfuzz.cli.options import Duration, json_option, patch_option, print_json, with_patches
 from daxfuzz.engines.against import Comparer, Comparison, Group, fixed_form
 from daxfuzz.engines.fuzz import Found, Fuzzer, FuzzSettings, Status
+from daxfuzz.engines.jobs import Left
 from daxfuzz.program.case import KernelSpec
 from daxfuzz.program.errors import shown
 from daxfuzz.search import STRATEGIES
@@ -92,6 +93,8 @@ def fuzz(
     With --against: fuzz two kernels with the same programs, one without and one with the patches, and half of the
     limit for each. Findings are new (with the patches only), gone (without them only) or in both.
 
+    When the time is up, failures that are not minimized yet are written as they are; daxfuzz minimize goes on.
+
     Exit code: 0 if there is no finding, 1 if there are, with --against if there are new ones; 130 after Ctrl-C.
     """
     if engine == "atheris":
@@ -115,7 +118,7 @@ def fuzz(
         print_json(document(status, seed))
     else:
         final_report(status, settings)
-    return interrupted or (1 if status.found else 0)
+    return interrupted or (1 if status.found or status.left else 0)
 
 
 def base_of(ctx: click.Context, spec: KernelSpec, against: str) -> KernelSpec:
@@ -197,6 +200,7 @@ def document(status: Status, seed: int) -> dict[str, Any]:
     """The run as JSON."""
     return {
         "findings": [entry(found) for found in status.found],
+        "left": [left_entry(left) for left in status.left],
         "executions": status.executions,
         "steps": status.steps,
         "seconds": round(status.seconds, 3),
@@ -205,7 +209,7 @@ def document(status: Status, seed: int) -> dict[str, Any]:
         "points_total": status.places_total,
         "seed": seed,
         "user_held": status.stuck,
-        "bound_95": None if status.found or not status.executions else 3 / status.executions,
+        "bound_95": None if status.found or status.left or not status.executions else 3 / status.executions,
     }
 
 
@@ -215,6 +219,7 @@ def comparison_document(status: Comparison, settings: FuzzSettings, without: Ker
     none = not status.of(Group.NEW) and patched.executions
     return {
         **{str(group): [entry(found) for found in status.of(group)] for group in Group},
+        "left": [left_entry(left) for left in status.left],
         "against": {"protocol": without.spec.protocol, "patches": list(without.spec.patches)},
         "patches": list(settings.kernel.spec.patches[len(without.spec.patches) :]),
         "executions": status.executions,
@@ -227,6 +232,18 @@ def comparison_document(status: Comparison, settings: FuzzSettings, without: Ker
         "points_total": patched.places_total,
         "seed": settings.seed,
         "bound_95": 3 / patched.executions if none else None,
+    }
+
+
+def left_entry(left: Left) -> dict[str, Any]:
+    """A failure that was not minimized as JSON."""
+    symptom = left.raw.symptom
+    return {
+        "kind": symptom.kind,
+        "function": symptom.function,
+        "channel": symptom.channel,
+        "case": None if left.path is None else str(left.path),
+        "executions_to_find": left.raw.index + 1,
     }
 
 

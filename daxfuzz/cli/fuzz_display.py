@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import click
@@ -17,6 +18,7 @@ from rich.text import Text
 
 from daxfuzz.cli.output import at_most, clock, plural, program_name, stdout_console
 from daxfuzz.engines.fuzz import Found, FuzzSettings, Status
+from daxfuzz.engines.jobs import Left
 from daxfuzz.triage.bench import KernelChoice
 
 STATUS_EVERY = 5.0
@@ -208,13 +210,25 @@ def final_report(status: Status, settings: FuzzSettings) -> None:
     if status.found:
         console.print(findings_table(status.found, console.width))
         console.print()
-    else:
+    elif not status.left:
         click.echo(power(status))
     click.echo(summary(status))
     if status.found:
         click.echo("\nTo replay them:")
         for found in status.found:
             click.echo(f"  {replay_command(found, settings.kernel)}")
+    report_left(status.left)
+
+
+def report_left(left: list[Left]) -> None:
+    """What a run had no time for, on stdout."""
+    if left:
+        click.echo(
+            f"\nThe time was up before {plural(len(left), 'failure')} could be minimized and told from what is known. "
+            "To go on:"
+        )
+        for each in left:
+            click.echo(f"  {case_command('minimize', each.path, each.raw.kernel)}")
 
 
 def power(status: Status) -> str:
@@ -256,5 +270,10 @@ def findings_table(findings: list[Found], width: int, unexplained: str = "nothin
 
 def replay_command(found: Found, kernel: KernelChoice) -> str:
     """The command that replays a finding on the kernel on which it was found."""
+    return case_command("repro", found.path, kernel)
+
+
+def case_command(command: str, path: Path | None, kernel: KernelChoice) -> str:
+    """A command for a case, with the files of the user's patches."""
     files = [part for file in kernel.files for part in ("--patch", file)]
-    return shlex.join([program_name(), "repro", str(found.path), *files])
+    return shlex.join([program_name(), command, str(path), *files])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from daxfuzz.search import sparsify
 from daxfuzz.triage.bench import Bench, KernelChoice
 from daxfuzz.triage.finding import triage
 from daxfuzz.triage.order import constraints_of
-from daxfuzz.triage.replay import replay_case
+from daxfuzz.triage.replay import replay_case, steps_of
 from daxfuzz.triage.reproduce import QUICK, Failure, hints_of, replay, search
 
 EXAMPLES = """
@@ -93,8 +92,7 @@ def so_far(case: Case, smaller: Failure, kernel: KernelChoice) -> Case:
 
 def with_schedule(case: Case, failure: Failure) -> Case:
     """The case with the schedule of a failure of its program."""
-    names = list(failure.program.tasks)
-    steps = tuple((names[task], len(list(group))) for task, group in groupby(failure.execution.turns))
+    steps = steps_of(failure.program, failure.execution.turns)
     return replace(case, schedule=Schedule(steps, constraints_of(failure)))
 
 

@@ -127,7 +127,7 @@ def verdict_line(case: Case, replayed: Replayed) -> str:
         elif case.repaired_by:
             outcome += f" Repaired by {' + '.join(case.repaired_by)}."
         else:
-            outcome += " No known repair explains it."
+            outcome += " The case names no repair that explains it."
     if replayed.impossible:
         return f"Cannot be replayed: {replayed.impossible}. What ran instead: {outcome}"
     return outcome

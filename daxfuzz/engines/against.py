@@ -15,8 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from daxfuzz.engines.fuzz import Found, Fuzzer, FuzzSettings, Status, workers
-from daxfuzz.engines.jobs import ModelError, RawFailure, Symptom, run_chunk, symptom_of
+from daxfuzz.engines.fuzz import Found, Fuzzer, FuzzSettings, Status, saved, stop, workers
+from daxfuzz.engines.jobs import Left, ModelError, RawFailure, Symptom, run_chunk, symptom_of
 from daxfuzz.program.case import Program
 from daxfuzz.program.dax_file import dumps_case, save_case
 from daxfuzz.protocols.registry import PROTOCOLS, protocol
@@ -61,6 +61,7 @@ class Comparison:
     found: by signature, in the order of discovery.
     history: every time that a finding got into a group, in order.
     verifying: findings that are being looked for on the other kernel.
+    left: failures of either kernel that there was no time to minimize.
     """
 
     without: Status
@@ -69,6 +70,8 @@ class Comparison:
     found: dict[str, Compared] = field(default_factory=dict)
     history: list[Compared] = field(default_factory=list)
     verifying: int = 0
+
+    left: list[Left] = field(default_factory=list)
 
     @property
     def executions(self) -> int:
@@ -124,6 +127,8 @@ class Comparer:
                     self.run_round(pool, start, count)
                     if self.without.out_of_time():
                         break
+                if self.without.status.left or self.patched.status.left:
+                    stop(pool)
         finally:
             self.update()
         return self.status
@@ -137,6 +142,8 @@ class Comparer:
         for fuzzer, triages in zip((self.without, self.patched), started, strict=True):
             fuzzer.finish_triage(triages)
         self.verify(pool)
+        for fuzzer in (self.without, self.patched):
+            self.status.left += [saved(each, self.directory) for each in fuzzer.status.left]
 
     def run_chunks(self, pool: Executor, start: int, count: int) -> tuple[list[RawFailure], list[RawFailure]]:
         """The chunks of a round, in pairs of which both are run or none."""
@@ -146,7 +153,7 @@ class Comparer:
         ]
         failures: tuple[list[RawFailure], list[RawFailure]] = ([], [])
         for one, other in pairs:
-            if self.without.settings.executions is None and self.without.out_of_time() and one.cancel():
+            if self.without.dropped(one):
                 other.cancel()
                 continue
             failures[0].extend(self.without.merge(self.waited(one)))

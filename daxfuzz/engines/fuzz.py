@@ -10,9 +10,9 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from daxfuzz.engines.jobs import (
     SCHEDULES_PER_PROGRAM,
     ChunkJob,
     ChunkResult,
+    Left,
     RawFailure,
     Symptom,
     run_chunk,
@@ -38,6 +39,10 @@ CHUNK = 400
 """Executions; multiples of SCHEDULES_PER_PROGRAM."""
 
 TRIAGES_PER_ROUND = 8
+
+GRACE = 0.1
+MAX_GRACE = 5.0
+"""What triage may take beyond a limit of time: a share of it, but at most so many seconds."""
 
 T = TypeVar("T")
 
@@ -74,7 +79,10 @@ class Found:
 
 @dataclass(slots=True)
 class Status:
-    """How far a run is. seconds: since its start, on the monotonic clock; last_new: when the last finding came."""
+    """How far a run is. seconds: since its start, on the monotonic clock; last_new: when the last finding came.
+
+    left: failures that there was no time to minimize. Some may be the same flaw, or that of a finding.
+    """
 
     executions: int = 0
     steps: int = 0
@@ -86,6 +94,7 @@ class Status:
     places: frozenset[Place] = frozenset()
     places_total: int = 0
     triaging: int = 0
+    left: list[Left] = field(default_factory=list)
 
     @property
     def executions_per_second(self) -> float:
@@ -115,6 +124,8 @@ class Fuzzer:
                 self.run_round(pool, start, count)
                 if self.out_of_time():
                     break
+            if self.status.left:
+                stop(pool)
         self.update()
         return self.status
 
@@ -131,9 +142,16 @@ class Fuzzer:
             yield start, count
             start += count
 
-    def out_of_time(self) -> bool:
+    def out_of_time(self, grace: bool = False) -> bool:
+        """Whether the limit of time is reached; with `grace`, also what triage may take beyond it."""
         limit = self.settings.seconds
-        return limit is not None and time.monotonic() - self.started >= limit
+        if limit is None:
+            return False
+        return time.monotonic() - self.started >= limit + (min(limit * GRACE, MAX_GRACE) if grace else 0.0)
+
+    def dropped(self, future: Future[T]) -> bool:
+        """Out of time, take back a job that has not begun, unless a limit of executions makes the run repeatable."""
+        return self.settings.executions is None and self.out_of_time() and future.cancel()
 
     def run_round(self, pool: Executor, start: int, count: int) -> None:
         """One round: its chunks, then the triage of what they found, both merged in index order."""
@@ -168,18 +186,30 @@ class Fuzzer:
         """Keep what came of it, and learn which strategies it came from."""
         rewards: dict[str, int] = {}
         for raw, future in started:
-            for finding in self.in_order([future]):
+            if self.given_up(future):
+                self.leave(raw)
+            else:
+                finding = future.result()
                 if finding is not None and self.keep(raw, finding):
                     rewards[raw.strategy] = rewards.get(raw.strategy, 0) + 1
             self.status.triaging -= 1
             self.update()
         self.portfolio.reward(rewards)
 
+    def given_up(self, triage: Future[Finding | None]) -> bool:
+        """Wait for a triage: whether there is no time for it."""
+        while not triage.done():
+            if self.settings.executions is None and self.out_of_time(grace=True):
+                triage.cancel()
+                return True
+            wait([triage], timeout=0.25)
+            self.update()
+        return False
+
     def in_order(self, futures: Sequence[Future[T]]) -> Iterator[T]:
-        """Results in the order of their jobs. Out of time, jobs that have not begun are dropped, unless a limit of
-        executions makes the run repeatable."""
+        """Results in the order of their jobs, without jobs that are dropped."""
         for future in futures:
-            if self.out_of_time() and self.settings.executions is None and future.cancel():
+            if self.dropped(future):
                 continue
             while True:
                 try:
@@ -227,6 +257,10 @@ class Fuzzer:
         self.status.last_new = time.monotonic() - self.started
         return True
 
+    def leave(self, raw: RawFailure) -> None:
+        """Write a failure as it was found."""
+        self.status.left.append(saved(Left(raw, None), self.settings.directory))
+
     def update(self) -> None:
         self.status.seconds = time.monotonic() - self.started
         self.on_update(self.status)
@@ -240,8 +274,23 @@ def workers(count: int) -> Iterator[Executor]:
     try:
         yield pool
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
+        stop(pool)
         raise
     pool.shutdown(wait=True, cancel_futures=True)
+
+
+def stop(pool: Executor) -> None:
+    """End the workers, whatever they are at."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in multiprocessing.active_children():
+        process.terminate()
+
+
+def saved(left: Left, directory: Path | None) -> Left:
+    """A failure that is left, written to a directory if there is one."""
+    if directory is None:
+        return left
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / left.file_name()
+    save_case(path, dumps_case(left.case()))
+    return replace(left, path=path)

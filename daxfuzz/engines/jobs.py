@@ -5,19 +5,23 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 import os
+import re
 import signal
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
 
 from daxfuzz.engines.points import Place, PlaceRecorder
-from daxfuzz.program.case import Program
+from daxfuzz.program.case import Case, Program, Schedule
 from daxfuzz.program.generator import generate
+from daxfuzz.program.processes import address_spaces
 from daxfuzz.protocols.user_patches import PatchFileError
 from daxfuzz.search import Portfolio
 from daxfuzz.sim import Execution, Scheduler, Violation
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
 from daxfuzz.triage.finding import Finding, known, triage
+from daxfuzz.triage.replay import steps_of
 from daxfuzz.triage.reproduce import replay
 
 SCHEDULES_PER_PROGRAM = 20
@@ -79,6 +83,30 @@ class ChunkResult:
     failures: list[RawFailure] = field(default_factory=list)
     repeats: dict[Symptom, int] = field(default_factory=dict)
     places: frozenset[Place] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A failure that there was no time to minimize and to attribute.
+
+    path: of its case, None if no directory was given.
+    """
+
+    raw: RawFailure
+    path: Path | None
+
+    def file_name(self) -> str:
+        """A name for the case."""
+        symptom = self.raw.symptom
+        parts = ("unminimized", symptom.kind, symptom.function, symptom.channel, str(self.raw.index))
+        return re.sub(r"[^a-z0-9]+", "-", "-".join(part for part in parts if part).lower()) + ".dax"
+
+    def case(self) -> Case:
+        """The failure as it was found."""
+        program = self.raw.program
+        program = replace(program, setup=replace(program.setup, mms=address_spaces(program)))
+        steps = steps_of(program, self.raw.turns)
+        return Case(program, self.raw.kernel.spec, self.raw.symptom.kind, schedule=Schedule(steps))
 
 
 class ModelError(RuntimeError):

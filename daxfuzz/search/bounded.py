@@ -78,8 +78,8 @@ class _Runs(Scheduler):
 
     def stretches(self) -> Iterator[tuple[range, tuple[int, ...], int]]:
         """Turns at each of which the same tasks could run after the same one, with these tasks and that one."""
-        ends = [start for start, _, _ in self._runs[1:]] + [len(self._turns)]
-        for (start, enabled, current), end in zip(self._runs, ends, strict=True):
+        for number, (start, enabled, current) in enumerate(self._runs, 1):
+            end = self._runs[number][0] if number < len(self._runs) else len(self._turns)
             yield range(start, start + 1), enabled, current
             if end > start + 1:
                 yield range(start + 1, end), enabled, self._turns[start]

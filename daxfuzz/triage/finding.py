@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from daxfuzz.program.case import Case, KernelSpec, Schedule
 from daxfuzz.program.processes import address_spaces
@@ -15,6 +14,7 @@ from daxfuzz.triage.attribute import explained_by, isolated, silences
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
 from daxfuzz.triage.minimize import Minimum, Progress, exactly_simplest, minimize, simplest
 from daxfuzz.triage.order import constraints_of
+from daxfuzz.triage.replay import steps_of
 from daxfuzz.triage.reproduce import QUICK, THOROUGH, Failure, hints_of, patience, search
 
 
@@ -100,15 +100,13 @@ def describe(minimum: Minimum) -> Finding:
     violation = failure.violation
     parts = [violation.kind, violation.function, violation.channel, "+".join(repairs) or "new"]
     program = replace(failure.program, setup=replace(failure.program.setup, mms=address_spaces(failure.program)))
-    names = list(program.tasks)
-    steps = tuple((names[task], len(list(group))) for task, group in groupby(failure.execution.turns))
     spec = failure.kernel.spec
     case = Case(
         program=program,
         kernel=KernelSpec(spec.protocol, spec.patches, spec.bugs, spec.filesystem),
         finding=violation.kind,
         repaired_by=repairs,
-        schedule=Schedule(steps, constraints_of(failure)),
+        schedule=Schedule(steps_of(program, failure.execution.turns), constraints_of(failure)),
     )
     return Finding(
         kind=violation.kind,

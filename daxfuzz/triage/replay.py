@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from random import Random
 
-from daxfuzz.program.case import Case
+from daxfuzz.program.case import Case, Program
 from daxfuzz.search import OrderReplay, RandomWalk, Replay, first_divergence, labels_of
 from daxfuzz.sim import Execution, Violation
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
@@ -121,6 +123,12 @@ def turns_of(case: Case) -> tuple[int, ...]:
     """The turns of a case as task indices."""
     index = {name: number for number, name in enumerate(case.program.tasks)}
     return tuple(index[name] for name, count in case.schedule.steps for _ in range(count))
+
+
+def steps_of(program: Program, turns: Iterable[int]) -> tuple[tuple[str, int], ...]:
+    """Turns as a case has them: run-length, by the names of tasks."""
+    names = list(program.tasks)
+    return tuple((names[task], len(list(group))) for task, group in groupby(turns))
 
 
 def divergence(bench: Bench, case: Case, execution: Execution, turn: int) -> str:

@@ -12,12 +12,19 @@ from typing import Any
 import pytest
 from cli_kit import run, start
 
+from daxfuzz.cli.fuzz import document as told_in_json
+from daxfuzz.cli.fuzz_display import final_report
+from daxfuzz.engines.fuzz import FuzzSettings, Status
+from daxfuzz.engines.jobs import Left, RawFailure, Symptom
+from daxfuzz.program.case import KernelSpec, Program
 from daxfuzz.program.dax_file import load_case
+from daxfuzz.triage.bench import KernelChoice
 
 EXECUTIONS = 440
 """One round of 400, and the beginning of another, which depends on what the first has found."""
 
 KEYS = {
+    "left",
     "findings",
     "executions",
     "steps",
@@ -135,3 +142,17 @@ def test_signals(tmp_path: Path, number: signal.Signals, code: int) -> None:
     assert "Traceback" not in stderr
     assert f"daxfuzz repro {shown}" in stdout
     load_case(tmp_path / shown)
+
+
+def test_what_there_was_no_time_for_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = RawFailure(7, KernelChoice(KernelSpec()), Symptom("leak", "user_space", ""), Program({}), (), "random")
+    status = Status(executions=400, left=[Left(raw, tmp_path / "a.dax")])
+    final_report(status, FuzzSettings(raw.kernel))
+    out = capsys.readouterr().out
+    assert "before 1 failure could be minimized" in out
+    assert out.rstrip().endswith(f"daxfuzz minimize {tmp_path / 'a.dax'}")
+    assert "No finding" not in out
+    left = {"kind": "leak", "function": "user_space", "channel": "", "executions_to_find": 8}
+    told = told_in_json(status, 0)
+    assert told["left"] == [left | {"case": str(tmp_path / "a.dax")}]
+    assert told["bound_95"] is None

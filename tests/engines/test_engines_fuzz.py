@@ -13,6 +13,7 @@ from daxfuzz.program.dax_file import dumps_case, load_case
 from daxfuzz.protocols.user_patches import PatchFileError
 from daxfuzz.search import STRATEGIES
 from daxfuzz.triage.bench import KernelChoice
+from daxfuzz.triage.replay import replay_case
 
 PIN_WAIT = KernelChoice(KernelSpec("pin-wait"))
 
@@ -129,3 +130,38 @@ def test_an_exception_in_a_worker_surfaces(tmp_path) -> None:
 def test_a_limit_of_executions_is_rounded_up_to_whole_programs() -> None:
     assert list(Fuzzer(settings(executions=405)).rounds()) == [(0, 400), (400, 20)]
     assert sum(count for _, count in Fuzzer(settings(executions=10_000)).rounds()) == 10_000
+
+
+def test_what_there_was_no_time_to_minimize_is_written_as_it_was_found(tmp_path, monkeypatch) -> None:
+    # Time is up when the first chunk is back, so that nothing is minimized.
+    monkeypatch.setattr("daxfuzz.engines.fuzz.GRACE", 0.0)
+    monkeypatch.setattr(Fuzzer, "dropped", lambda self, future: False)
+    limited = FuzzSettings(PIN_WAIT, seed=3, seconds=0.01, workers=1, directory=tmp_path / "findings")
+    status = Fuzzer(limited).run()
+    assert status.executions == FIRST_ROUND
+    assert not status.found
+    assert len({each.raw.symptom.kind for each in status.left}) >= 3
+    assert sorted(tmp_path.joinpath("findings").iterdir()) == sorted(each.path for each in status.left if each.path)
+    for each in status.left:
+        assert each.path is not None
+        case = load_case(each.path)
+        assert case == each.case()
+        replayed = replay_case(case, KernelChoice(case.kernel))
+        assert (replayed.via, replayed.kind) == ("steps", each.raw.symptom.kind)
+
+
+def test_triage_under_way_has_a_little_time_beyond_the_limit(tmp_path, monkeypatch) -> None:
+    waited = []
+
+    def patient(self: Fuzzer, grace: bool = False) -> bool:
+        waited.append(grace)
+        return not grace
+
+    monkeypatch.setattr(Fuzzer, "out_of_time", patient)
+    monkeypatch.setattr(Fuzzer, "dropped", lambda self, future: False)
+    canary = user_patch(tmp_path, CANARY, "PutTwice")
+    status = Fuzzer(FuzzSettings(canary, seed=3, seconds=1.0, workers=1)).run()
+    assert status.executions == FIRST_ROUND
+    assert status.found
+    assert not status.left
+    assert True in waited
