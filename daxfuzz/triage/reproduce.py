@@ -87,7 +87,9 @@ def candidates(
     for hint in hints:
         yield bench.run(hint, limit)
     for run in bounded_runs(bench.sim.world, effort.simple, 1, limit):
-        yield run.execution
+        # Whether an execution is endless shows only in fair turns after the limit.
+        endless = len(run.execution.turns) >= limit
+        yield bench.run(Replay(run.execution.turns), limit) if endless else run.execution
     bound = 200
     rng = Random(0)
     for index in range(effort.random):
