@@ -24,6 +24,7 @@ from daxfuzz.kernel.kernel import FILESYSTEMS
 from daxfuzz.program.case import KernelSpec
 from daxfuzz.program.generator import generate
 from daxfuzz.protocols.compose import ComposeError
+from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.registry import PROTOCOLS
 from daxfuzz.search import Portfolio
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
@@ -45,14 +46,15 @@ Function = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """What stands in one row: a protocol, with patches on top."""
+    """What stands in one row: a protocol, with patches on top. label: its name, if that is not of these two."""
 
     protocol: str
     patches: tuple[str, ...] = ()
+    label: str = ""
 
     @property
     def name(self) -> str:
-        return "+".join((self.protocol, *self.patches))
+        return self.label or "+".join((self.protocol, *self.patches))
 
     def on(self, filesystem: str) -> KernelChoice:
         """The kernel with a file system."""
@@ -126,8 +128,9 @@ class Union:
 
 
 def kernels() -> list[Kernel]:
-    """Every protocol, and what else it takes to have each function of the model in some kernel."""
-    chosen = [Kernel(name) for name in PROTOCOLS]
+    """Every protocol, and what else it takes to have each function of the model in some kernel, and each repair in
+    one where nothing makes it unnecessary."""
+    chosen = [*(Kernel(name) for name in PROTOCOLS), *narrow_kernels()]
     live = {function for kernel in chosen for function in live_of(kernel)}
     for kernel in more_kernels():
         new = live_of(kernel) - live
@@ -143,6 +146,19 @@ def more_kernels() -> Iterator[Kernel]:
         for count in range(1, len(known.patches)):
             yield Kernel(BASE, tuple(patch.slug() for patch in known.patches[:count]))
         yield from (Kernel(known.name, (repair.slug(),)) for repair in known.repairs)
+
+
+def narrow_kernels() -> Iterator[Kernel]:
+    """Protocols with all repairs but those that supersede others, as far as there is a repair in them that no kernel
+    before has like that."""
+    seen: set[type[Repair]] = set()
+    for known in PROTOCOLS.values():
+        wide = [repair for repair in known.repairs if set(repair.supersedes) & set(known.repairs)]
+        narrow = {each for repair in wide for each in repair.supersedes} & set(known.repairs)
+        if narrow - seen:
+            seen |= narrow
+            repairs = tuple(repair.slug() for repair in known.repairs if repair not in wide)
+            yield Kernel(known.name, repairs, f"{known.name}-narrow")
 
 
 @cache

@@ -37,6 +37,15 @@ def test_each_function_of_each_patch_is_in_some_kernel() -> None:
                 assert (function.__code__.co_filename, function.__code__.co_qualname) in known
 
 
+def test_each_repair_is_in_a_kernel_without_those_that_supersede_it() -> None:
+    for known in PROTOCOLS.values():
+        for narrow in {each for wide in known.repairs for each in wide.supersedes} & set(known.repairs):
+            assert any(
+                narrow in patches and not any(narrow in getattr(each, "supersedes", ()) for each in patches)
+                for patches in (kernel.on("ext4").composed().patches for kernel in kernels())
+            ), narrow
+
+
 def test_every_protocol_is_run() -> None:
     names = [kernel.name for kernel in kernels()]
     assert len(set(names)) == len(names)
