@@ -92,6 +92,9 @@ def draw_machine(rng: Random, filesystem: str = "ext4") -> Machine:
         spare_blocks=rng.choice((1, 1, 1, 1, 1, 1, 0, -1)),
         ram_pages=rng.choice((0, 0, 0, 0, 0, 1, 2, 3)),
     )
+    if filesystem in REFLINK:
+        # Copies need blocks of their own.
+        machine = replace(machine, spare_blocks=rng.choice((1, 1, 1, 0, -1)))
     if filesystem == "fuse":
         # Few ranges, so that files take them from each other.
         machine = replace(machine, window_ranges=rng.choice((1, 1, 2, 3)))
@@ -116,7 +119,7 @@ def draw_usual_roles(rng: Random, filesystem: str) -> list[str]:
     if rng.random() < 0.06:
         roles = draw_device_roles(rng)
         if len(roles) < MAX_TASKS:
-            roles.append(rng.choice(("truncator", "syncer", "pinner")))
+            roles.append(rng.choice(("truncator", "syncer", "pinner", "writer", "copier", "evictor")))
         return roles
     users = ("pinner", "pinner", "mapper")
     others = ("pinner", "mapper", "truncator", "syncer", "pinner", "mapper", "truncator", "syncer")
@@ -147,6 +150,8 @@ def draw_xfs_roles(rng: Random, roles: list[str], reflink: bool) -> list[str]:
     more = []
     if "evictor" in roles and rng.random() < 0.9:
         more.append("worker")
+        if rng.random() < 0.15:
+            more.append("freezer")
     if reflink and rng.random() < 0.5:
         more.append(rng.choice(("cloner", "cloner", "writer")))
     if rng.random() < 0.25:

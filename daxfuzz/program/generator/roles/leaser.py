@@ -9,6 +9,8 @@ from daxfuzz.program.generator.draft import Draft
 def leaser(draft: Draft) -> tuple[Call, ...]:
     """Takes a lease of a file's layout, and mostly gives it back."""
     file = draft.file()
+    if draft.rng.random() < 0.05:
+        draft.add("unlink", file)
     draft.add("lease", file)
     draft.maybe_signal()
     for _ in range(draft.rng.choice((0, 1, 1, 1, 1, 2))):
