@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from daxfuzz.kernel.errno import EBADF, EBUSY, EINVAL, ENOENT, EOPNOTSUPP
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.kernel.super import Frozen
+from daxfuzz.sim import wake_up_var
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
@@ -85,10 +86,12 @@ class Vfs(Subsystem):
         return await inode.i_count.add_unless_zero(1)
 
     async def evict(self, inode: Inode) -> None:
-        """Nobody can find the inode any more. Wait for a writeback that has no reference, then tear it down."""
+        """Nobody can find the inode any more. Wait for a writeback that has no reference, then tear it down, and wake
+        who waits for that (__wait_on_freeing_inode; bits and variables share their queues)."""
         await inode.i_sync.acquire()
         await inode.i_sync.release()
         await self.k.fs.evict_inode(inode)
+        await wake_up_var(self.k.var_waitqueues, inode.address)
 
     async def do_unlinkat(self, inode: Inode) -> int:
         """unlink(2) of the file's only name: 0, -ENOENT or the file system's error.

@@ -173,6 +173,11 @@ def test_what_is_truncated_without_a_disk_is_not_free() -> None:
     assert sim.kernel.allocator.table[0] == ((0, 0),)
 
 
+@pytest.mark.parametrize("protocol", ["refcount-1", "series-v1", "series-v3"])
+def test_removal_waits_for_the_eviction_of_a_file(protocol) -> None:
+    assert not kinds({"e": ["unlink(file0)"], "u": UNBIND}, without(protocol), seeds=150)
+
+
 @pytest.mark.parametrize("filesystem", ["ext4", "xfs"])
 @pytest.mark.parametrize("mode", ["COLLAPSE_RANGE", "INSERT_RANGE"])
 def test_what_is_moved_without_a_disk_stays_where_it_was(filesystem, mode) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.dax import WakeMode
 from daxfuzz.kernel.xarray import XaState
+from daxfuzz.sim import TaskState, wait_var_event
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.entry import Entry
@@ -21,12 +22,19 @@ async def invalidate_inodes(k: Kernel, chosen: Callable[[Entry], bool]) -> None:
 
 
 async def invalidate_inode(k: Kernel, inode: Inode, chosen: Callable[[Entry], bool]) -> None:
-    """The same for one file. invalidate_lock, taken as truncate does, waits for the faults under way."""
+    """The same for one file. invalidate_lock, taken as truncate does, waits for the faults under way.
+
+    Eviction of a file takes no lock, and deletes all entries itself: it is kept away, or waited for.
+    """
     mapping = inode.i_mapping
+    if not await k.vfs.igrab(inode):
+        await wait_var_event(k.var_waitqueues, inode.address, mapping.i_pages.empty, TaskState.UNINTERRUPTIBLE)
+        return
     await mapping.invalidate_lock.down_write()
     await k.memory.unmap_mapping_pages(mapping, 0, len(inode.extents))
     await invalidate_entries(k, mapping, chosen)
     await mapping.invalidate_lock.up_write()
+    await k.vfs.iput(inode)
 
 
 async def invalidate_entries(k: Kernel, mapping: AddressSpace, chosen: Callable[[Entry], bool]) -> None:
