@@ -12,6 +12,7 @@ from daxfuzz.protocols.patch import Patch, Repair
 from daxfuzz.protocols.registry import protocol
 from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
 from daxfuzz.protocols.repairs.truncate_flushes_huge import FixTruncateFlushesHuge
+from daxfuzz.protocols.repairs.write_keeps_entries import FixWriteKeepsEntries
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
 
 EVICTED = program(
@@ -52,4 +53,19 @@ def test_n22(name) -> None:
     of = replace(of, setup=replace(of.setup, huge=True))
     sim = simulate(of, *without(name, FixTruncateFlushesHuge), protocol="refcount-1", oracles=[LostDirtyData])
     assert "a crash leaves 0 in page 0" in trip(sim, "lost-dirty-data").message
+    assert_silent(simulate(of, protocol=f"{name}-fixed"))
+
+
+@pytest.mark.parametrize("name", ["refcount-1", "pin-wait", "series-v3", "refcount-0"])
+def test_n120(name) -> None:
+    of = program(
+        {
+            "puncher": ["r0 = get_user_pages_fast(file0, 0)", "fallocate(file0, PUNCH_HOLE, 0, 1)"],
+            "writer": ["write(file0, 0)"],
+        },
+        prefault=False,
+    )
+    sim = simulate(of, *without(name, FixWriteKeepsEntries), protocol="refcount-1")
+    violation = trip(sim, "freed-while-referenced")
+    assert violation.function == "ext4_remove_space"
     assert_silent(simulate(of, protocol=f"{name}-fixed"))

@@ -17,6 +17,7 @@ from daxfuzz.protocols.repairs.unbind_breaks import FixUnbindBreaks
 from daxfuzz.protocols.repairs.unbind_waits import FixUnbindWaits
 from daxfuzz.protocols.repairs.unmap_before_count import FixUnmapBeforeCount
 from daxfuzz.protocols.repairs.waiter_holds_pgmap import FixWaiterHoldsPagemap
+from daxfuzz.protocols.repairs.write_keeps_entries import FixWriteKeepsEntries
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
 
 ZERO_FLAWS: tuple[type[Repair], ...] = (
@@ -25,6 +26,7 @@ ZERO_FLAWS: tuple[type[Repair], ...] = (
     FixUnmapBeforeCount,
     FixMoveHoldsRmap,
     FixRescanAfterWake,
+    FixWriteKeepsEntries,
     FixStaleShare,
     FixWritebackWaits,
     FixFlushBeforeDelete,

@@ -26,6 +26,7 @@ from daxfuzz.protocols.repairs.unshare_anon_only import FixUnshareAnonOnly
 from daxfuzz.protocols.repairs.waiter_holds_pgmap import FixWaiterHoldsPagemap
 from daxfuzz.protocols.repairs.wake_on_threshold import FixWakeOnThreshold
 from daxfuzz.protocols.repairs.wake_without_folio import FixWakeWithoutFolio
+from daxfuzz.protocols.repairs.write_keeps_entries import FixWriteKeepsEntries
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
 from daxfuzz.protocols.series_v1 import SERIES_V1
 
@@ -49,6 +50,7 @@ _V6_0 = (
     FixMoveHoldsRmap,
     FixLruPinsInode,
     FixRescanAfterWake,
+    FixWriteKeepsEntries,
     *DEVICE,
     *XFS,
     *FUSE,
