@@ -121,12 +121,18 @@ class Gup(Subsystem):
 
     # -- slow path -----------------------------------------------------------------------------------------------
 
-    async def follow_pud_mask(
+    def follow_pud_mask(
+        self, mm: Mm, address: int, flags: int, pgmap: DevPagemap | None
+    ) -> Awaitable[tuple[Page | None, DevPagemap | None, int]]:
+        """Find and grab the page that is mapped at an address: (page or None, cached page map, error)."""
+        if mm.puds:
+            return self.follow_pud_leaf(mm, address, flags, pgmap)
+        return self.follow_pmd_mask(mm, address, flags, pgmap)
+
+    async def follow_pud_leaf(
         self, mm: Mm, address: int, flags: int, pgmap: DevPagemap | None
     ) -> tuple[Page | None, DevPagemap | None, int]:
-        """Find and grab the page that is mapped at an address: (page or None, cached page map, error)."""
-        if not mm.puds:
-            return await self.follow_pmd_mask(mm, address, flags, pgmap)
+        """The part of follow_pud_mask for PUD entries."""
         if await mm.pud(address).read() is None:
             return None, pgmap, 0
         await mm.pud_lock.acquire()
@@ -294,10 +300,14 @@ class Gup(Subsystem):
 
     # -- fast path -----------------------------------------------------------------------------------------------
 
-    async def gup_pud_range(self, mm: Mm, addresses: range, flags: int, pages: list[Page]) -> bool:
+    def gup_pud_range(self, mm: Mm, addresses: range, flags: int, pages: list[Page]) -> Awaitable[bool]:
         """Grab all pages of a range with no lock, up to the first that needs one; the whole of it if True."""
-        if not mm.puds:
-            return await self.gup_pmd_range(mm, addresses, flags, pages)
+        if mm.puds:
+            return self.gup_pud_leaves(mm, addresses, flags, pages)
+        return self.gup_pmd_range(mm, addresses, flags, pages)
+
+    async def gup_pud_leaves(self, mm: Mm, addresses: range, flags: int, pages: list[Page]) -> bool:
+        """The part of gup_pud_range for PUD entries."""
         first = addresses.start
         while first < addresses.stop:
             part = range(first, mm.pud_addr_end(first, addresses.stop))
