@@ -119,18 +119,20 @@ class BlockAllocator(Shared):
     table: by pfn, who owns the block: nobody while it is free, more than one where files share it.
     freed: free blocks that cannot be reused before the transaction that freed them is durable.
     freeing: the same, for a transaction that is on its way there.
+    uncommitted: the same, with the task whose transaction it is, which is not committed yet (xfs).
     on_free: called with (pfn, last owner) after a block was freed.
     on_share: called with (pfn, owner) after a block got one more owner.
     """
 
-    __slots__ = ("_allocate", "_free", "_look", "freed", "freeing", "on_free", "on_share", "table")
-    GUARDED = ("freed", "freeing", "table")
+    __slots__ = ("_allocate", "_free", "_look", "freed", "freeing", "on_free", "on_share", "table", "uncommitted")
+    GUARDED = ("freed", "freeing", "table", "uncommitted")
 
     def __init__(self, world: World, blocks: int) -> None:
         super().__init__(world, "allocator")
         self.table: list[tuple[Owner, ...]] = [()] * blocks
         self.freed: tuple[int, ...] = ()
         self.freeing: tuple[int, ...] = ()
+        self.uncommitted: tuple[tuple[int, int], ...] = ()
         self.on_free: Callable[[int, Owner], None] | None = None
         self.on_share: Callable[[int, Owner], None] | None = None
         self._allocate = self.point(Access.UPDATE, "allocate")
@@ -165,7 +167,9 @@ class BlockAllocator(Shared):
 
     def unusable(self, pfn: int) -> bool:
         """Whether a block has an owner, or was freed by a transaction that is not durable yet."""
-        return bool(self.table[pfn]) or pfn in self.freed or pfn in self.freeing
+        if self.table[pfn] or pfn in self.freed or pfn in self.freeing:
+            return True
+        return any(pfn == busy for _, busy in self.uncommitted)
 
     @types.coroutine
     def claim(self, pfn: int, inode: int, index: int) -> Generator[Point, None, None]:
@@ -198,10 +202,13 @@ class BlockAllocator(Shared):
         return owners
 
     @types.coroutine
-    def free(self, pfn: int, inode: int, index: int, busy: bool = False) -> Generator[Point, None, bool]:
+    def free(
+        self, pfn: int, inode: int, index: int, busy: bool = False, committed: bool = True
+    ) -> Generator[Point, None, bool]:
         """An owner gives a block up. Whether it was the last one, so that the block is free now.
 
         busy: it is not to be reused before the freeing is durable.
+        committed: the next transaction that becomes durable does that; else only after commit_freed.
         """
         yield self._free
         owner = (inode, index)
@@ -210,7 +217,10 @@ class BlockAllocator(Shared):
         self.table[pfn] = tuple(owners)
         self.log.append(not owners)
         if busy and not owners:
-            self.freed += (pfn,)
+            if committed:
+                self.freed += (pfn,)
+            else:
+                self.uncommitted += ((self.world.current.index, pfn),)
         if not owners and self.on_free is not None:
             self.on_free(pfn, owner)
         return not owners
@@ -222,6 +232,12 @@ class BlockAllocator(Shared):
         pending = bool(self.freed or self.freeing)
         self.log.append(pending)
         return pending
+
+    def commit_freed(self) -> None:
+        """The current task's transaction commits; part of the step in which it does."""
+        me = self.world.current.index
+        self.freed += tuple(pfn for task, pfn in self.uncommitted if task == me)
+        self.uncommitted = tuple(each for each in self.uncommitted if each[0] != me)
 
     def seal_freed(self) -> None:
         """The transaction that has freed blocks takes no more changes; part of the step in which that happens."""
@@ -239,8 +255,8 @@ class BlockAllocator(Shared):
         self.table[pfn] = tuple((inode, to) if owner == (inode, index) else owner for owner in self.table[pfn])
 
     def state(self) -> Hashable:
-        return tuple(self.table), self.freed, self.freeing
+        return tuple(self.table), self.freed, self.freeing, self.uncommitted
 
     def restore(self, state: Hashable) -> None:
-        table, self.freed, self.freeing = cast(Any, state)
+        table, self.freed, self.freeing, self.uncommitted = cast(Any, state)
         self.table = list(table)

@@ -1,4 +1,4 @@
-"""The journal of ext4, as a lock (fs/jbd2, v6.0)."""
+"""The journal of ext4, as a lock, and the log of xfs, which is less (fs/jbd2, fs/xfs/xfs_log_cil.c, v6.0)."""
 
 from __future__ import annotations
 
@@ -50,6 +50,9 @@ class Updates(Shared):
 class Journal(Lock):
     """journal_t: handles join the running transaction; a commit waits for them, and bars new ones meanwhile.
 
+    xfs opens no handles. What its transactions change joins the running checkpoint (CIL) when they commit, all at once,
+    and a log force is a commit that waits for nobody.
+
     Known deviations: the task that needs a commit makes it itself, where jbd2 has a thread; nothing depends on which
     of the two waits. Nothing commits by itself (jbd2: after 5 seconds). Space in the log never runs out. An inode has
     one transaction id, since time stamps, which make i_sync_tid and i_datasync_tid differ, are not modelled.
@@ -66,6 +69,7 @@ class Journal(Lock):
     __slots__ = (
         "_begin",
         "_end",
+        "_log",
         "_look",
         "_mark",
         "allocator",
@@ -96,6 +100,7 @@ class Journal(Lock):
         self._end = self.point(Access.UPDATE, "commit_done", (allocator, Access.UPDATE))
         self._look = self.point(Access.READ, "committed")
         self._mark = self.point(Access.WRITE, "join")
+        self._log = self.point(Access.WRITE, "log", (allocator, Access.UPDATE))
         self._reset()
 
     def _reset(self) -> None:
@@ -151,6 +156,15 @@ class Journal(Lock):
         """ext4_mark_inode_dirty and ext4_update_inode_fsync_trans: the running transaction changes the inode."""
         yield self._mark
         self.tids[number] = self.running
+
+    @types.coroutine
+    def log_commit(self, number: int) -> Generator[Point, None, None]:
+        """xlog_cil_commit: the checkpoint gets what a transaction has changed of an inode, and pins it."""
+        yield self._log
+        self.tids[number] = self.running
+        self.allocator.commit_freed()
+        if self.sb.on_logged is not None:
+            self.sb.on_logged(number)
 
     # -- commits -------------------------------------------------------------------------------------------------
 

@@ -28,11 +28,13 @@ class SuperBlock:
     writers: sb_start_write; held through every system call that changes the file system.
     pagefault: sb_start_pagefault; held through every write fault.
     intwrite: sb_start_intwrite; held by changes that come from inside the file system.
+    on_logged: called in the step in which a transaction commits, with the number of the inode that it has changed; only
+    where what becomes durable is what was committed, and not all there is (xfs).
     on_sealed: called in the step in which a transaction takes no more changes: what it will make durable is known.
     on_durable: called in the step in which that has become durable.
     """
 
-    __slots__ = ("frozen", "intwrite", "on_durable", "on_sealed", "pagefault", "s_umount", "writers")
+    __slots__ = ("frozen", "intwrite", "on_durable", "on_logged", "on_sealed", "pagefault", "s_umount", "writers")
 
     def __init__(self, world: World) -> None:
         self.s_umount = RwSemaphore(world, "sb.s_umount", "s_umount")
@@ -40,5 +42,6 @@ class SuperBlock:
         self.pagefault = PercpuRwSemaphore(world, "sb.pagefault", "sb_pagefaults")
         self.intwrite = PercpuRwSemaphore(world, "sb.intwrite", "sb_internal")
         self.frozen: Cell[Frozen] = Cell(world, "sb.frozen", Frozen.UNFROZEN)
+        self.on_logged: Callable[[int], None] | None = None
         self.on_sealed: Callable[[], None] | None = None
         self.on_durable: Callable[[], None] | None = None

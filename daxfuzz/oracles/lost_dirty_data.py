@@ -39,6 +39,7 @@ class LostDirtyData(Oracle):
             return
         self.watched = True
         self.histories = Histories.of(self.sim)
+        listen(self.kernel.sb, "on_logged", self.logged)
         listen(self.kernel.sb, "on_sealed", self.sealed)
         listen(self.kernel.sb, "on_durable", self.became_durable)
         self.sim.on_begin.append(self.began, ("fsync",))
@@ -47,7 +48,7 @@ class LostDirtyData(Oracle):
     def reset(self) -> None:
         self.begin: dict[int, int] = {}
         if self.watched:
-            self.durable = self.pending = self.metadata()
+            self.durable = self.pending = self.committed = self.metadata()
 
     def metadata(self) -> Metadata:
         """What the file system has in memory now."""
@@ -56,8 +57,11 @@ class LostDirtyData(Oracle):
             for inode in self.kernel.inodes.values()
         }
 
+    def logged(self, number: int) -> None:
+        self.committed = {**self.committed, number: self.metadata()[number]}
+
     def sealed(self) -> None:
-        self.pending = self.metadata()
+        self.pending = self.committed if self.kernel.fs.logs_committed else self.metadata()
 
     def became_durable(self) -> None:
         self.durable = self.pending

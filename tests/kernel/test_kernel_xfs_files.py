@@ -6,6 +6,7 @@ import pytest
 from kernel_kit import points, run, simulate
 
 from daxfuzz.kernel.inode import Unwritten
+from daxfuzz.kernel.machine import Machine
 
 XFS = {"filesystem": "xfs"}
 
@@ -65,15 +66,15 @@ def test_a_write_that_fails_gives_the_copy_back() -> None:
     ("call", "result", "after", "size"),
     [
         ("fallocate(file0, PUNCH_HOLE, 1, 1)", 0, [0, None, 2, None], 3),
-        ("fallocate(file0, ZERO_RANGE, 1, 1)", 0, [0, Unwritten(1), 2, None], 3),
-        ("fallocate(file0, ZERO_RANGE, 2, 2)", 0, [0, 1, Unwritten(2), Unwritten(3)], 4),
+        ("fallocate(file0, ZERO_RANGE, 1, 1)", 0, [0, Unwritten(4), 2, None], 3),
+        ("fallocate(file0, ZERO_RANGE, 2, 2)", 0, [0, 1, Unwritten(4), Unwritten(2)], 4),
         ("fallocate(file0, COLLAPSE_RANGE, 0, 1)", 0, [1, 2, None, None], 2),
         ("fallocate(file0, COLLAPSE_RANGE, 1, 2)", -22, [0, None, None, None], 3),
         ("fallocate(file0, INSERT_RANGE, 1, 1)", 0, [0, None, 1, 2], 4),
         ("fallocate(file0, INSERT_RANGE, 1, 2)", -27, [0, 1, 2, None], 3),
         ("fallocate(file0, INSERT_RANGE, 3, 1)", -22, [0, 1, 2, None], 3),
-        ("fallocate(file0, ALLOCATE, 2, 2)", 0, [0, 1, 2, Unwritten(3)], 4),
-        ("fallocate(file0, KEEP_SIZE, 2, 2)", 0, [0, 1, 2, Unwritten(3)], 3),
+        ("fallocate(file0, ALLOCATE, 2, 2)", 0, [0, 1, 2, Unwritten(4)], 4),
+        ("fallocate(file0, KEEP_SIZE, 2, 2)", 0, [0, 1, 2, Unwritten(4)], 3),
     ],
 )
 def test_modes_of_fallocate(call, result, after, size) -> None:
@@ -186,3 +187,48 @@ def test_a_write_to_a_shared_pmd_copies_all_of_it_if_there_is_room() -> None:
     assert extents(sim, "file1") == [2, 3]
     assert extents(sim) == [0, 1]
     assert sim.kernel.inodes["file1"].cow_fork.blocks == {}
+
+
+def test_a_freed_block_is_reused_once_the_log_is_forced_for_it() -> None:
+    calls = ["fallocate(file0, PUNCH_HOLE, 0, 1)", "store(file0, 0)"]
+    sim = simulate({"a": calls}, files={"file0": 1}, machine=Machine(spare_blocks=0), **XFS)
+    forced = []
+    sim.on_end.append(lambda task, call, result: forced.append(sim.kernel.journal.committed))
+    run(sim)
+    assert sim.results == [[0, 1001]]
+    assert sim.kernel.allocator.table == [((0, 0),)]
+    assert forced == [0, 1]
+
+
+def test_what_a_transaction_frees_is_busy_until_it_commits() -> None:
+    """Whoever forces the log meanwhile does not make it durable."""
+    tasks = {"a": ["fallocate(file0, PUNCH_HOLE, 0, 1)"], "b": ["unlink(file1)", "fsync(file1)"]}
+    sim = simulate(tasks, files={"file0": 1, "file1": 1}, **XFS)
+    allocator = sim.kernel.allocator
+    busy = []
+    run(
+        sim,
+        ("a", "xfs_trans_end.log"),
+        ("b", ""),
+        lambda: busy.append((sim.kernel.journal.committed, allocator.uncommitted, allocator.freed)),
+    )
+    assert busy == [(1, ((0, 0),), ())]
+    assert (allocator.uncommitted, allocator.freed) == ((), (0,))
+
+
+def test_fsync_forces_the_log_only_for_a_pinned_inode() -> None:
+    sim = simulate(
+        {"a": ["fsync(file0)", "truncate(file0, 0)", "fsync(file0)", "fsync(file0)"]}, files={"file0": 1}, **XFS
+    )
+    forced = []
+    sim.on_end.append(lambda task, call, result: forced.append(sim.kernel.journal.committed))
+    run(sim)
+    assert forced == [0, 0, 1, 1]
+
+
+def test_a_map_sync_fault_on_a_pinned_inode_forces_the_log_first() -> None:
+    calls = ["truncate(file0, 0)", "truncate(file0, 1)", "munmap(file0)", "mmap(file0, MAP_SYNC)", "store(file0, 0)"]
+    sim = simulate({"a": calls}, files={"file0": 1}, **XFS)
+    run(sim)
+    assert sim.results[0][-1] == 1004
+    assert sim.kernel.journal.tids[0] == sim.kernel.journal.committed

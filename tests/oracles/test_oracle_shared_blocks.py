@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from oracle_kit import assert_silent, program, simulate, trip
 
-from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.fs.filesystem import Iomap
 from daxfuzz.kernel.fs.xfs import Xfs
 from daxfuzz.kernel.fs.xfs_reflink import CowExtent
@@ -14,6 +13,7 @@ from daxfuzz.kernel.page import Page
 from daxfuzz.kernel.truncate import Truncate
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.protocols.repairs.cow_count import FixCowCount
+from daxfuzz.protocols.repairs.cow_flushes import FixCowFlushes
 
 TWO = {"file0": 1, "file1": 1}
 CLONE = {"file1": "file0"}
@@ -47,7 +47,7 @@ class NoCopy(Patch):
 class EmptyCopy(Patch):
     """dax: Do not copy what a shared block holds."""
 
-    class dax_fault(DaxFault):
+    class dax_fault(FixCowFlushes.dax_fault):
         async def dax_iomap_cow_copy(self, source: int, pfn: int) -> bool:
             await self.k.blocks[pfn].write(4)
             return True

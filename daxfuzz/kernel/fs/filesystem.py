@@ -74,6 +74,9 @@ class Filesystem(Subsystem):
     durable_metadata: ClassVar[bool] = False
     """Whether it calls SuperBlock.on_sealed and on_durable, so that a crash can be judged."""
 
+    logs_committed: ClassVar[bool] = False
+    """Whether only what transactions have committed becomes durable with the log; on_logged tells."""
+
     freezes: ClassVar[bool] = True
     """Whether it has s_op->freeze_fs. If not, nobody can freeze it, and nothing calls sync_fs and freeze_fs."""
 

@@ -49,12 +49,13 @@ class XfsReflink(Filesystem):
         await inode.ilock.down_write()
 
     async def xfs_trans_commit(self, inode: Inode) -> None:
-        """Commit, or cancel what is clean, and drop ILOCK."""
-        await self.xfs_trans_end()
+        """Commit, or cancel what is clean, and drop ILOCK. Known deviation: also what is clean is logged."""
+        await self.xfs_trans_end(inode)
         await inode.ilock.up_write()
 
-    async def xfs_trans_end(self) -> None:
-        """What a transaction has locked beside ILOCK."""
+    async def xfs_trans_end(self, inode: Inode) -> None:
+        """The end of a transaction but for ILOCK: it is logged, and gives up what it has locked beside that."""
+        await self.k.journal.log_commit(inode.number)
         if self.k.agf in self.k.world.current.held:
             await self.k.agf.release()
         await self.k.sb.intwrite.up_read()
@@ -67,14 +68,19 @@ class XfsReflink(Filesystem):
     async def xfs_alloc_extent(self, inode: Inode, index: int, pages: int) -> range:
         """Blocks for file pages, within a transaction: all, or one, or none without space."""
         await self.xfs_read_agf()
-        return await self.k.allocator.allocate_extent(inode.number, index, pages)
+        blocks = await self.k.allocator.allocate_extent(inode.number, index, pages)
+        if not blocks and await self.k.allocator.pending():
+            # xfs_extent_busy_flush
+            await self.k.journal.force_commit()
+            blocks = await self.k.allocator.allocate_extent(inode.number, index, pages)
+        return blocks
 
     async def xfs_free_extent(self, pfn: int, inode: Inode, index: int) -> None:
         """Lower the count of a block, within a transaction, and free it with the last one. Without a disk there is no
         commit any more."""
         await self.xfs_read_agf()
         if await self.k.dax_device.blk_queue_enter():
-            await self.k.allocator.free(pfn, inode.number, index)
+            await self.k.allocator.free(pfn, inode.number, index, busy=True, committed=False)
             await self.k.dax_device.blk_queue_exit()
 
     async def xfs_reflink_find_shared(self, pfn: int) -> bool:
@@ -269,7 +275,7 @@ class XfsReflink(Filesystem):
             for offset, block in enumerate(blocks):
                 await inode.cow_fork.insert(index + offset, block)
             found = found._replace(pfn=blocks[0] if blocks else None, pages=len(blocks), error=0 if blocks else -ENOSPC)
-        await self.xfs_trans_end()
+        await self.xfs_trans_end(inode)
         return found
 
     async def xfs_reflink_resample(self, inode: Inode, index: int, pfn: int, pages: int) -> tuple[int | None, int]:

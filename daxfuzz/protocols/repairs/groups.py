@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from daxfuzz.protocols.repairs.cow_busy import FixCowBusy
 from daxfuzz.protocols.repairs.cow_count import FixCowCount
+from daxfuzz.protocols.repairs.cow_flushes import FixCowFlushes
 from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
+from daxfuzz.protocols.repairs.cow_is_dirty import FixCowIsDirty
 from daxfuzz.protocols.repairs.failed_cow_entry import FixFailedCowEntry
 from daxfuzz.protocols.repairs.failed_write_waits import FixFailedWriteWaits
 from daxfuzz.protocols.repairs.fresh_pmd import FixFreshPmd
@@ -47,6 +49,8 @@ XFS_LATER = (
     FixSecondMmaplock,
     FixCowBusy,
     FixFailedCowEntry,
+    FixCowFlushes,
+    FixCowIsDirty,
     FixFailedWriteWaits,
     FixResampleCow,
     FixWriteUnshares,
