@@ -35,7 +35,7 @@ class FixFailedCowEntry(Repair):
             return result, after
 
         async def forget_copy(self, vmf: Fault, xas: XaState, entry: Entry) -> Entry:
-            """Put an empty entry, locked as well, in the place of that for a copy, which nothing maps."""
+            """Put an empty entry, locked as well, in the place of an unmapped copy's (fs/dax.c, v6.0)."""
             mapping = vmf.vma.mapping
             empty = EMPTY_PMD if entry.huge else EMPTY
             xas.reset()

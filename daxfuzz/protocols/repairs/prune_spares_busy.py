@@ -38,7 +38,7 @@ class FixPruneSparesBusy(Repair):
                 await self.k.vfs.evict(inode)
 
         async def any_page_in_use(self, inode: Inode) -> bool:
-            """Whether eviction would have to wait: for a page, or for an entry that is locked."""
+            """Whether eviction would have to wait for a page or for an entry's lock (fs/dax.c, v6.0)."""
             i_pages = inode.i_mapping.i_pages
             xas = XaState(i_pages, 0)
             busy = False
@@ -49,7 +49,7 @@ class FixPruneSparesBusy(Repair):
             return busy
 
         async def entry_in_use(self, entry: Entry) -> bool:
-            """Whether anything but the entry itself has a reference of its pages; nothing maps them."""
+            """Whether anything but the entry has references of its pages; nothing maps them (fs/dax.c, v6.0)."""
             own = self.k.dax.idle_refcount() + self.k.dax.entry_references(entry)
             for folio in await self.k.dax.mapped_folios(entry):
                 if await folio.refcount.read() > own:

@@ -33,6 +33,6 @@ class FixRescanAfterWake(Repair):
                 slept = True
 
             async def over() -> bool:
-                return slept or await self.wait_is_over(page)
+                return await self.wait_is_over(page) or slept
 
             return await wait_var_event(self.k.var_waitqueues, address, over, TaskState.INTERRUPTIBLE, sleep)
