@@ -216,6 +216,21 @@ def test_n13_the_removal_waits_for_the_reference_of_the_entry_behind_the_busy_on
         assert points(execution, 0)[-1] == "page0.refcount.read"
 
 
+MOVES = [(protocol, align) for protocol in ("refcount-1", "series-v3", "refcount-0") for align in HUGE]
+
+
+@pytest.mark.parametrize(("protocol", "align"), MOVES)
+def test_n110_the_removal_passes_an_entry_that_moves(protocol, align) -> None:
+    # The repair of N-42 is one of N-110, too.
+    either = [(("N-110",), 0), (("N-42",), 0)] if protocol == "refcount-0" else []
+    for flaws, entries in [(("N-110", "N-42"), 1), ((), 0), *either]:
+        sim = device({"a": ["mremap(file0)"], "u": ["unbind()"]}, align, *without(protocol, *flaws))
+        level = sim.kernel.mms[0].pmds if align is Align.PMD else sim.kernel.mms[0].puds
+        place = f"move_huge_{align}.write"
+        Stepper(sim.world).run(Steered(("a", place), ("a", "+"), ("u", "")), 2_000)
+        assert sum(isinstance(cell.value, Pte) for cell in level.values()) == entries
+
+
 def test_the_repair_of_f22_leaves_huge_entries_of_files_alone() -> None:
     tasks = {"a": ["store(file0, 1)"], "b": ["store(file0, 2)"]}
     for patches in ((), ("fix-devdax-entry-order",)):
