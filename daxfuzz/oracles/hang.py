@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -182,7 +182,9 @@ def peek(condition: Callable[[], Awaitable[bool]] | None, sim: Simulation) -> bo
     length = len(log)
     task = sim.world.current
     point = task.point
-    coroutine: Any = condition().__await__()
+    awaited: Any = condition()
+    # A primitive of the simulation is a generator, which can be awaited as it is.
+    coroutine = awaited if isinstance(awaited, Generator) else awaited.__await__()
     try:
         while True:
             # The checking mode compares each access with what the current task declares.

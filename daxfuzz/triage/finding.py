@@ -71,13 +71,20 @@ def size(finding: Finding) -> tuple[int, ...]:
 
 
 def known(failure: Failure, findings: Iterable[tuple[str, tuple[str, ...]]]) -> bool:
-    """Whether one of the (kind, explained_by) pairs of earlier findings accounts for a failure already."""
+    """Whether one of the (kind, explained_by) pairs of earlier findings accounts for a failure already.
+
+    Who repairs a wide flaw may repair a narrow one with it: what the narrow repair silences is not the wide flaw's.
+    """
     hints = hints_of(failure)
+    left = failure.kernel.repairs()
     for kind, repairs in findings:
         if kind == failure.violation.kind and repairs:
             kernel = failure.kernel.plus(repairs)
             if kernel != failure.kernel and silences(failure, repairs, hints, QUICK):
-                return True
+                narrow = [each.slug() for name in repairs if name in left for each in left[name].supersedes]
+                open_narrow = [name for name in narrow if name in left and name not in repairs]
+                if not any(silences(failure, (name,), hints, QUICK) for name in open_narrow):
+                    return True
     return False
 
 

@@ -10,6 +10,7 @@ from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.inode import AddressSpace, Inode
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.oracles.deadlock import Deadlock
+from daxfuzz.oracles.hang import peek
 from daxfuzz.protocols.patch import Patch
 
 SYNC = program({"syncer": ["fsync(file0)"], "truncator": ["truncate(file0, 0)"]})
@@ -103,3 +104,12 @@ def test_a_wait_for_an_entry_whose_locker_has_gone_is_a_deadlock() -> None:
     violation = trip(simulate(FAULTS, KeepEntriesLocked, oracles=[Deadlock]), "deadlock", simple=1, random=0)
     assert violation.channel == "dax_entry"
     assert_silent(simulate(FAULTS))
+
+
+def test_a_condition_of_a_wait_may_be_a_primitive_of_the_simulation() -> None:
+    sim = simulate(program({"a": ["load(file0, 0)"]}))
+    size = sim.kernel.inodes["file0"].i_size
+    sim.world.current = sim.world.tasks[0]
+    assert peek(size.read, sim)
+    size.value = 0
+    assert not peek(size.read, sim)

@@ -119,7 +119,9 @@ def draw_usual_roles(rng: Random, filesystem: str) -> list[str]:
     if rng.random() < 0.06:
         roles = draw_device_roles(rng)
         if len(roles) < MAX_TASKS:
-            roles.append(rng.choice(("truncator", "syncer", "pinner", "writer", "copier", "evictor")))
+            roles.append(
+                rng.choice(("truncator", "truncator", "truncator", "syncer", "pinner", "writer", "copier", "evictor"))
+            )
         return roles
     users = ("pinner", "pinner", "mapper")
     others = ("pinner", "mapper", "truncator", "syncer", "pinner", "mapper", "truncator", "syncer")
