@@ -168,6 +168,10 @@ class Dax(Subsystem):
             self.k.pages[pfn].mapping.value = mapping
             self.k.pages[pfn].index.value = index + offset
 
+    def folio_pages(self, entry: Entry) -> int:
+        """Pages of the folios that an entry stands for, for observers: in v6.0 each page of a file is on its own."""
+        return 1
+
     def shared_count(self, page: Page) -> int | None:
         """How many file pages have a page, as it says, for observers; None if it names the one that has it, or none."""
         return page.index.value if page.mapping.value is COW else None

@@ -23,8 +23,9 @@ class Association(Oracle):
     an entry that nobody has locked stand for a free block. Of virtio-fs the server frees before the kernel forgets; who
     has the range of the window is what matters there.
 
-    A page of a folio says so by its head. A page that names no file page, but that several may have it, counts the
-    entries that have it. No lock covers such a count for two files: it is looked at when no task is inside the xa_lock
+    A page of a folio says so by its head; an entry stands for whole folios, of the size that its protocol makes. A page
+    that names no file page, but that several may have it, counts the entries that have it. No lock covers such a count
+    for two files: it is looked at when no task is inside the xa_lock
     of any file. A count that is not told from an index (v6.15) may be anything while no entry has the page.
     A character device has neither lock nor entries: when nothing is under way, its pages name their place in it.
     """
@@ -99,8 +100,10 @@ class Association(Oracle):
             page for page in self.device if len(table[page.pfn]) > 1 or self.kernel.dax.shared_count(page) is not None
         ]
         for index, entry in mapping.i_pages.entries.items():
+            pages = self.kernel.dax.folio_pages(entry)
             for offset, pfn in enumerate(entry.pfns(self.kernel.machine)):
                 page = self.device[pfn]
+                self.check_folio(mapping, index + offset, page, self.device[pfn - offset % pages], pages)
                 if page in several:
                     continue
                 head = page.head.value
@@ -119,6 +122,18 @@ class Association(Oracle):
                 first, found = entry_at(mapping.i_pages, index) or (index, None)
                 if found is None or not found.real or found.pfn + index - first != page.pfn:
                     self.fail("association", f"page {page.pfn} names {mapping}[{index}], which is {found}")
+
+    def check_folio(self, mapping: AddressSpace, index: int, page: Page, first: Page, pages: int) -> None:
+        """A page belongs to the folio of a given size that begins with a given page."""
+        head = page.head.value
+        if self.kernel.fs.char_device:
+            # Its folios are made with the device.
+            return
+        if head is not first or head.order.value != pages:
+            folio = f"the folio of {head.order.value} pages from {head.pfn}"
+            self.fail(
+                "association", f"{mapping}[{index}] is page {page.pfn} of {folio}, not of {pages} from {first.pfn}"
+            )
 
     def check_shared(self, page: Page) -> None:
         """What a page says about several entries against those that there are."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from oracle_kit import assert_silent, program, simulate, trip
 
@@ -82,3 +84,20 @@ def test_a_page_of_several_files_counts_its_entries() -> None:
     violation = trip(simulate(SHARED, ForgetShare, protocol="refcount-0-fixed", filesystem="xfs"), "association")
     assert "page 0 counts 2 file pages, but is file1.mapping[0]" in violation.message
     assert_silent(simulate(SHARED, protocol="refcount-0-fixed", filesystem="xfs"))
+
+
+class ForgetSplit(Patch):
+    """fs/dax: Leave the pages of a folio together when no entry has them any more."""
+
+    class dax(FixStaleShare.dax):
+        async def dax_folio_split(self, folio: Page, pages: int) -> None:
+            return
+
+
+def test_an_entry_of_one_page_is_no_part_of_a_larger_folio() -> None:
+    calls = {"mapper": ["truncate(file0, 0)", "truncate(file0, 1)", "fsync(file0)", "store(file0, 0)"]}
+    of = program(calls, files={"file0": 2})
+    of = replace(of, setup=replace(of.setup, huge=True))
+    violation = trip(simulate(of, ForgetSplit, protocol="refcount-0-fixed"), "association", simple=1, random=0)
+    assert "page 0 of the folio of 2 pages from 0, not of 1 from 0" in violation.message
+    assert_silent(simulate(of, protocol="refcount-0-fixed"))

@@ -1,4 +1,4 @@
-"""v6.15 and later: replacing the entry of a PMD splits its folio, which must not be in use by then (C11 of the notes)."""
+"""v6.15 and later: replacing the entry of a PMD splits its folio, which must not be in use by then."""
 
 from __future__ import annotations
 

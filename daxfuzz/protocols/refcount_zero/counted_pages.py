@@ -180,6 +180,9 @@ class ProperlyRefcountFsDaxPages(Patch):
             for pfn in entry.pfns(self.k.machine):
                 self.k.pages[pfn].head.value = folio
 
+        def folio_pages(self, entry: Entry) -> int:
+            return entry.size(self.k.machine)
+
         def shared_count(self, page: Page) -> int | None:
             folio = page.head.value
             return folio.index.value or None if folio.mapping.value is None else None
