@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -305,3 +306,17 @@ def test_n55_an_entry_that_the_scan_has_skipped_keeps_its_reference() -> None:
     assert "leak" in found_kinds(simulate(tasks, "series-v3", locked))
     assert "leak" not in found_kinds(simulate(tasks, "series-v3", (*locked, "fix-deleted-without-zap")))
     assert found_kinds(simulate(tasks, "series-v3-fixed")) == set()
+
+
+def test_n54_a_reference_that_is_dropped_meanwhile_does_not_make_another_one_the_first() -> None:
+    sim = simulate({"m": ["load(file0, 0)"]}, "series-v3-fixed", observed=False)
+    kernel = sim.kernel
+    page, held = kernel.pages[0], kernel.pgmap.ref.count
+    page.refcount.value = 1
+    request = kernel.memremap.pgmap_request_folios(kernel.pgmap, page, 1)
+    with suppress(StopIteration):
+        while True:
+            request.send(None)
+            if page.refcount.value == 2:
+                page.refcount.value = 1
+    assert kernel.pgmap.ref.count == held

@@ -8,7 +8,7 @@ from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.inode import AddressSpace
 from daxfuzz.kernel.memory import Fault, VmFault
-from daxfuzz.kernel.memremap import Memremap
+from daxfuzz.kernel.memremap import DevPagemap
 from daxfuzz.kernel.page import Page
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.protocols.patch import Repair
@@ -24,7 +24,9 @@ class FixZappedForEver(Repair):
     and fails, and nothing holds their page map back. Two tasks and no race: truncate the second page, pin the first.
 
     A fault can come while somebody waits, without the locks, for a pin of the page. The entry's reference is back
-    then, so the wait also ends when nothing but that is left, and the entry is zapped anew.
+    then, so the wait also ends when nothing but that is left, and the entry is zapped anew. And others may drop theirs
+    while it is taken: that a reference is the first one is told by the addition itself, not by a look after it, or the
+    page map would be held twice.
     """
 
     flaw = "N-54"
@@ -65,7 +67,16 @@ class FixZappedForEver(Repair):
             entry = await mapping.i_pages.load(await page.index.read())
             return entry is not None and entry.real and not entry.zap
 
-    class memremap(Memremap):
+    class memremap(RequestFoliosInsertReferences.memremap):
+        async def pgmap_request_folios(self, pgmap: DevPagemap, folio: Page, nr: int) -> bool:
+            if await pgmap.ref.is_dying():
+                self.k.warn("pgmap_request_folios: page map is dying", folio)
+                return False
+            for each in self.k.pages[folio.pfn : folio.pfn + nr]:
+                if await each.refcount.add_return(1) == 1:
+                    await pgmap.ref.tryget()
+            return True
+
         async def page_ref_sub_return(self, page: Page, refs: int) -> int:
             count = await super().page_ref_sub_return(page, refs)
             if count == 1:
