@@ -147,7 +147,11 @@ class Raises(Patch):
 @pytest.mark.parametrize(
     ("text", "line", "part"), [(RAISES, 10, "nonsense"), ("import nowhere_at_all\n", 1, "nowhere")]
 )
-def test_a_patch_that_raises_is_the_users_fault(tmp_path: Path, text: str, line: int, part: str) -> None:
+def test_a_patch_that_raises_is_the_users_fault(
+    tmp_path: Path, text: str, line: int, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However slow the machine is.
+    monkeypatch.setattr("daxfuzz.cli.fuzz_display.STATUS_EVERY", 1e9)
     patch = tmp_path / "my_patch.py"
     patch.write_text(text)
     args = ["fuzz", "--patch", patch, "--protocol", "refcount-1", "--executions", "200", "--workers", "1"]

@@ -10,6 +10,17 @@ import click
 from daxfuzz.cli.errors import say
 from daxfuzz.engines.fuzz import Status
 
+EXAMPLES = """
+\b
+Examples:
+  daxfuzz bench speed --json
+  daxfuzz bench gup-fast --executions 1000000
+  daxfuzz bench silent --executions 2000000
+  daxfuzz bench flaws --flaw F-07 --cases cases
+  daxfuzz bench patches --patch 2 --json
+  daxfuzz bench reach --protocol refcount-0 --executions 2000
+"""
+
 PROGRESS_EVERY = 5.0
 """Seconds between two lines of progress on one kernel."""
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from daxfuzz.bench.discoveries import discoveries
 from daxfuzz.bench.flaws import Outcome, Target, reachability
 from daxfuzz.bench.reachability import FLAWS, GENERATIONS, NEVER, Cell, cells
-from daxfuzz.cli.bench.common import Progress, interruptible, seed_option, workers_option
+from daxfuzz.cli.bench.common import EXAMPLES, Progress, interruptible, seed_option, workers_option
 from daxfuzz.cli.errors import INTERNAL, INTERRUPTED
 from daxfuzz.cli.options import json_option, print_json
 from daxfuzz.cli.output import stdout_console
@@ -23,7 +23,7 @@ from daxfuzz.program.dax_file import dumps_case, save_case
 from daxfuzz.protocols.registry import unknown
 
 
-@click.command()
+@click.command(epilog=EXAMPLES)
 @click.option("--flaw", "flaws", multiple=True, metavar="F-NN", help="Only this row. Repeatable.")
 @click.option("--discoveries", "new", is_flag=True, help="The flaws that the analysis does not list, instead.")
 @click.option("--protocol", "protocols", multiple=True, help="Only this column, by name or as G1a. Repeatable.")

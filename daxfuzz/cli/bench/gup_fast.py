@@ -7,11 +7,11 @@ from dataclasses import asdict
 import click
 
 from daxfuzz.bench.gup_fast import race
-from daxfuzz.cli.bench.common import seed_option, workers_option
+from daxfuzz.cli.bench.common import EXAMPLES, seed_option, workers_option
 from daxfuzz.cli.options import json_option, print_json
 
 
-@click.command("gup-fast")
+@click.command("gup-fast", epilog=EXAMPLES)
 @click.option("--protocol", default="pin-wait-fixed", show_default=True, help="Which has to stay silent.")
 @click.option("--executions", type=click.IntRange(1), default=20_000, show_default=True, help="On each kernel.")
 @seed_option

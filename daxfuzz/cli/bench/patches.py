@@ -9,14 +9,14 @@ import click
 
 from daxfuzz.bench.patch_runs import PLANS
 from daxfuzz.bench.patches import PatchResult, RunResult, Space, compare_patches
-from daxfuzz.cli.bench.common import interruptible, seed_option, workers_option
+from daxfuzz.cli.bench.common import EXAMPLES, interruptible, seed_option, workers_option
 from daxfuzz.cli.errors import INTERRUPTED
 from daxfuzz.cli.options import json_option, print_json
 from daxfuzz.cli.output import plural
 from daxfuzz.engines.fuzz import workers
 
 
-@click.command()
+@click.command(epilog=EXAMPLES)
 @click.option(
     "--patch", "numbers", multiple=True, type=click.IntRange(1, len(PLANS)), help="Only this one. Repeatable."
 )

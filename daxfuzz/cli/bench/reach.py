@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from daxfuzz.bench.reach import Cell, Kernel, Union, cells, kernels, union
-from daxfuzz.cli.bench.common import PROGRESS_EVERY, interruptible, seed_option, workers_option
+from daxfuzz.cli.bench.common import EXAMPLES, PROGRESS_EVERY, interruptible, seed_option, workers_option
 from daxfuzz.cli.errors import INTERRUPTED
 from daxfuzz.cli.options import json_option, print_json
 from daxfuzz.cli.output import plural
@@ -19,7 +19,7 @@ from daxfuzz.kernel.kernel import FILESYSTEMS
 from daxfuzz.protocols.registry import unknown
 
 
-@click.command()
+@click.command(epilog=EXAMPLES)
 @click.option("--protocol", "protocols", multiple=True, help="Only this row. Repeatable.")
 @click.option("--filesystem", "filesystems", multiple=True, help="Only this one. Repeatable.")
 @click.option(

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from daxfuzz.bench.silent import Silence, listen, spread
-from daxfuzz.cli.bench.common import Progress, interruptible, seed_option, workers_option
+from daxfuzz.cli.bench.common import EXAMPLES, Progress, interruptible, seed_option, workers_option
 from daxfuzz.cli.errors import INTERRUPTED
 from daxfuzz.cli.options import json_option, print_json
 from daxfuzz.cli.output import at_most, plural, stdout_console
@@ -21,7 +21,7 @@ from daxfuzz.protocols.registry import PROTOCOLS, protocol, unknown
 Outcomes = list[tuple[Silence, Status]]
 
 
-@click.command()
+@click.command(epilog=EXAMPLES)
 @click.option("--protocol", "protocols", multiple=True, help="Instead of all -fixed ones. Repeatable.")
 @click.option("--filesystem", "filesystems", multiple=True, help="Instead of all. Repeatable.")
 @click.option(

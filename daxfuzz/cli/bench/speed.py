@@ -7,10 +7,11 @@ from dataclasses import asdict
 import click
 
 from daxfuzz.bench.speed import Speed, measure
+from daxfuzz.cli.bench.common import EXAMPLES
 from daxfuzz.cli.options import json_option, print_json
 
 
-@click.command()
+@click.command(epilog=EXAMPLES)
 @click.option("--rounds", type=click.IntRange(1), default=100, show_default=True, help="Of which medians are taken.")
 @json_option
 def speed(rounds: int, as_json: bool) -> int:
