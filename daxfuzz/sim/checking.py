@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import types
 from collections.abc import Iterator
@@ -58,13 +59,25 @@ def _codes(cls: type) -> Iterator[types.CodeType]:
                     stack += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
 
 
+def is_coroutine(frame: types.FrameType) -> bool:
+    """Whether a frame is of an async function."""
+    return bool(frame.f_code.co_flags & inspect.CO_COROUTINE)
+
+
 def _guarded(cls: type[Shared], attribute: str, own: frozenset[types.CodeType], observers: tuple[str, ...]) -> property:
     slot: Any = getattr(cls, attribute)
 
+    def observes(frame: types.FrameType) -> bool:
+        module = frame.f_globals["__name__"]
+        return any(module == name or module.startswith(name + ".") for name in observers)
+
     def check(obj: Shared, write: bool) -> None:
         frame = sys._getframe(2)
-        module = frame.f_globals["__name__"]
-        if any(module == name or module.startswith(name + ".") for name in observers):
+        if observes(frame):
+            return
+        # A plain function of the model that an observer calls looks for it, in no task's turn.
+        caller = frame.f_back
+        if caller is not None and observes(caller) and not is_coroutine(frame) and not is_coroutine(caller):
             return
         if frame.f_code not in own:
             raise UndeclaredAccess(f"{frame.f_code.co_name} touches {obj.name}.{attribute} without a primitive")

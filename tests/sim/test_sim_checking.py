@@ -164,6 +164,25 @@ def test_observers_may_look():
                 play(Stepper, world, lambda cell=cell: cell.write(6))
 
 
+def test_what_an_observer_calls_may_look_for_it_and_what_a_task_runs_may_not():
+    def look(cell):
+        return cell.value
+
+    for kind, allowed in (("def", True), ("async def", False)):
+        world = World()
+        cell = Cell(world, "cell", 5)
+        names = {"__name__": "daxfuzz.oracles.leak", "look": look}
+        exec(f"{kind} ask(cell):\n    return look(cell)", names)
+        seen = []
+        if allowed:
+            cell.watch = lambda old, new, ask=names["ask"], cell=cell, seen=seen: seen.append(ask(cell))
+            play(Stepper, world, lambda cell=cell: cell.write(6))
+            assert seen == [6]
+        else:
+            with pytest.raises(UndeclaredAccess, match=r"look touches cell\.value"):
+                play(Stepper, world, lambda ask=names["ask"], cell=cell: ask(cell))
+
+
 def test_other_worlds_are_not_checked():
     checked, free = World(), World()
     one, two = Cell(checked, "one", 1), Cell(free, "two", 2)
