@@ -361,3 +361,15 @@ def test_without_a_device_no_request_is_answered(call, result) -> None:
     assert sim.results == [[0, result]]
     assert host.host_size.value == 4
     assert not sim.kernel.inodes["file0"].i_mapping.invalidate_lock.owners()
+
+
+def test_the_server_grows_a_file_and_maps_it_one_after_the_other() -> None:
+    sim = simulate({"a": []}, "refcount-1", files={"file0": 2}, prefault=False, filesystem="fuse", machine=ONE_RANGE)
+    kernel = sim.kernel
+    file0 = kernel.inodes["file0"]
+    file0.fuse.host_size.value = 1
+    dmap = conn_of(sim).dmaps[0]
+    add_task(sim, "m", lambda: kernel.virtiofsd.do_setupmapping(file0, 0, dmap, True))
+    add_task(sim, "w", lambda: kernel.virtiofsd.do_write(file0, 1, 7))
+    run(sim, ("m", "setupmapping.write"), ("m", "+"), ("w", ""), ("m", ""), ("w", ""))
+    assert [kernel.allocator.table[pfn] for pfn in (0, 1)] == [((0, 0),), ((0, 1),)]

@@ -52,6 +52,7 @@ class FuseConnDax:
     lock: guards the lists.
     free_work: whether the worker is queued.
     free_worker: held while it runs; a work item runs on one processor at a time.
+    server: in no kernel, held while the server answers a request.
     window: the server's side, what it maps in each range.
     """
 
@@ -66,6 +67,7 @@ class FuseConnDax:
         "nr_ranges",
         "range_pages",
         "range_waitq",
+        "server",
         "window",
     )
 
@@ -80,6 +82,7 @@ class FuseConnDax:
         self.range_waitq = WaitQueueHead(world, "fcd.range_waitq")
         self.free_work: Cell[bool] = Cell(world, "fcd.free_work", False)
         self.free_worker = Mutex(world, "fcd.free_worker", "fcd.free_worker")
+        self.server = Mutex(world, "virtiofsd", "virtiofsd")
         self.window: list[Cell[View | None]] = [Cell(world, f"window{i}", None) for i in range(self.nr_ranges)]
 
     def threshold(self) -> int:

@@ -29,8 +29,8 @@ class Virtiofsd(Subsystem):
     In the block allocator, a page of the window belongs to the file page that is mapped there; it is free while
     nothing is mapped there or the host's file ends before it.
 
-    Known deviation: a request is answered at once, in a few steps of the task that sends it, and fails only when the
-    device is gone.
+    Known deviation: requests are answered one after the other, in a few steps of the task that sends them, and fail
+    only when the device is gone. What a system call of the host does to the window is not seen half done.
     """
 
     def conn(self) -> FuseConnDax:
@@ -53,7 +53,10 @@ class Virtiofsd(Subsystem):
         """
         if not await self.k.q_usage.tryget_live():
             return -ENOTCONN
+        server = self.conn().server
+        await server.acquire()
         await answer()
+        await server.release()
         await self.k.q_usage.put()
         return 0
 

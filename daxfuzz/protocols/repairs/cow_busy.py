@@ -68,6 +68,6 @@ class FixCowBusy(Repair):
 
             # A fault is tried again after any signal but a fatal one, so others must not end the wait.
             await wait_var_event(
-                self.k.var_waitqueues, address, lambda: self.k.dax.page_idle(page), TaskState.KILLABLE, drop_locks
+                self.k.var_waitqueues, address, lambda: self.k.dax.wait_is_over(page), TaskState.KILLABLE, drop_locks
             )
             return VmFault.NOPAGE
