@@ -20,12 +20,12 @@ from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.protocols.refcount_zero.counted_pages import ProperlyRefcountFsDaxPages
 from daxfuzz.protocols.refcount_zero.idle_before_unmount import FixFuseEviction
-from daxfuzz.protocols.refcount_zero.locked_entries import FixResetBeforeWaiting
 from daxfuzz.protocols.refcount_zero.removed_entries import RemoveEntriesOnBreak
 from daxfuzz.protocols.registry import protocol
 from daxfuzz.protocols.repairs.flush_before_delete import FixFlushBeforeDelete
 from daxfuzz.protocols.repairs.idle_while_mapped import FixIdleWhileMapped
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
+from daxfuzz.protocols.repairs.reset_before_waiting import FixResetBeforeWaiting
 from daxfuzz.protocols.repairs.stale_share import FixStaleShare
 from daxfuzz.protocols.repairs.sync_pmd_over_table import FixSyncPmdOverTable
 

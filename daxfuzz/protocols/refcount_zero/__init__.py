@@ -10,7 +10,7 @@ from daxfuzz.protocols.refcount_zero.dirty_writes import DirtyOnlyWrites
 from daxfuzz.protocols.refcount_zero.idle_before_unmount import EnsureIdleBeforeUnmount, FixFuseEviction
 from daxfuzz.protocols.refcount_zero.insert_folio_pmd import AddVmfInsertFolioPmd
 from daxfuzz.protocols.refcount_zero.insert_page import AddVmfInsertPageMkwrite
-from daxfuzz.protocols.refcount_zero.locked_entries import DontSkipLockedEntries, FixResetBeforeWaiting
+from daxfuzz.protocols.refcount_zero.locked_entries import DontSkipLockedEntries
 from daxfuzz.protocols.refcount_zero.reads_during_reflink import AllowReadsDuringReflink
 from daxfuzz.protocols.refcount_zero.removed_entries import RemoveEntriesOnBreak
 from daxfuzz.protocols.refcount_zero.unmapped_busy_pages import ReturnUnmappedBusyPages
@@ -20,6 +20,7 @@ from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
 from daxfuzz.protocols.repairs.kill_list import FixKillList
 from daxfuzz.protocols.repairs.lru_pins_inode import FixLruPinsInode
 from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
+from daxfuzz.protocols.repairs.reset_before_waiting import FixResetBeforeWaiting
 
 V6_15: tuple[type[Patch], ...] = (
     DirtyOnlyWrites,

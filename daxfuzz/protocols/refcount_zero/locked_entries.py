@@ -1,4 +1,4 @@
-"""fs/dax: Don't skip locked entries when scanning entries (6be3e21d25ca, v6.15), and its fix (dd59137bfe70, v6.16)."""
+"""fs/dax: Don't skip locked entries when scanning entries (6be3e21d25ca, v6.15)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.inode import AddressSpace
 from daxfuzz.kernel.xarray import XaState
-from daxfuzz.protocols.patch import Patch, Repair
+from daxfuzz.protocols.patch import Patch
 from daxfuzz.sim import TaskState, WaitEntry
 
 
@@ -54,18 +54,3 @@ class DontSkipLockedEntries(Patch):
         def restart_walk(self, xas: XaState) -> None:
             """What becomes of a walk that sleeps in wait_entry_unlocked_exclusive (fs/dax.c, v6.19)."""
             xas.pause()
-
-
-class FixResetBeforeWaiting(Repair):
-    """fs/dax: Fix "don't skip locked entries when scanning entries" (dd59137bfe70, v6.16).
-
-    The walk starts afresh at the same index. As it was merged in v6.15, it went on behind the locked entry, whose
-    pages nobody looked at, and which dax_delete_mapping_range left behind.
-    """
-
-    flaw = "F-08b"
-    upstream = "dd59137bfe70"
-
-    class dax(DontSkipLockedEntries.dax):
-        def restart_walk(self, xas: XaState) -> None:
-            xas.reset()
