@@ -10,8 +10,9 @@ from functools import lru_cache
 
 from daxfuzz.protocols.compose import ComposedKernel, ComposeError, compose
 from daxfuzz.protocols.patch import Patch, Repair
-from daxfuzz.protocols.refcount_zero import REFCOUNT_ZERO, SINCE_V6_15, V6_15
 from daxfuzz.protocols.refcount_zero.flaws import ZERO_FLAWS
+from daxfuzz.protocols.refcount_zero.releases import REFCOUNT_ZERO, SINCE_V6_15, V6_15
+from daxfuzz.protocols.refcount_zero.revert_wait_entry_advance import RevertWaitEntryAdvance
 from daxfuzz.protocols.series_v1 import SERIES_V1
 from daxfuzz.protocols.series_v1.flaws import V1_FLAWS, known_at
 from daxfuzz.protocols.series_v3 import SERIES_V3
@@ -76,6 +77,7 @@ _ALL: tuple[type[Patch], ...] = (
     *(repair for _, repairs in V1_FLAWS for repair in repairs),
     *V3_FLAWS,
     *REFCOUNT_ZERO,
+    RevertWaitEntryAdvance,
     *ZERO_FLAWS,
 )
 

@@ -189,6 +189,7 @@ def test_a_fault_on_a_page_that_meets_a_pmd_entry_is_tried_again() -> None:
     sim = simulate(tasks, mms=THREADS, prefault=False, **ONE_PMD)
     attach(sim)
     allocator = sim.kernel.allocator
+    empty = allocator.state()
     allocator.table[:] = [((9, pfn),) for pfn in range(3)]
     sim.world.seal()
     seen: list[object] = []
@@ -197,7 +198,7 @@ def test_a_fault_on_a_page_that_meets_a_pmd_entry_is_tried_again() -> None:
         sim,
         ("b", "handle_pte_fault.read"),
         ("b", "+"),
-        lambda: allocator.restore(([()] * 3, (), ())),
+        lambda: allocator.restore(empty),
         ("a", ""),
         lambda: seen.append(state(sim)[:2]),
         ("b", "raced_with_pmd.read"),

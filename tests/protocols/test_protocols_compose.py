@@ -204,8 +204,8 @@ def test_each_flaw_has_a_number_of_its_own_with_which_its_repair_begins() -> Non
         assert re.fullmatch(r"[FNC]-\d\d\d?[a-z]?", repair.flaw)
         assert re.match(rf"{repair.flaw}\b", sys.modules[repair.__module__].__doc__ or ""), repair
     shared = {flaw for flaw, times in Counter(repair.flaw for repair in repairs).items() if times > 1}
-    # What is left of a removed device needs another repair in each generation.
-    assert shared == {"F-23"}
+    # What is left of a removed device needs another repair in each generation; reclaim takes an inode in two ways.
+    assert shared == {"F-23", "F-31"}
 
 
 # -- running programs ----------------------------------------------------------------------------------------------

@@ -19,10 +19,11 @@ from daxfuzz.oracles.registry import attach
 from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.protocols.refcount_zero.counted_pages import ProperlyRefcountFsDaxPages
-from daxfuzz.protocols.refcount_zero.idle_before_unmount import FixFuseEviction
 from daxfuzz.protocols.refcount_zero.removed_entries import RemoveEntriesOnBreak
+from daxfuzz.protocols.refcount_zero.revert_wait_entry_advance import RevertWaitEntryAdvance
 from daxfuzz.protocols.registry import protocol
 from daxfuzz.protocols.repairs.flush_before_delete import FixFlushBeforeDelete
+from daxfuzz.protocols.repairs.fuse_eviction import FixFuseEviction
 from daxfuzz.protocols.repairs.idle_while_mapped import FixIdleWhileMapped
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
 from daxfuzz.protocols.repairs.reset_before_waiting import FixResetBeforeWaiting
@@ -282,6 +283,13 @@ def test_the_scan_waits_for_a_locked_entry_and_looks_at_that_one() -> None:
     as_merged = [each for each in v6_15.repairs if each is not FixResetBeforeWaiting]
     trip(watched(LOCKED, *as_merged, protocol="refcount-0-v6.15"), "freed-while-pinned", preemptions=2, simple=4_000)
     assert_silent(watched(LOCKED, *v6_15.repairs, protocol="refcount-0-v6.15"), preemptions=2, simple=500)
+
+
+def test_the_revert_is_v6_15_in_this_respect() -> None:
+    assert RevertWaitEntryAdvance.slug() == "revert-wait-entry-advance"
+    reverted = watched(LOCKED, RevertWaitEntryAdvance, protocol="refcount-0-fixed")
+    trip(reverted, "freed-while-pinned", preemptions=2, simple=4_000)
+    assert_silent(watched(LOCKED, protocol="refcount-0-fixed"), preemptions=2, simple=500)
 
 
 def test_eviction_of_fuse_waits_since_v6_16() -> None:

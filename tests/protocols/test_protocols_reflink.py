@@ -85,7 +85,7 @@ WRITES = [
     (
         FixFailedWriteWaits,
         UNSHARES,
-        "stale-tlb",
+        "association",
         {"writer": ["truncate(file2, 0)", "pwrite(file0, 0, file2, 0)"], "mapper": ["store(file0, 0)"]},
     ),
     (

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import ClassVar, cast
 
 from daxfuzz.kernel.fs.ext4 import Ext4
-from daxfuzz.kernel.fs.fuse import Fuse
 from daxfuzz.kernel.fs.xfs import Xfs
 from daxfuzz.kernel.inode import Inode
 from daxfuzz.kernel.page import Page
-from daxfuzz.protocols.patch import Patch, Repair
+from daxfuzz.protocols.patch import Patch
 from daxfuzz.protocols.refcount_zero.removed_entries import RemoveEntriesOnBreak
 from daxfuzz.sim import TaskState, wait_var_event
 
@@ -52,19 +51,3 @@ class EnsureIdleBeforeUnmount(Patch):
         async def evict_inode(self, inode: Inode) -> None:
             await cast("EnsureIdleBeforeUnmount.dax", self.k.dax).dax_break_layout_final(inode)
             await super().evict_inode(inode)
-
-
-class FixFuseEviction(Repair):
-    """fuse: fix runtime warning on truncate_folio_batch_exceptionals() (v6.16).
-
-    v6.15 made ext4 and xfs wait in eviction and forgot fuse: eviction finds entries, which the common code no longer
-    expects, deletes them with a warning and gives their ranges back, whoever has pinned the pages.
-    """
-
-    flaw = "F-06b"
-    upstream = "v6.16, fuse: fix runtime warning on truncate_folio_batch_exceptionals()"
-
-    class fuse(Fuse):
-        async def fuse_evict_inode(self, inode: Inode) -> None:
-            await cast("EnsureIdleBeforeUnmount.dax", self.k.dax).dax_break_layout_final(inode)
-            await super().fuse_evict_inode(inode)

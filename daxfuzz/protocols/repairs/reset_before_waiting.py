@@ -1,4 +1,4 @@
-"""F-08b: a walk that has waited for a locked entry goes on behind it."""
+"""F-08b: a walk that has waited for a locked entry goes on behind it (fs/dax.c, v6.15)."""
 
 from __future__ import annotations
 

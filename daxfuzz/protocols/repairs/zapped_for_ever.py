@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import cast
 
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.entry import Entry
@@ -30,7 +30,6 @@ class FixZappedForEver(Repair):
     """
 
     flaw = "N-54"
-    adds: ClassVar = {"dax": ("held_by_entry",)}
     replaces = (RequestFoliosInsertReferences,)
 
     class dax(Dax):
@@ -57,10 +56,9 @@ class FixZappedForEver(Repair):
 
         async def page_idle(self, page: Page) -> bool:
             count = await page.refcount.read()
-            return count == 0 or (count == 1 and await self.held_by_entry(page))
-
-        async def held_by_entry(self, page: Page) -> bool:
-            """Whether the entry of a page has a reference on it; a look without the lock."""
+            if count != 1:
+                return count == 0
+            # A look without the lock: is that one the entry's?
             mapping = await page.mapping.read()
             if not isinstance(mapping, AddressSpace):
                 return False
