@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from daxfuzz.sim.host import Host
@@ -28,14 +27,30 @@ class Stepper(Host):
             self._play_turns(scheduler, limit, turns)
 
     def _play_script(self, script: Sequence[int], turns: list[int]) -> None:
-        tasks = self.world.tasks
-        for scripted, group in groupby(script):
+        world = self.world
+        tasks = world.tasks
+        record = turns.append
+        note = world.log.append
+        at, end = 0, len(script)
+        while at < end:
+            scripted = script[at]
             task = tasks[scripted]
-            left = len(list(group))
-            while left:
-                if not task.runnable:
-                    return
-                left -= self._take(task, left, turns)
+            if not task.runnable:
+                return
+            behind = at + 1
+            while behind < end and script[behind] == scripted:
+                behind += 1
+            if behind > at + 1:
+                at += self._take(task, behind - at, turns)
+                continue
+            at = behind
+            world.current = task
+            record(scripted)
+            note(task.point)
+            try:
+                task.point = task.send(None)
+            except StopIteration:
+                world.finish(task)
 
     def _play_turns(self, scheduler: Scheduler, limit: int, turns: list[int]) -> None:
         world = self.world
