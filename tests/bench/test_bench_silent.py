@@ -28,7 +28,7 @@ def test_each_kernel_has_the_same_share_and_none_is_left_out(executions: int) ->
 
 
 def test_what_is_found_is_written_and_fails(tmp_path: Path) -> None:
-    document = run_json(*silent(tmp_path, "pin-wait", executions=400))
+    document = run_json(*silent(tmp_path, "pin-wait", executions=60))
     (kernel,) = document["silent"]
     assert kernel["findings"]
     assert all(Path(case).is_file() for case in kernel["cases"])
