@@ -6,22 +6,26 @@ import types
 from collections.abc import Generator, Hashable
 from typing import TYPE_CHECKING, Any, cast
 
-from daxfuzz.sim import Access, Point, Shared
+from daxfuzz.sim import Access, Point, Shared, SpinLock
 
 if TYPE_CHECKING:
     from daxfuzz.sim import World
 
 
 class FdTable(Shared):
-    """files_struct: which files a process has open, by inode number; at most one descriptor a file."""
+    """files_struct: which files a process has open, by inode number; at most one descriptor a file.
 
-    __slots__ = ("_close", "_look", "open")
+    lock: file_lock. Who takes a file out, or a reference of a file that is in, holds it.
+    """
+
+    __slots__ = ("_close", "_look", "lock", "open")
     GUARDED = ("open",)
     ARRIVAL = True
 
     def __init__(self, world: World, name: str) -> None:
         super().__init__(world, name)
         self.open: tuple[int, ...] = ()
+        self.lock = SpinLock(world, f"{name}.file_lock", "file_lock")
         self._look = self.point(Access.READ, "fget")
         self._close = self.point(Access.UPDATE, "close_fd")
 

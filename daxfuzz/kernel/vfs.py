@@ -48,17 +48,22 @@ class Vfs(Subsystem):
 
     async def do_close(self, mm: Mm, inode: Inode) -> int:
         """close(2): 0 or -EBADF."""
-        if not await mm.files.close(inode.number):
+        await mm.files.lock.acquire()
+        found = await mm.files.close(inode.number)
+        await mm.files.lock.release()
+        if not found:
             return -EBADF
         self.fput(inode)
         return 0
 
     async def dup_fd(self, child: Mm, parent: Mm) -> None:
         """Copy the descriptors of a process for its child."""
+        await parent.files.lock.acquire()
         numbers = await parent.files.all()
         for inode in self.k.inodes.values():
             if inode.number in numbers:
                 await self.get_file(inode)
+        await parent.files.lock.release()
         if numbers:
             await child.files.fill(numbers)
 

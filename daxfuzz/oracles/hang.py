@@ -85,6 +85,10 @@ def wait_of(sim: Simulation, task: Task) -> Wait:
             return Wait(task, "layout_lease", satisfied=satisfied, leased=not satisfied)
         if entry is not None and sim.kernel.fuse_conn is not None and on is sim.kernel.fuse_conn.range_waitq:
             return range_wait(sim, sim.kernel.fuse_conn, task, entry)
+        if entry is not None and any(entry.key == inode.address for inode in sim.kernel.inodes.values()):
+            # It is not known which task evicts the inode; what that one waits for is judged as its own.
+            others = tuple(other.index for other in sim.stuck() if other is not task)
+            return Wait(task, "eviction", any_of=others, satisfied=peek(entry.condition, sim))
         if entry is not None and entry.condition is not None:
             return page_wait(sim, task, entry)
         if entry is not None and isinstance(entry.key, tuple):

@@ -44,6 +44,24 @@ def test_a_child_is_forked_once_and_by_another_process_before_it() -> None:
     assert sim.results[:2] == [[0, -11, -22, -22], [-22]]
 
 
+def test_a_thread_cannot_close_a_file_that_fork_is_copying() -> None:
+    tasks = {"a": ["fork(b)"], "c": ["unlink(file0)", "close(file0)"], "b": ["mmap(file0)", "store(file0, 0)"]}
+    sim = simulate(tasks, mms={"mm0": ("a", "c"), "mm1": ("b",)}, prefault=False)
+    inode = sim.kernel.inodes["file0"]
+    seen = []
+    # c has nothing but the descriptor left; it waits for file_lock, and fork has taken its reference then.
+    run(
+        sim,
+        ("a", "get_file.add"),
+        ("c", ""),
+        lambda: seen.append((sim.kernel.mms[0].files.open, inode.i_count.value > 0)),
+        ("a", ""),
+        ("c", ""),
+        lambda: seen.append((sim.kernel.mms[0].files.open, inode.i_count.value > 0)),
+    )
+    assert seen == [((inode.number,), True), ((), True)]
+
+
 def test_page_tables_of_shared_mappings_are_left_to_faults() -> None:
     sim = simulate({"parent": ["store(file0, 0)", "fork(child)"], "child": ["load(file0, 0)"]})
     seen = []

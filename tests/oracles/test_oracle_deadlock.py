@@ -8,6 +8,7 @@ from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.entry import EMPTY, Entry
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.inode import AddressSpace, Inode
+from daxfuzz.kernel.truncate import Truncate
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.oracles.deadlock import Deadlock
 from daxfuzz.oracles.hang import peek
@@ -74,6 +75,14 @@ class SleepInSync(Patch):
             return int(queue.name == "")
 
 
+class KeepEntries(Patch):
+    """vfs: An eviction leaves the entries behind."""
+
+    class truncate(Truncate):
+        async def truncate_inode_pages_final(self, mapping: AddressSpace) -> None:
+            return None
+
+
 def test_two_tasks_that_hold_what_the_other_waits_for_are_deadlocked() -> None:
     violation = trip(simulate(SYNC, SyncInTheOtherOrder), "deadlock")
     assert violation.channel == "i_rwsem invalidate_lock"
@@ -104,6 +113,21 @@ def test_a_wait_for_an_entry_whose_locker_has_gone_is_a_deadlock() -> None:
     violation = trip(simulate(FAULTS, KeepEntriesLocked, oracles=[Deadlock]), "deadlock", simple=1, random=0)
     assert violation.channel == "dax_entry"
     assert_silent(simulate(FAULTS))
+
+
+def test_a_wait_for_an_eviction_ends_with_what_that_waits_for() -> None:
+    # The eviction waits for a page that its own task holds: user space has to put it.
+    tasks = {"pinner": ["unlink(file0)", "r0 = get_user_pages_fast(file0, 1)", "munmap(file0)"], "b": ["unbind()"]}
+    sim = simulate(program(tasks, files={"file0": 2}), protocol="refcount-1-fixed")
+    assert_silent(sim)
+
+
+def test_a_wait_for_an_eviction_that_nobody_makes_is_a_deadlock() -> None:
+    of = program({"a": ["load(file0, 0)", "unlink(file0)", "munmap(file0)", "unbind()"]})
+    violation = trip(
+        simulate(of, KeepEntries, protocol="refcount-1-fixed", oracles=[Deadlock]), "deadlock", simple=1, random=0
+    )
+    assert violation.channel == "eviction"
 
 
 def test_a_condition_of_a_wait_may_be_a_primitive_of_the_simulation() -> None:
