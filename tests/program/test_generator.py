@@ -122,6 +122,38 @@ def test_on_fuse_ranges_are_taken_back_and_there_are_few() -> None:
     assert {program.machine.window_ranges for program in programs("fuse")} == {1, 2, 3}
 
 
+def test_on_fuse_files_compete_for_one_range_with_both_ways_to_take_it() -> None:
+    found = 0
+    for program in programs("fuse"):
+        roles = {name.rstrip("0123456789") for name in program.tasks}
+        taken = [call.arguments[0] for calls in program.tasks.values() for call in calls if call.result is not None]
+        found += (
+            program.machine.window_ranges == 1 and {"truncator", "reclaimer"} <= roles and len(dict.fromkeys(taken)) > 1
+        )
+    assert found >= COUNT // 100
+
+
+@pytest.mark.parametrize("filesystem", ["fuse", "ext4", "xfs"])
+def test_where_memory_is_short_somebody_pins_what_nobody_has_mapped_and_allocates(filesystem: str) -> None:
+    short = [program for program in programs(filesystem) if program.machine.low_memory]
+    assert COUNT // 20 <= len(short) <= COUNT // 8
+    hoarded = [program for program in short if "hoarder" in program.tasks]
+    assert len(hoarded) >= COUNT // 100
+    assert sum(keeps_and_allocates(program) for program in hoarded) >= len(hoarded) // 3
+
+
+def keeps_and_allocates(program: Program) -> bool:
+    """Whether the hoarder keeps a page of a file that nobody else reaches, and maps another one."""
+    calls = program.tasks["hoarder"]
+    kept = calls[0].arguments[0]
+    others = [call for name, other in program.tasks.items() if name != "hoarder" for call in other]
+    return (
+        all(kept not in call.arguments for call in others)
+        and any(call.name == "mmap" and call.arguments[0] != kept for call in calls)
+        and program.machine.window_ranges > 1
+    )
+
+
 def test_devices_have_all_alignments_and_whole_entries() -> None:
     assert {program.setup.align for program in programs()} == {Align.PAGE}
     made = list(programs("device-dax"))

@@ -28,10 +28,16 @@ EVERYWHERE = (
 """Roles that now and then work on a file system that may have nothing to do for them."""
 REFLINK = ("xfs",)
 """File systems whose files can share blocks."""
+LOW_MEMORY = 0.08
+"""How many programs run where memory is short."""
+RIVALS = 0.1
+"""How many programs of virtio-fs are about files that take the window from each other."""
 
 
 def generate(rng: Random, filesystem: str) -> Program:
     """Draw a program for a file system. The same state of `rng` gives the same program."""
+    if filesystem == "fuse" and rng.random() < RIVALS:
+        return draw_rivals(rng)
     machine = draw_machine(rng, filesystem)
     reflink = filesystem in REFLINK and rng.random() < 0.6
     files = draw_files(rng, filesystem, 2 if reflink else rng.choice((1, 1, 1, 2)))
@@ -61,7 +67,7 @@ def generate(rng: Random, filesystem: str) -> Program:
     program = Program(tasks, setup, machine)
     if rng.random() < 0.5:
         program = leave_unlinked(program)
-    return with_low_memory(rng, program) if rng.random() < 0.04 else program
+    return with_low_memory(rng, program) if rng.random() < LOW_MEMORY else program
 
 
 def draw_files(rng: Random, filesystem: str, count: int) -> dict[str, int]:
@@ -70,13 +76,42 @@ def draw_files(rng: Random, filesystem: str, count: int) -> dict[str, int]:
     return {f"file{i}": rng.choice(sizes) for i in range(count)}
 
 
+def draw_rivals(rng: Random) -> Program:
+    """Two files and hardly any window: both ways to take pages from a file, and a user of each file."""
+    machine = replace(draw_machine(rng, "fuse"), window_ranges=rng.choice((1, 1, 2)))
+    files = draw_files(rng, "fuse", 2)
+    user = rng.choice(("pinner", "pinner", "mapper"))
+    roles = ["pinner", rng.choice(("truncator", "truncator", "opener")), "reclaimer", user]
+    rng.shuffle(roles)
+    names = name_tasks(roles)
+    spaces = draw_address_spaces(rng, names)
+    users = [name for name, role in zip(names, roles, strict=True) if role == user]
+    tasks = {}
+    for name, role in zip(names, roles, strict=True):
+        prefers = others_first(files) if name == users[-1] else files
+        others = [other for other in names if other != name]
+        tasks[name] = ROLES[role](Draft(rng, machine, prefers, others, children_of(name, spaces)))
+    return Program(tasks, Setup(files, spaces, prefault=rng.random() < 0.75, huge=rng.random() < 0.5), machine)
+
+
+def others_first(files: dict[str, int]) -> dict[str, int]:
+    """The same files, for who mostly uses another one than most tasks do."""
+    return dict(reversed(files.items()))
+
+
 def with_low_memory(rng: Random, program: Program) -> Program:
     """The program where memory is short, with a task more that makes it matter, if there is room for one."""
     machine = replace(program.machine, low_memory=True)
     tasks, setup = dict(program.tasks), program.setup
     if len(tasks) < MAX_TASKS:
-        tasks["hoarder"] = ROLES["hoarder"](Draft(rng, machine, dict(setup.files), list(tasks), []))
-        setup = replace(setup, mms={**setup.mms, f"mm{len(setup.mms)}": ("hoarder",)})
+        files = dict(setup.files)
+        if len(files) == 1 and rng.random() < 0.75:
+            # Reclaim looks at files that nobody uses, so one more than what the others use.
+            files["file1"] = files["file0"]
+        # Who keeps a range of a window can use another file only with another range.
+        machine = replace(machine, window_ranges=max(machine.window_ranges, 2))
+        tasks["hoarder"] = ROLES["hoarder"](Draft(rng, machine, others_first(files), list(tasks), []))
+        setup = replace(setup, files=files, mms={**setup.mms, f"mm{len(setup.mms)}": ("hoarder",)})
     return Program(tasks, setup, machine)
 
 

@@ -14,7 +14,7 @@ def hoarder(draft: Draft) -> tuple[Call, ...]:
     draft.add("munmap", file)
     if rng.random() < 0.3:
         draft.add("unlink", file)
-    other = rng.choice(list(draft.files))
+    other = rng.choice([name for name in draft.files if name != file] * 3 + [file])
     draft.add("munmap", other)
     draft.add("mmap", other)
     draft.add("store" if rng.random() < 0.5 else "load", other, rng.randrange(draft.files[other]))
