@@ -122,8 +122,11 @@ class Inode:
 
     @property
     def address(self) -> int:
-        """The inode's place in memory, as locking orders use it: in the opposite order of the numbers."""
-        return -self.number
+        """The inode's place in memory, as locking orders and waits use it.
+
+        In the opposite order of the numbers, and below all page structs, which begin at 0.
+        """
+        return -1 - self.number
 
     @property
     def fuse(self) -> FuseInode:

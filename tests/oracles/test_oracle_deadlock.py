@@ -122,6 +122,11 @@ def test_a_wait_for_an_eviction_ends_with_what_that_waits_for() -> None:
     assert_silent(sim)
 
 
+def test_a_wait_for_the_first_page_is_none_for_the_first_inode() -> None:
+    of = program({"pinner": ["r0 = pin_user_pages(file0, 0)"], "truncator": ["truncate(file0, 0)"]})
+    assert_silent(simulate(of, protocol="pin-wait-fixed"))
+
+
 def test_a_wait_for_an_eviction_that_nobody_makes_is_a_deadlock() -> None:
     of = program({"a": ["load(file0, 0)", "unlink(file0)", "munmap(file0)", "unbind()"]})
     violation = trip(
