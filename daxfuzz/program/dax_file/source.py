@@ -41,18 +41,22 @@ def _short(part: str) -> str:
 _TOKEN = re.compile(
     r'''
     (?P<string>
-        """ (?: [^"\\]++ | \\[\s\S] | "(?!"") )*+ (?: "{3,5} | \\?\Z )
-      | \'\'\' (?: [^']++ | '(?!\'\') )*+ (?: '{3,5} | \Z )
-      | " (?: [^"\\\n]++ | \\[^\n] )*+ "?
-      | ' [^'\n]*+ '?
+        """ (?: [^"\\]+ | \\[\s\S] | "(?!"") )* (?: "{3,5} | \\?\Z )
+      | \'\'\' (?: [^']+ | '(?!\'\') )* (?: '{3,5} | \Z )
+      | " (?: [^"\\\n]+ | \\[^\n] )* "?
+      | ' [^'\n]* '?
     )
-  | (?P<comment> \#[^\n]*+ )
+  | (?P<comment> \#[^\n]* )
   | (?P<mark> [][{}=,.\n] )
-  | (?P<word> [^][{}=,.\n\#"'\ \t\r]++ )
+  | (?P<word> [^][{}=,.\n\#"'\ \t\r]+ )
     ''',
     re.VERBOSE,
 )
-"""TOML's tokens, as far as finding brackets and keys needs them. Nothing in it backtracks: it takes linear time."""
+"""TOML's tokens, as far as finding brackets and keys needs them.
+
+What follows a repetition always matches where it ends, so that nothing backtracks and it takes linear time. Possessive
+repetitions would say so, but Python 3.11.2, which Debian 12 has, gets them wrong.
+"""
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
