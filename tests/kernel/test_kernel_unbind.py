@@ -286,3 +286,10 @@ def test_an_unwritten_block_that_cannot_be_zeroed_stays_the_files() -> None:
     assert isinstance(extent, Unwritten)
     assert sim.kernel.allocator.table[extent.pfn] == ((sim.kernel.inodes["file0"].number, 0),)
     assert sim.results == [[0, 0, "SIGBUS"]]
+
+
+def test_a_clone_without_a_disk_shares_no_block() -> None:
+    tasks = {"a": ["unbind()", "reflink(file0, 0, file1, 0, 1)"]}
+    sim = simulate(tasks, *without("refcount-1"), filesystem="xfs", files={"file0": 1, "file1": 1})
+    run(sim)
+    assert sim.kernel.allocator.table[:2] == [((0, 0),), ((1, 0),)]

@@ -75,13 +75,17 @@ class XfsReflink(Filesystem):
             blocks = await self.k.allocator.allocate_extent(inode.number, index, pages)
         return blocks
 
-    async def xfs_free_extent(self, pfn: int, inode: Inode, index: int) -> None:
-        """Lower the count of a block, within a transaction, and free it with the last one. Without a disk there is no
-        commit any more."""
+    async def xfs_free_extent(self, pfn: int, inode: Inode, index: int) -> bool:
+        """Lower the count of a block, within a transaction, and free it with the last one.
+
+        Without a disk there is no commit any more, and the block stays: False.
+        """
         await self.xfs_read_agf()
-        if await self.k.dax_device.blk_queue_enter():
-            await self.k.allocator.free(pfn, inode.number, index, busy=True, committed=False)
-            await self.k.dax_device.blk_queue_exit()
+        if not await self.k.dax_device.blk_queue_enter():
+            return False
+        await self.k.allocator.free(pfn, inode.number, index, busy=True, committed=False)
+        await self.k.dax_device.blk_queue_exit()
+        return True
 
     async def xfs_reflink_find_shared(self, pfn: int) -> bool:
         """Whether a block is shared, by the refcount btree; outside of transactions AGF is unlocked again."""
@@ -448,9 +452,8 @@ class XfsReflink(Filesystem):
         await self.xfs_trans_alloc_inode(inode)
         old = block_of(await inode.extents[index].read())
         if old != pfn:
-            if old is not None:
-                await self.xfs_free_extent(old, inode, index)
-            if pfn is not None:
+            committed = old is None or await self.xfs_free_extent(old, inode, index)
+            if pfn is not None and committed:
                 await self.xfs_read_agf()
                 await self.k.allocator.share(pfn, inode.number, index)
             await inode.extents[index].write(pfn)
