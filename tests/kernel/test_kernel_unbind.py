@@ -288,8 +288,23 @@ def test_an_unwritten_block_that_cannot_be_zeroed_stays_the_files() -> None:
     assert sim.results == [[0, 0, "SIGBUS"]]
 
 
-def test_a_clone_without_a_disk_shares_no_block() -> None:
-    tasks = {"a": ["unbind()", "reflink(file0, 0, file1, 0, 1)"]}
+@pytest.mark.parametrize(("before", "owners"), [([], ((1, 0),)), (["fallocate(file1, PUNCH_HOLE, 0, 1)"], ())])
+def test_a_clone_without_a_disk_shares_no_block(before, owners) -> None:
+    tasks = {"a": [*before, "unbind()", "reflink(file0, 0, file1, 0, 1)"]}
     sim = simulate(tasks, *without("refcount-1"), filesystem="xfs", files={"file0": 1, "file1": 1})
     run(sim)
-    assert sim.kernel.allocator.table[:2] == [((0, 0),), ((1, 0),)]
+    assert sim.kernel.allocator.table[:2] == [((0, 0),), owners]
+
+
+def test_a_device_that_goes_waits_for_the_transaction_of_a_clone() -> None:
+    tasks = {"a": ["reflink(file0, 0, file1, 0, 1)"], "u": UNBIND}
+    sim = simulate(tasks, *without("refcount-1"), filesystem="xfs", files={"file0": 1, "file1": 1})
+    gone = []
+    run(
+        sim,
+        ("a", "xfs_refcount_exchange.free"),
+        ("u", ""),
+        lambda: gone.append(sim.kernel.q_usage.count == 0),
+    )
+    assert gone == [False]
+    assert sim.kernel.allocator.table[:2] == [((0, 0), (1, 0)), ()]

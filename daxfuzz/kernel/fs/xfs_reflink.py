@@ -75,17 +75,15 @@ class XfsReflink(Filesystem):
             blocks = await self.k.allocator.allocate_extent(inode.number, index, pages)
         return blocks
 
-    async def xfs_free_extent(self, pfn: int, inode: Inode, index: int) -> bool:
+    async def xfs_free_extent(self, pfn: int, inode: Inode, index: int) -> None:
         """Lower the count of a block, within a transaction, and free it with the last one.
 
-        Without a disk there is no commit any more, and the block stays: False.
+        Without a disk there is no commit any more, and the block stays.
         """
         await self.xfs_read_agf()
-        if not await self.k.dax_device.blk_queue_enter():
-            return False
-        await self.k.allocator.free(pfn, inode.number, index, busy=True, committed=False)
-        await self.k.dax_device.blk_queue_exit()
-        return True
+        if await self.k.dax_device.blk_queue_enter():
+            await self.k.allocator.free(pfn, inode.number, index, busy=True, committed=False)
+            await self.k.dax_device.blk_queue_exit()
 
     async def xfs_reflink_find_shared(self, pfn: int) -> bool:
         """Whether a block is shared, by the refcount btree; outside of transactions AGF is unlocked again."""
@@ -452,14 +450,25 @@ class XfsReflink(Filesystem):
         await self.xfs_trans_alloc_inode(inode)
         old = block_of(await inode.extents[index].read())
         if old != pfn:
-            committed = old is None or await self.xfs_free_extent(old, inode, index)
-            if pfn is not None and committed:
-                await self.xfs_read_agf()
-                await self.k.allocator.share(pfn, inode.number, index)
+            await self.xfs_refcount_exchange(inode, index, old, pfn)
             await inode.extents[index].write(pfn)
             if await inode.i_size.read() <= index:
                 await inode.i_size.write(index + 1)
         await self.xfs_trans_commit(inode)
+
+    async def xfs_refcount_exchange(self, inode: Inode, index: int, old: int | None, pfn: int | None) -> None:
+        """xfs_refcount_decrease_extent of what was at a page, and xfs_refcount_increase_extent of what comes there.
+
+        Both or none: without a disk there is no commit any more. (In the kernel the transaction's deferred items.)
+        """
+        await self.xfs_read_agf()
+        if not await self.k.dax_device.blk_queue_enter():
+            return
+        if old is not None:
+            await self.k.allocator.free(old, inode.number, index, busy=True, committed=False)
+        if pfn is not None:
+            await self.k.allocator.share(pfn, inode.number, index)
+        await self.k.dax_device.blk_queue_exit()
 
     async def xfs_reflink_update_dest(self, dest: Inode, size: int) -> None:
         """Make the file longer if the blocks at the end, being holes, have not done so."""
