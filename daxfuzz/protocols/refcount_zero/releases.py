@@ -22,6 +22,7 @@ from daxfuzz.protocols.repairs.kill_list import FixKillList
 from daxfuzz.protocols.repairs.lru_pins_inode import FixLruPinsInode
 from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
 from daxfuzz.protocols.repairs.reset_before_waiting import FixResetBeforeWaiting
+from daxfuzz.protocols.repairs.shared_reads import FixSharedReads
 
 V6_15: tuple[type[Patch], ...] = (
     DirtyOnlyWrites,
@@ -39,6 +40,7 @@ V6_15: tuple[type[Patch], ...] = (
     FixPutOnDyingPagemap,
     FixKillList,
     FixFuseWholeFile,
+    FixSharedReads,
     FixCowInvalidates,
     FixLruPinsInode,
     FixDevdaxIndex,
