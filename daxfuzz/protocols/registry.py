@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 
 from daxfuzz.protocols.compose import ComposedKernel, ComposeError, compose
 from daxfuzz.protocols.patch import Patch, Repair
@@ -121,8 +122,18 @@ def unknown(what: str, name: str, known: list[str]) -> UnknownName:
 
 def build(name: str, patches: tuple[str, ...], extra: Mapping[str, type[Patch]] | None = None) -> ComposedKernel:
     """Compose the kernel of a protocol and patches by name. Raises UnknownName or ComposeError."""
-    applied = (*protocol(name).patches, *(patch(each, extra) for each in patches))
-    return _composed(applied)
+    base = protocol(name)
+    return _composed((*base.patches, *in_order([patch(each, extra) for each in patches], base.repairs)))
+
+
+def in_order(patches: Iterable[type[Patch]], repairs: Sequence[type[Repair]]) -> Iterator[type[Patch]]:
+    """Patches with the repairs among them in the protocol's order, in which each builds on those before it.
+
+    Other patches stay where they are, and no repair passes one.
+    """
+    rank: dict[type[Patch], int] = {repair: position for position, repair in enumerate(repairs)}
+    for _, group in groupby(patches, rank.__contains__):
+        yield from sorted(group, key=lambda each: rank.get(each, 0))
 
 
 @lru_cache(maxsize=512)

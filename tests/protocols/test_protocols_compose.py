@@ -6,7 +6,7 @@ import random
 import re
 import sys
 from collections import Counter
-from itertools import permutations
+from itertools import combinations
 from typing import Any, ClassVar
 
 import pytest
@@ -25,10 +25,13 @@ from daxfuzz.program.case import Program, Setup
 from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.compose import ComposeError, compose
 from daxfuzz.protocols.patch import Patch, Repair
-from daxfuzz.protocols.registry import PATCHES, PROTOCOLS, UnknownName, build, protocol
+from daxfuzz.protocols.registry import PATCHES, PROTOCOLS, UnknownName, build, in_order, protocol
 from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
+from daxfuzz.protocols.repairs.shared_idle import FixSharedIdle
 from daxfuzz.protocols.repairs.wake_on_threshold import FixWakeOnThreshold
+from daxfuzz.protocols.repairs.zapped_for_ever import FixZappedForEver
 from daxfuzz.protocols.series_v1 import SERIES_V1, RenameBusyPageToPinnedPage, UsePageMaybeDmaPinned
+from daxfuzz.protocols.series_v3.flaws import V3_FLAWS
 from daxfuzz.search import bounded_runs
 from daxfuzz.sim import Scheduler, Stepper
 
@@ -158,17 +161,28 @@ def test_later_hunks_come_first_and_super_reaches_the_earlier_ones() -> None:
 EVERY_PREFIX = [f"series-v1:{count}" for count in range(len(SERIES_V1) + 1)]
 
 
-@pytest.mark.parametrize("generation", ["pin-wait", "series-v1"])
-def test_repairs_compose_alone_in_pairs_and_all_together_in_any_order(generation) -> None:
-    base = protocol(generation)
-    for count in (0, 1, 2):
-        for order in permutations(base.repairs, count):
-            compose((*base.patches, *order))
-    for seed in range(50):
-        compose((*base.patches, *random.Random(seed).sample(base.repairs, len(base.repairs))))
+GENERATIONS = [name for name in PROTOCOLS if not name.endswith("-fixed")]
 
 
-@pytest.mark.parametrize("generation", [*(name for name in PROTOCOLS if not name.endswith("-fixed")), *EVERY_PREFIX])
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_repairs_compose_alone_in_pairs_and_all_together_named_in_any_order(generation) -> None:
+    names = [repair.slug() for repair in protocol(generation).repairs]
+    for name in names:
+        build(generation, (name,))
+    for one, other in combinations(names, 2):
+        assert build(generation, (one, other)) is build(generation, (other, one))
+    for seed in range(10):
+        shuffled = tuple(random.Random(seed).sample(names, len(names)))
+        assert build(generation, shuffled).patches == protocol(f"{generation}-fixed").patches
+
+
+def test_no_repair_passes_a_patch_that_is_none() -> None:
+    late, early = FixSharedIdle, FixZappedForEver
+    assert list(in_order([late, early], V3_FLAWS)) == [early, late]
+    assert list(in_order([late, CallsSuper, early], V3_FLAWS)) == [late, CallsSuper, early]
+
+
+@pytest.mark.parametrize("generation", [*GENERATIONS, *EVERY_PREFIX])
 def test_the_fixed_form_minus_any_one_repair_composes(generation) -> None:
     fixed = protocol(f"{generation}-fixed").patches
     assert fixed == (*protocol(generation).patches, *protocol(generation).repairs)
