@@ -3,7 +3,10 @@
 Code that no workload reaches finds no bug. So the default portfolio runs on every protocol and file system, without
 triage, and what none of these runs has reached is named. What some kernel cannot run counts for the others: the
 union is what matters. For the code of patches that later ones replace, and of repairs that a wider one makes
-unnecessary, there are kernels of their own.
+unnecessary, there are kernels of their own. Each kernel has programs of its own, so that the union has more of them.
+
+Assertions are no lines: the statements that do nothing but report what must not be (WARN_ON_ONCE, BUG_ON). They are
+counted on their own, since nothing says that a program exists that makes one fail.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from random import Random
 
 import daxfuzz
 from daxfuzz.engines.jobs import SCHEDULES_PER_PROGRAM, execute
-from daxfuzz.engines.lines import Line, LineRecorder, relative, statements
+from daxfuzz.engines.lines import Line, LineRecorder, assertions, relative, statements
 from daxfuzz.engines.points import Place, PlaceRecorder, all_places, classes_of, live_functions
 from daxfuzz.kernel.kernel import FILESYSTEMS
 from daxfuzz.program.case import KernelSpec
@@ -63,13 +66,18 @@ class Kernel:
 
 @dataclass(slots=True)
 class Reached:
-    """What executions have reached. findings: how many of them failed; the first of each kind by name."""
+    """What executions have reached.
+
+    findings: how many of them failed. kinds: of the failures, with the index of the first one.
+    lines: without assertions. failed: assertions that did.
+    """
 
     executions: int = 0
     findings: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
     points: frozenset[Place] = frozenset()
     lines: frozenset[Line] = frozenset()
+    failed: frozenset[Line] = frozenset()
 
     def add(self, other: Reached) -> None:
         """Take in what other executions have reached."""
@@ -79,22 +87,27 @@ class Reached:
             self.kinds.setdefault(kind, index)
         self.points |= other.points
         self.lines |= other.lines
+        self.failed |= other.failed
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One kernel on one file system: what it can reach, and what it has. kinds: of findings, with the first index."""
+    """One kernel on one file system: what it can reach, and what it has."""
 
     kernel: Kernel
     filesystem: str
     points: frozenset[Place]
     lines: frozenset[Line]
+    assertions: frozenset[Line]
     reached: Reached
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Something that nothing has reached. file: from the root of the package."""
+    """Something that nothing has reached.
+
+    what: "line", "point", or "assertion" for one that never failed. file: from the root of the package.
+    """
 
     what: str
     file: str
@@ -113,6 +126,8 @@ class Union:
     points_reached: int
     lines: int
     lines_reached: int
+    assertions: int
+    assertions_failed: int
     missed: tuple[Missed, ...]
 
     @property
@@ -182,10 +197,21 @@ def live_on(kernel: Kernel, filesystem: str) -> Iterator[Function]:
 
 @cache
 def model_lines() -> dict[Line, str]:
-    """Every line of the model with the name of its function."""
+    """Every line of the model, assertions included, with the name of its function."""
+    return statements(model_files())
+
+
+@cache
+def model_assertions() -> frozenset[Line]:
+    """Those of the lines that only report what must not be."""
+    return assertions(model_files())
+
+
+def model_files() -> list[str]:
+    """The files of the kernel and of what changes it."""
     root = Path(daxfuzz.__file__).parent
     files = [*(root / "kernel").rglob("*.py"), *(root / "protocols").rglob("*.py")]
-    return statements(str(file) for file in sorted(files) if file.stem not in _TOOLS)
+    return [str(file) for file in sorted(files) if file.stem not in _TOOLS]
 
 
 @cache
@@ -195,7 +221,8 @@ def subsystem_functions() -> frozenset[Function]:
 
 
 def lines_of(kernel: Kernel, filesystem: str) -> frozenset[Line]:
-    """The lines that a kernel can run on one file system: of its subsystems, and of what all kernels share."""
+    """The lines, assertions included, that a kernel can run on one file system: of its subsystems, and of what all
+    kernels share."""
     here = frozenset(live_on(kernel, filesystem))
     known = subsystem_functions()
     return frozenset(
@@ -216,28 +243,36 @@ def cells(
     seed: int,
     on_progress: Callable[[str, int], None],
 ) -> Iterator[Cell]:
-    """Each kernel on each file system, in order. executions: of each, rounded up to whole programs."""
+    """Each kernel on each file system, in order. executions: of each, rounded up to whole programs.
+
+    A kernel begins with the execution behind the last one of the kernel before it in kernels().
+    """
+    rows = kernels()
+    executions += -executions % SCHEDULES_PER_PROGRAM
     for kernel in wanted:
         for filesystem in filesystems:
             choice = kernel.on(filesystem)
             points = all_places(choice.composed(), filesystem)
             lines = lines_of(kernel, filesystem)
             reached = Reached()
-            for part in results(pool, choice, executions, seed):
+            for part in results(pool, choice, rows.index(kernel) * executions, executions, seed):
                 reached.add(part)
                 on_progress(f"{kernel.name}, {filesystem}", reached.executions)
+            asserted = lines & model_assertions()
             reached.points &= points
-            reached.lines &= lines
-            yield Cell(kernel, filesystem, points, lines, reached)
+            reached.failed = reached.lines & asserted
+            reached.lines &= lines - asserted
+            yield Cell(kernel, filesystem, points, lines - asserted, asserted, reached)
 
 
-def results(pool: Executor, choice: KernelChoice, executions: int, seed: int) -> Iterator[Reached]:
+def results(pool: Executor, choice: KernelChoice, first: int, executions: int, seed: int) -> Iterator[Reached]:
     """What each chunk has reached, in order."""
-    starts = iter(range(0, executions, CHUNK))
+    last = first + executions
+    starts = iter(range(first, last, CHUNK))
     futures: list[Future[Reached]] = []
     while True:
         futures += [
-            pool.submit(run_chunk, choice, seed, start, min(CHUNK, executions - start))
+            pool.submit(run_chunk, choice, seed, start, min(CHUNK, last - start))
             for start in islice(starts, 16 - len(futures))
         ]
         if not futures:
@@ -246,7 +281,10 @@ def results(pool: Executor, choice: KernelChoice, executions: int, seed: int) ->
 
 
 def run_chunk(choice: KernelChoice, seed: int, start: int, count: int) -> Reached:
-    """Executions `start` to `start + count`, as ``daxfuzz fuzz`` runs them before it has found anything."""
+    """Executions `start` to `start + count`, as ``daxfuzz fuzz`` runs them before it has found anything.
+
+    Assertions that failed are among the lines.
+    """
     reached = Reached()
     lines = LineRecorder()
     portfolio = Portfolio()
@@ -279,9 +317,11 @@ def union(cells: Sequence[Cell]) -> Union:
     """All cells together, and what is missing."""
     points = frozenset(place for cell in cells for place in cell.points)
     lines = frozenset(line for cell in cells for line in cell.lines)
+    asserted = frozenset(line for cell in cells for line in cell.assertions)
     points_left = points - frozenset(place for cell in cells for place in cell.reached.points)
     lines_left = lines - frozenset(line for cell in cells for line in cell.reached.lines)
-    missed = [Missed("line", relative(file), line, model_lines()[file, line]) for file, line in lines_left]
+    asserted_left = asserted - frozenset(line for cell in cells for line in cell.reached.failed)
+    missed = [*missed_lines("line", lines_left), *missed_lines("assertion", asserted_left)]
     files = files_of_points()
     missed += [Missed("point", relative(files[place[0]]), place[1], place[0]) for place in points_left]
     return Union(
@@ -289,8 +329,16 @@ def union(cells: Sequence[Cell]) -> Union:
         len(points) - len(points_left),
         len(lines),
         len(lines) - len(lines_left),
+        len(asserted),
+        len(asserted) - len(asserted_left),
         tuple(sorted(missed, key=lambda each: (each.file, each.line, each.what))),
     )
+
+
+def missed_lines(what: str, lines: Iterable[Line]) -> Iterator[Missed]:
+    """Lines by name."""
+    for file, line in lines:
+        yield Missed(what, relative(file), line, model_lines()[file, line])
 
 
 @cache

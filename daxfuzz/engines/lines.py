@@ -84,6 +84,16 @@ def statements(files: Iterable[str]) -> dict[Line, str]:
     return found
 
 
+def assertions(files: Iterable[str]) -> frozenset[Line]:
+    """Those of the statements that do nothing but report a state that must not be: calls of Kernel.warn and bug, and of
+    functions that do nothing else."""
+    calls = [(file, node.lineno, name, _called(node)) for file in files for node, name, _ in _parsed(file)]
+    others = {name for _, _, name, called in calls if called not in _REPORTS}
+    reporters = {name for _, _, name, _ in calls} - others
+    names = {*_REPORTS, *("self." + name.rpartition(".")[2] for name in reporters)}
+    return frozenset((file, line) for file, line, _, called in calls if called in names)
+
+
 @cache
 def _starts(file: str) -> dict[int, int]:
     """For each line of a file that belongs to a statement of a function, the line on which that begins."""
@@ -96,6 +106,9 @@ def _parsed(file: str) -> tuple[tuple[ast.stmt, str, int], ...]:
     with open(file, encoding="utf-8") as source:
         return tuple(_walk(ast.parse(source.read()).body, "", False))
 
+
+_REPORTS = ("self.k.warn", "self.k.bug")
+"""What assertions call."""
 
 _SILENT = (ast.Try, ast.Global, ast.Nonlocal)
 """Statements that do nothing themselves."""
@@ -134,6 +147,11 @@ def _is_nothing(node: ast.stmt) -> bool:
     if isinstance(node, ast.AnnAssign) and node.value is None:
         return True
     return isinstance(node, ast.Raise) and node.exc is not None and "NotImplementedError" in ast.unparse(node.exc)
+
+
+def _called(node: ast.stmt) -> str:
+    """What a statement that is nothing but a call calls; "" for any other."""
+    return ast.unparse(node.value.func) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else ""
 
 
 def relative(file: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from cli_kit import assert_one_line, run, run_json
 
 from daxfuzz.bench import reach
-from daxfuzz.bench.reach import Cell, Kernel, cells, kernels, model_lines, subsystem_functions, union
+from daxfuzz.bench.reach import Cell, Kernel, cells, kernels, model_assertions, model_lines, subsystem_functions, union
 from daxfuzz.protocols.compose import functions_of
 from daxfuzz.protocols.registry import PATCHES, PROTOCOLS
 
@@ -59,6 +60,47 @@ def test_a_cell_reaches_some_of_what_its_kernel_has(ran) -> None:
         assert len(cell.lines) / 2 < len(cell.reached.lines) < len(cell.lines)
         assert cell.lines < set(model_lines())
         assert cell.reached.findings >= len(cell.reached.kinds)
+        assert cell.reached.failed <= cell.assertions
+        assert not (cell.lines | cell.reached.lines) & model_assertions()
+
+
+def test_assertions_are_the_statements_that_warn_and_nothing_else() -> None:
+    texts = [Path(file).read_text(encoding="utf-8").splitlines()[line - 1].strip() for file, line in model_assertions()]
+    assert len(texts) > 40
+    # unlock_entry_bug does nothing else.
+    assert all(text.startswith(("self.k.warn(", "self.k.bug(", "self.unlock_entry_bug(")) for text in texts)
+    assert any(text.startswith("self.unlock_entry_bug(") for text in texts)
+
+
+def test_an_assertion_that_fails_counts_as_failed_and_not_as_a_line(ran) -> None:
+    plain, fixed = ran
+    failed = {model_lines()[line] for line in plain.reached.failed}
+    assert "Dax.dax_disassociate_entry" in failed
+    assert not fixed.reached.failed
+    together = union(ran)
+    assert 0 < together.assertions_failed < together.assertions
+    assert together.assertions - together.assertions_failed == sum(
+        missed.what == "assertion" for missed in together.missed
+    )
+
+
+def test_each_kernel_has_programs_of_its_own(pool, monkeypatch) -> None:
+    starts = []
+
+    def run_chunk(choice, seed, start, count):
+        starts.append((choice.spec.protocol, start, count))
+        return reach.Reached(executions=count)
+
+    monkeypatch.setattr(reach, "run_chunk", run_chunk)
+    monkeypatch.setattr(reach, "CHUNK", 40)
+    list(cells(pool, [FIXED, PLAIN], ["ext4"], 70, 1, lambda what, executions: None))
+    # Whole programs; the first row begins at 0, whatever is chosen.
+    assert starts == [
+        ("refcount-1-fixed", 80, 40),
+        ("refcount-1-fixed", 120, 40),
+        ("refcount-1", 0, 40),
+        ("refcount-1", 40, 40),
+    ]
 
 
 def test_lines_of_another_file_system_do_not_count(ran) -> None:
@@ -95,10 +137,13 @@ def test_on_the_command_line() -> None:
     assert (cell["kernel"], cell["filesystem"], cell["executions"]) == ("refcount-1", "device-dax", 40)
     assert document["points_percent"] == pytest.approx(100 * document["points_reached"] / document["points"], abs=0.01)
     missed = document["points"] - document["points_reached"] + document["lines"] - document["lines_reached"]
-    assert len(document["missed"]) == missed
+    assert sum(each["what"] != "assertion" for each in document["missed"]) == missed
+    silent = document["assertions"] - document["assertions_failed"]
+    assert sum(each["what"] == "assertion" for each in document["missed"]) == silent
     text = run(*call, "--workers", "1").stdout
     assert f"{cell['points_reached']} of {cell['points']} points" in text
     assert text.count("not reached: ") == missed
+    assert text.count("never failed: ") == silent
 
 
 def test_unknown_names_are_told() -> None:

@@ -42,8 +42,8 @@ def reach(
 ) -> int:
     """Which points and lines of the model generated programs reach, and which they do not.
 
-    A point is a place where a task waits for its turn. Lines are statements of functions in kernel and protocols.
-    Findings are counted, not explained.
+    A point is a place where a task waits for its turn. Lines are statements of functions in kernel and protocols, but
+    for assertions, which stand for WARN_ON_ONCE and BUG_ON. Findings are counted, not explained.
     """
     wanted = chosen_kernels(protocols)
     for name in filesystems:
@@ -97,7 +97,11 @@ def cell_text(cell: Cell) -> str:
 def show_union(together: Union) -> None:
     """All cells together, for a reader."""
     for missed in together.missed:
-        click.echo(f"not reached: {missed.what:5} {missed}")
+        if missed.what == "assertion":
+            click.echo(f"never failed: {missed}")
+        else:
+            click.echo(f"not reached: {missed.what:5} {missed}")
+    click.echo(f"assertions: {together.assertions_failed} of {together.assertions} failed in some execution")
     click.echo(
         f"points: {together.points_reached} of {together.points}, {together.points_percent:.1f} %; "
         f"lines: {together.lines_reached} of {together.lines}, {together.lines_percent:.1f} %"
@@ -118,6 +122,8 @@ def reach_entry(done: Sequence[Cell], together: Union) -> dict[str, Any]:
                 "points_reached": len(cell.reached.points),
                 "lines": len(cell.lines),
                 "lines_reached": len(cell.reached.lines),
+                "assertions": len(cell.assertions),
+                "assertions_failed": len(cell.reached.failed),
             }
             for cell in done
         ],
@@ -127,5 +133,7 @@ def reach_entry(done: Sequence[Cell], together: Union) -> dict[str, Any]:
         "lines": together.lines,
         "lines_reached": together.lines_reached,
         "lines_percent": round(together.lines_percent, 2),
+        "assertions": together.assertions,
+        "assertions_failed": together.assertions_failed,
         "missed": [asdict(missed) for missed in together.missed],
     }
