@@ -32,7 +32,7 @@ def corpus() -> None:
 @patch_option("A file whose patches the cases name. Repeatable.")
 @json_option
 def check(directory: Path, patches: tuple[str, ...], as_json: bool) -> int:
-    """Replay every case below a directory, on both hosts, without its repairs and with them.
+    """Replay every case below a directory, on both hosts, without its repairs and with them, with its bugs and without.
 
     Exit code: 0 all are as declared, 1 some are not; 2 if any cannot be read.
     """
@@ -82,15 +82,16 @@ def check_case(case: Case, patches: tuple[str, ...]) -> str:
     on_stepper = replayed.bench.run(Replay(replayed.execution.turns))
     if on_stepper.digest() != replayed.execution.digest():
         return "the two hosts give different digests"
-    return "" if case.finding == NONE or not case.repaired_by else check_repairs(case, replayed)
+    return "" if case.finding == NONE else check_repairs(case, replayed)
 
 
 def check_repairs(case: Case, replayed: Replayed) -> str:
-    """Whether the repairs that a case names silence it."""
+    """Whether the repairs that a case names silence it, and nothing is left to see without its bugs."""
     assert replayed.found is not None
     kernel = replayed.bench.kernel
-    failure = Failure(case.program, kernel, replayed.execution, replayed.found)
-    repaired = kernel.plus(case.repaired_by)
-    if search(case.program, repaired, case.finding, THOROUGH, hints_of(failure)) is None:
-        return ""
-    return f"still shows {case.finding} with {' + '.join(case.repaired_by)}"
+    hints = hints_of(Failure(case.program, kernel, replayed.execution, replayed.found))
+    for how, repairs, kind in (("with", case.repaired_by, case.finding), ("without", case.kernel.bugs, None)):
+        still = search(case.program, kernel.plus(repairs), kind, THOROUGH, hints) if repairs else None
+        if still is not None:
+            return f"still shows {still.violation.kind} {how} {' + '.join(repairs)}"
+    return ""

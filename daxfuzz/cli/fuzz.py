@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from daxfuzz.engines.fuzz import Found, Fuzzer, FuzzSettings, Status
 from daxfuzz.engines.jobs import Left
 from daxfuzz.program.case import KernelSpec
 from daxfuzz.program.errors import shown
+from daxfuzz.protocols.registry import bug
 from daxfuzz.search import STRATEGIES
 from daxfuzz.triage.bench import KernelChoice
 
@@ -38,6 +39,7 @@ Examples:
   daxfuzz fuzz
   daxfuzz fuzz --protocol refcount-1 --time 5m --workers 4
   daxfuzz fuzz --protocol pin-wait --patch my_patch.py
+  daxfuzz fuzz --bug gup-put-skips-fsdax-wake
   daxfuzz fuzz --patch my_patch.py --against pin-wait-fixed
   daxfuzz fuzz --executions 100000 --seed 7 --json > run.json
 """
@@ -45,6 +47,7 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @click.option("--protocol", default="pin-wait", show_default=True, help="Kernel under test; see list protocols.")
+@click.option("--bug", "bugs", multiple=True, metavar="NAME", help="Hunt a bug; see list bugs. Repeatable.")
 @patch_option("Apply on top: a name, all patches of a file, or one of them. Repeatable.")
 @click.option("--filesystem", default="ext4", show_default=True, help="See list filesystems.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
@@ -76,6 +79,7 @@ Examples:
 def fuzz(
     ctx: click.Context,
     protocol: str,
+    bugs: tuple[str, ...],
     patches: tuple[str, ...],
     filesystem: str,
     seed: int,
@@ -90,6 +94,9 @@ def fuzz(
 ) -> int:
     """Search for findings and write each as a minimized case.
 
+    With --bug: the -fixed protocol that is nearest to the bug's release, with the bug, on the file system of its
+    report, unless --protocol or --filesystem say otherwise.
+
     With --against: fuzz two kernels with the same programs, one without and one with the patches, and half of the
     limit for each. Findings are new (with the patches only), gone (without them only) or in both.
 
@@ -99,7 +106,7 @@ def fuzz(
     """
     if engine == "atheris":
         raise OneLineError(why_no_atheris())
-    spec = KernelSpec(protocol=protocol, filesystem=filesystem)
+    spec = with_bugs(ctx, KernelSpec(protocol=protocol, filesystem=filesystem), bugs)
     if against is not None:
         spec = base_of(ctx, spec, against)
     kernel = with_patches(spec, patches)
@@ -119,6 +126,26 @@ def fuzz(
     else:
         final_report(status, settings)
     return interrupted or (1 if status.found or status.left else 0)
+
+
+def with_bugs(ctx: click.Context, spec: KernelSpec, names: tuple[str, ...]) -> KernelSpec:
+    """The kernel with bugs: for what was not asked for, the first protocol and file system that all of them have."""
+    bugs = [bug(name) for name in names]
+    if not bugs:
+        return spec
+    if ctx.get_parameter_source("protocol") is not ParameterSource.COMMANDLINE:
+        spec = replace(spec, protocol=in_all("protocol", [each.protocols for each in bugs]))
+    if ctx.get_parameter_source("filesystem") is not ParameterSource.COMMANDLINE:
+        spec = replace(spec, filesystem=in_all("filesystem", [each.filesystems for each in bugs]))
+    return replace(spec, bugs=tuple(each.slug() for each in bugs))
+
+
+def in_all(what: str, choices: Sequence[tuple[str, ...]]) -> str:
+    """The first name that all bugs have."""
+    common = [name for name in choices[0] if all(name in other for other in choices)]
+    if not common:
+        raise click.UsageError(f"the bugs have no {what} in common: give one as --{what}")
+    return common[0]
 
 
 def base_of(ctx: click.Context, spec: KernelSpec, against: str) -> KernelSpec:

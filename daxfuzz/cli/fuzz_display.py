@@ -163,8 +163,8 @@ def title(kernel: KernelChoice, seed: int, more: str = "") -> str:
 
 
 def kernel_name(kernel: KernelChoice) -> str:
-    """A protocol and the patches on top."""
-    return " + ".join([kernel.spec.protocol, *kernel.spec.patches])
+    """A protocol, its bugs and the patches on top."""
+    return str(kernel.spec)
 
 
 def layout(title: str, rows: list[tuple[str, str, str, str]], findings: list[Text], height: int) -> Group:

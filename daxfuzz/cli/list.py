@@ -14,12 +14,18 @@ from daxfuzz.oracles.registry import ORACLES
 from daxfuzz.program.operations import SIGNATURES
 from daxfuzz.protocols.catalogue import model_functions
 from daxfuzz.protocols.patch import Repair
-from daxfuzz.protocols.registry import PATCHES, PROTOCOLS, SERIES
+from daxfuzz.protocols.registry import BUGS, PATCHES, PROTOCOLS, SERIES
 from daxfuzz.search import STRATEGIES
 from daxfuzz.triage.render import shown_function
 
 Entry = dict[str, str | list[str]]
-"""The first value is the name, the others are columns. Of a list, a line refers to its items by number."""
+"""The first value is the name, the others are columns. A line refers to notes by number, and leaves out DETAILS."""
+
+NOTES = "deviations"
+"""The key of what is long and repeated."""
+
+DETAILS = ("filesystems", "kinds")
+"""Keys that only the JSON form has."""
 
 
 def protocols() -> Iterator[Entry]:
@@ -38,8 +44,18 @@ def patches() -> Iterator[Entry]:
 
 
 def bugs() -> Iterator[Entry]:
-    """Historical bugs."""
-    yield from ()
+    """Historical bugs, for --bug: each is a -fixed protocol without one fix."""
+    for name, bug in BUGS.items():
+        yield {
+            "slug": name,
+            "title": bug.title(),
+            "fix": bug.fix,
+            "release": bug.release,
+            "class": bug.category,
+            "protocols": list(bug.protocols),
+            "filesystems": list(bug.filesystems),
+            "kinds": list(bug.kinds),
+        }
 
 
 def filesystems() -> Iterator[Entry]:
@@ -92,8 +108,8 @@ def list_group() -> None:
     """What there is, one line each."""
 
 
-def add(name: str, entries: Callable[[], Iterator[Entry]], note: str = "") -> None:
-    """A command that lists something; `note` is said on stderr if there is nothing."""
+def add(name: str, entries: Callable[[], Iterator[Entry]]) -> None:
+    """A command that lists something."""
 
     @list_group.command(name, help=summary_of(entries), epilog=f"Example: daxfuzz list {name}")
     @json_option
@@ -104,15 +120,13 @@ def add(name: str, entries: Callable[[], Iterator[Entry]], note: str = "") -> No
             return 0
         for line in columns(found):
             click.echo(line)
-        if not found:
-            click.echo(note, err=True)
         return 0
 
 
 def columns(entries: list[Entry]) -> Iterator[str]:
     """Lines with aligned columns, empty ones left out; then notes, as numbered lines below."""
     notes: dict[str, int] = {}
-    rows = [{key: cell(value, notes) for key, value in entry.items()} for entry in entries]
+    rows = [{key: cell(key, value, notes) for key, value in entry.items() if key not in DETAILS} for entry in entries]
     keys = [key for key in (rows[0] if rows else {}) if any(row[key] for row in rows)]
     widths = [max(len(row[key]) for row in rows) for key in keys]
     for row in rows:
@@ -124,13 +138,14 @@ def columns(entries: list[Entry]) -> Iterator[str]:
         yield f"[{number}] {note}"
 
 
-def cell(value: str | list[str], notes: dict[str, int]) -> str:
-    """What stands in a column; the items of a list are numbered in `notes`."""
+def cell(key: str, value: str | list[str], notes: dict[str, int]) -> str:
+    """What stands in a column; notes are numbered in `notes`."""
     if isinstance(value, str):
         return value
+    if key != NOTES:
+        return " ".join(value)
     return " ".join(f"[{notes.setdefault(each, len(notes) + 1)}]" for each in value)
 
 
-for _what in (protocols, patches, filesystems, operations, functions, strategies, oracles):
+for _what in (protocols, patches, bugs, filesystems, operations, functions, strategies, oracles):
     add(_what.__name__, _what)
-add("bugs", bugs, "no historical bugs yet; a protocol without one of its repairs has the flaw: see list patches")

@@ -62,7 +62,7 @@ def signature(case: Case, replayed: Replayed) -> str:
     found = replayed.found
     if found is None:
         return ""
-    parts = [found.kind, found.function, found.channel, "+".join(case.repaired_by) or "new"]
+    parts = [found.kind, found.function, found.channel, "+".join(case.kernel.bugs + case.repaired_by) or "new"]
     return "/".join(part for part in parts if part)
 
 
@@ -100,9 +100,8 @@ def row_document(row: Row) -> dict[str, Any]:
 def show(case: Case, replayed: Replayed, steps: list[Row]) -> None:
     """The replay for a reader."""
     spec = replayed.bench.kernel.spec
-    kernel = " + ".join([spec.protocol, *spec.patches])
     console = stdout_console()
-    console.print(f"{kernel} on {spec.filesystem}", style="bold")
+    console.print(f"{spec} on {spec.filesystem}", style="bold")
     console.print()
     console.print(table(steps, list(case.program.tasks)))
     console.print()
@@ -126,6 +125,8 @@ def verdict_line(case: Case, replayed: Replayed) -> str:
             outcome = f"Not as declared (the case {declared}): {outcome}"
         elif case.repaired_by:
             outcome += f" Repaired by {' + '.join(case.repaired_by)}."
+        elif case.kernel.bugs:
+            outcome += f" Not so without {' + '.join(case.kernel.bugs)}."
         else:
             outcome += " The case names no repair that explains it."
     if replayed.impossible:

@@ -237,7 +237,8 @@ def shows_too(finding: Finding, own: KernelChoice, other: KernelChoice) -> bool:
         raise ModelError(f"{finding.signature} does not replay")
     symptom = symptom_of(failure.violation)
     hints = hints_of(failure)
-    other = with_repairs(other, [name for name in case.kernel.patches if name not in own.spec.patches])
+    applied = [name for name in case.kernel.patches if name not in own.spec.patches]
+    other = with_repairs(other, applied + [name for name in own.spec.bugs if name not in case.kernel.bugs])
     if not finding.explained_by:
         return shows(case.program, with_repairs(other, other.repairs()), symptom, hints)
     repaired = with_repairs(other, finding.explained_by)

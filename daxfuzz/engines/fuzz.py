@@ -28,6 +28,7 @@ from daxfuzz.engines.jobs import (
     start_worker,
 )
 from daxfuzz.engines.points import Place, all_places
+from daxfuzz.program.case import KernelSpec
 from daxfuzz.program.dax_file import dumps_case, save_case
 from daxfuzz.search import Portfolio
 from daxfuzz.triage.bench import KernelChoice
@@ -112,7 +113,7 @@ class Fuzzer:
         self.status.places_total = len(self.total)
         self.portfolio = Portfolio(dict.fromkeys(settings.strategies, 1.0) or None)
         self.repairs: tuple[str, ...] = ()
-        self.seen: set[tuple[Symptom, tuple[str, ...]]] = set()
+        self.seen: set[tuple[Symptom, KernelSpec]] = set()
         self.signatures: list[str] = []
         self.started = time.monotonic()
 
@@ -233,7 +234,7 @@ class Fuzzer:
         """The failures whose symptom is new for the repairs under which it was seen."""
         fresh: list[RawFailure] = []
         for raw in failures:
-            key = (raw.symptom, raw.kernel.spec.patches)
+            key = (raw.symptom, raw.kernel.spec)
             if key in self.seen or len(fresh) == TRIAGES_PER_ROUND:
                 self.status.repeats += 1
                 continue

@@ -65,6 +65,9 @@ class KernelSpec:
     bugs: tuple[str, ...] = ()
     filesystem: str = "ext4"
 
+    def __str__(self) -> str:
+        return " + ".join((self.protocol, *self.bugs, *self.patches))
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:

@@ -63,3 +63,30 @@ class Repair(Patch):
     flaw: ClassVar[str] = ""
     upstream: ClassVar[str] = ""
     supersedes: ClassVar[tuple[type[Repair], ...]] = ()
+
+
+class Bug(Patch):
+    """A patch that takes a fix away from a kernel that has it.
+
+    The title names the mistake; the rest of the docstring gives the mechanism, in which one task meets another. A bug
+    that is a flaw without its repair has no hunks.
+
+    number: in the catalogue of historical bugs; S1 to S8 are those of the series of 2022 that review has found.
+    fix: the kernel commit that repaired it, or where that was proposed.
+    release: the first with the fix.
+    category: what kind of mistake it is.
+    protocols: -fixed ones that can have it, the one nearest to the release first.
+    filesystems: those it can be seen on, the one of the report first.
+    kinds: of findings, those that it is known by.
+    reopens: repairs that are left out of the protocol.
+    """
+
+    number: ClassVar[str] = ""
+    fix: ClassVar[str] = ""
+    release: ClassVar[str] = ""
+    category: ClassVar[str] = ""
+    protocols: ClassVar[tuple[str, ...]] = ()
+    filesystems: ClassVar[tuple[str, ...]] = ("ext4", "xfs")
+    kinds: ClassVar[tuple[str, ...]] = ()
+    reopens: ClassVar[tuple[type[Repair], ...]] = ()
+    supersedes: ClassVar[tuple[type[Repair], ...]] = ()

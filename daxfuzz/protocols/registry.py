@@ -1,4 +1,4 @@
-"""Every protocol, patch and repair by name, and kernels composed from their names."""
+"""Every protocol, patch, repair and bug by name, and kernels composed from their names."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
+from daxfuzz.protocols.bugs import ALL_BUGS
 from daxfuzz.protocols.compose import ComposedKernel, ComposeError, compose
-from daxfuzz.protocols.patch import Patch, Repair
+from daxfuzz.protocols.patch import Bug, Patch, Repair
 from daxfuzz.protocols.refcount_zero.flaws import ZERO_FLAWS
 from daxfuzz.protocols.refcount_zero.releases import REFCOUNT_ZERO, SINCE_V6_15, V6_15
 from daxfuzz.protocols.refcount_zero.revert_wait_entry_advance import RevertWaitEntryAdvance
@@ -84,6 +85,8 @@ _ALL: tuple[type[Patch], ...] = (
 
 PATCHES: dict[str, type[Patch]] = {each.slug(): each for each in _ALL}
 
+BUGS: dict[str, type[Bug]] = {each.slug(): each for each in ALL_BUGS}
+
 
 class UnknownName(ValueError):
     """A name that the registry does not have. One line that says what there is."""
@@ -113,6 +116,13 @@ def patch(name: str, extra: Mapping[str, type[Patch]] | None = None) -> type[Pat
     return found
 
 
+def bug(name: str) -> type[Bug]:
+    """A bug by name. Raises UnknownName."""
+    if name not in BUGS:
+        raise unknown("bug", name, list(BUGS))
+    return BUGS[name]
+
+
 def unknown(what: str, name: str, known: list[str]) -> UnknownName:
     """The error for a name that does not exist, with the nearest one or all of them."""
     close = difflib.get_close_matches(name, known, 1)
@@ -120,10 +130,26 @@ def unknown(what: str, name: str, known: list[str]) -> UnknownName:
     return UnknownName(f"unknown {what} {name!r}; {hint}")
 
 
-def build(name: str, patches: tuple[str, ...], extra: Mapping[str, type[Patch]] | None = None) -> ComposedKernel:
-    """Compose the kernel of a protocol and patches by name. Raises UnknownName or ComposeError."""
+def build(
+    name: str, patches: tuple[str, ...], extra: Mapping[str, type[Patch]] | None = None, bugs: tuple[str, ...] = ()
+) -> ComposedKernel:
+    """Compose the kernel of a protocol with bugs, and patches on top, by name. Raises UnknownName or ComposeError."""
     base = protocol(name)
-    return _composed((*base.patches, *in_order([patch(each, extra) for each in patches], base.repairs)))
+    applied = base.patches
+    for each in bugs:
+        applied = with_bug(name, applied, bug(each))
+    return _composed((*applied, *in_order([patch(each, extra) for each in patches], base.repairs)))
+
+
+def with_bug(name: str, applied: tuple[type[Patch], ...], bug: type[Bug]) -> tuple[type[Patch], ...]:
+    """The patches of a protocol without the repairs that a bug leaves out, and the bug. Raises ComposeError."""
+    for repair in bug.reopens:
+        if repair not in applied:
+            raise ComposeError(
+                f"{bug.slug()}: {name} has no {repair.slug()} that it could leave out; "
+                f"it is for {', '.join(bug.protocols)}"
+            )
+    return (*(each for each in applied if each not in bug.reopens), bug)
 
 
 def in_order(patches: Iterable[type[Patch]], repairs: Sequence[type[Repair]]) -> Iterator[type[Patch]]:
@@ -141,4 +167,16 @@ def _composed(applied: tuple[type[Patch], ...]) -> ComposedKernel:
     return compose(applied)
 
 
-__all__ = ["PATCHES", "PROTOCOLS", "SERIES", "ComposeError", "Protocol", "UnknownName", "build", "patch", "protocol"]
+__all__ = [
+    "BUGS",
+    "PATCHES",
+    "PROTOCOLS",
+    "SERIES",
+    "ComposeError",
+    "Protocol",
+    "UnknownName",
+    "bug",
+    "build",
+    "patch",
+    "protocol",
+]

@@ -1,10 +1,10 @@
-"""Which known flaw explains a failure."""
+"""Which known flaw, or which bug of the kernel, explains a failure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from daxfuzz.protocols.patch import Repair
+from daxfuzz.protocols.patch import Bug, Repair
 from daxfuzz.sim import Scheduler
 from daxfuzz.triage.reproduce import QUICK, THOROUGH, Effort, Failure, patience, search
 
@@ -44,7 +44,7 @@ def single_flaw(failure: Failure, left: tuple[str, ...], hints: list[Scheduler])
             return half[0], found
 
 
-def all_but(names: tuple[str, ...], repairs: dict[str, type[Repair]]) -> tuple[str, ...]:
+def all_but(names: tuple[str, ...], repairs: dict[str, type[Repair | Bug]]) -> tuple[str, ...]:
     """Every repair that leaves the flaws of some of them open."""
     narrow = [repairs[name] for name in names]
     return tuple(
@@ -55,7 +55,7 @@ def all_but(names: tuple[str, ...], repairs: dict[str, type[Repair]]) -> tuple[s
 
 
 def explained_by(failure: Failure, hints: list[Scheduler]) -> tuple[str, ...]:
-    """Repairs that silence a failure; none if it is new.
+    """Repairs that silence a failure, and bugs whose absence does; none if it is new.
 
     Each is tried alone. Of two that silence it, one that supersedes the other does not count. If only several
     together do, a smallest set that does.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from daxfuzz.kernel.kernel import FILESYSTEMS
 from daxfuzz.oracles.registry import attach
 from daxfuzz.program.simulation import Simulation
-from daxfuzz.protocols.registry import ComposeError, build, protocol, unknown
+from daxfuzz.protocols.registry import BUGS, ComposeError, build, protocol, unknown
 from daxfuzz.protocols.user_patches import blamed, load_patches
 from daxfuzz.search import RoundRobin
 from daxfuzz.sim import Execution, Host, Scheduler, Stepper, TrioHost, Violation
@@ -16,7 +16,7 @@ from daxfuzz.sim import Execution, Host, Scheduler, Stepper, TrioHost, Violation
 if TYPE_CHECKING:
     from daxfuzz.program.case import KernelSpec, Program
     from daxfuzz.protocols.compose import ComposedKernel
-    from daxfuzz.protocols.patch import Repair
+    from daxfuzz.protocols.patch import Bug, Repair
 
 TURN_LIMIT = 10_000
 """Turns under the scheduler; a fair one gets twice as many again before an execution counts as endless."""
@@ -37,24 +37,29 @@ class KernelChoice:
         extra = {name: patch for file in self.files for name, patch in load_patches(file).items()}
         if self.spec.filesystem not in FILESYSTEMS:
             raise unknown("filesystem", self.spec.filesystem, list(FILESYSTEMS))
-        if self.spec.bugs:
-            raise unknown("bug", self.spec.bugs[0], ["none yet"])
-        return build(self.spec.protocol, self.spec.patches, extra)
+        return build(self.spec.protocol, self.spec.patches, extra, self.spec.bugs)
 
     def plus(self, repairs: tuple[str, ...]) -> KernelChoice:
-        """The same with repairs on top, those that it has already left out."""
-        more = tuple(name for name in repairs if name not in self.applied())
-        return replace(self, spec=replace(self.spec, patches=(*self.spec.patches, *more)))
+        """The same with repairs on top, those that it has already left out; a bug is repaired by leaving it out."""
+        bugs = tuple(name for name in self.spec.bugs if name not in repairs)
+        more = tuple(name for name in repairs if name not in BUGS and name not in self.applied())
+        return replace(self, spec=replace(self.spec, patches=(*self.spec.patches, *more), bugs=bugs))
 
     def applied(self) -> tuple[str, ...]:
         """Names of all patches of the kernel."""
         return tuple(patch.slug() for patch in self.composed().patches)
 
-    def repairs(self) -> dict[str, type[Repair]]:
-        """The repairs of known flaws that are not applied, by name; without those that a user's patch rules out."""
+    def repairs(self) -> dict[str, type[Repair | Bug]]:
+        """The bugs that it has, and the repairs of known flaws that are not applied, by name.
+
+        Without those that a user's patch rules out.
+        """
         applied = self.applied()
-        known = {each.slug(): each for each in protocol(self.spec.protocol).repairs}
-        return {name: repair for name, repair in known.items() if name not in applied and self.fits(name)}
+        known: dict[str, type[Repair | Bug]] = {name: BUGS[name] for name in self.spec.bugs}
+        for each in protocol(self.spec.protocol).repairs:
+            if each.slug() not in applied:
+                known[each.slug()] = each
+        return {name: repair for name, repair in known.items() if self.fits(name)}
 
     def fits(self, name: str) -> bool:
         """Whether a repair can be applied on top: a user's patch may have overridden what it repairs."""

@@ -23,7 +23,7 @@ class Finding:
     """A minimized, attributed failure.
 
     signature: kind, function, wait channel and explanation; equal for the same flaw seen in the same way.
-    explained_by: repairs that silence it; empty if it is new.
+    explained_by: repairs that silence it, and bugs without which it does not happen; empty if it is new.
     """
 
     kind: str
@@ -112,7 +112,7 @@ def describe(minimum: Minimum) -> Finding:
         program=program,
         kernel=KernelSpec(spec.protocol, spec.patches, spec.bugs, spec.filesystem),
         finding=violation.kind,
-        repaired_by=repairs,
+        repaired_by=tuple(name for name in repairs if name not in spec.bugs),
         schedule=Schedule(steps_of(program, failure.execution.turns), constraints_of(failure)),
     )
     return Finding(

@@ -51,19 +51,19 @@ class Failure:
 def search(
     program: Program,
     kernel: KernelChoice,
-    kind: str,
+    kind: str | None,
     effort: Effort,
     hints: Iterable[Scheduler] = (),
     limit: int = TURN_LIMIT,
 ) -> Failure | None:
-    """A failing execution of this kind, or None if the effort shows none. Always the same for the same arguments.
+    """A failing execution of this kind, or of any if that is None; None if the effort shows none.
 
-    limit: of turns, as for Bench.run.
+    Always the same for the same arguments. limit: of turns, as for Bench.run.
     """
     bench = Bench(program, kernel)
     for execution in candidates(bench, effort, hints, limit):
         found = verdict(execution)
-        if found is not None and found.kind == kind:
+        if found is not None and kind in (None, found.kind):
             return Failure(program, kernel, execution, found)
     return None
 

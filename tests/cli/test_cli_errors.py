@@ -23,6 +23,7 @@ MALFORMED = {
     "unknown protocol": (F01.replace("pin-wait", "pin-wit").encode(), "did you mean pin-wait"),
     "unknown patch": (F01.replace("finding", 'patches = ["nope"]\nfinding', 1).encode(), "'nope'"),
     "unknown file system": (F01.replace("ext4", "ext9").encode(), "'ext9'"),
+    "unknown bug": (F01.replace("finding", 'bugs = ["evict-ignores-pin"]\nfinding', 1).encode(), "evict-ignores-pins"),
     "missing patch file": (F01.replace("finding", 'patches = ["my.py:A"]\nfinding', 1).encode(), "my.py:A"),
 }
 
@@ -46,6 +47,9 @@ def test_unreadable_case(tmp_path: Path, name: str) -> None:
         (["--protocol", "series-v1:99"], "series-v1"),
         (["--filesystem", "ext3"], "ext4"),
         (["--patch", "fix-maping-mapped"], "fix-mapping-mapped"),
+        (["--bug", "evict-ignores-pin"], "did you mean evict-ignores-pins"),
+        (["--bug", "evict-ignores-pins", "--protocol", "refcount-1"], "refcount-1-fixed"),
+        (["--bug", "evict-ignores-pins", "--bug", "paused-iterator-skips-waited-entry"], "no protocol in common"),
         (["--patch", "nowhere.py"], "nowhere.py: no such file"),
         (["--patch", "fix-mapping-mapped", "--protocol", "pin-wait-fixed"], "twice"),
         (["--time", "soon"], "60s"),

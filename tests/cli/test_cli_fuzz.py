@@ -107,6 +107,22 @@ def test_nothing_found(tmp_path: Path) -> None:
     assert "points reached" in stdout
 
 
+def test_bug_is_hunted_where_it_belongs_and_named_in_the_case(tmp_path: Path) -> None:
+    args = ("--bug", "pin-only-idle-test", "--executions", 100, "--workers", 1, "--json")
+    process = start("fuzz", *args, cwd=tmp_path)
+    stdout, stderr = finish(process)
+    assert process.returncode == 1, stderr
+    finding = json.loads(stdout)["findings"][0]
+    assert finding["explained_by"] == ["pin-only-idle-test"]
+    case = load_case(tmp_path / finding["case"])
+    assert case.kernel == KernelSpec("pin-wait-fixed", bugs=("pin-only-idle-test",))
+    assert case.repaired_by == ()
+    replayed = run("repro", tmp_path / finding["case"], "--json")
+    assert replayed.exit_code == 1
+    assert json.loads(replayed.stdout)["signature"] == finding["signature"]
+    assert "Not so without pin-only-idle-test." in run("repro", tmp_path / finding["case"]).stdout
+
+
 def first_finding(process: subprocess.Popen[str]) -> Path:
     """Wait until a running fuzzer says that it has found something: the case."""
     assert process.stderr is not None

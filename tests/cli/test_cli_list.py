@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -25,11 +26,14 @@ def test_list(what: str) -> None:
         assert entry["summary"]
 
 
-def test_no_bugs_yet() -> None:
-    assert run_json("list", "bugs") == []
-    result = run("list", "bugs")
-    assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.count("\n") == 1
+def test_bugs_name_their_fix_and_where_they_can_be() -> None:
+    entries = run_json("list", "bugs")
+    lines = run("list", "bugs").stdout.splitlines()
+    assert len(entries) == len(lines) > 0
+    for entry, line in zip(entries, lines, strict=True):
+        shown = [entry[key] for key in ("slug", "title", "fix", "release", "class")]
+        assert re.split(r"\s{2,}", line) == [*shown, " ".join(entry["protocols"])]
+        assert entry["kinds"]
 
 
 def test_functions_name_their_file() -> None:

@@ -1,0 +1,96 @@
+"""Pages in use that nobody waits for, or that the wait does not see: their blocks are freed under a device's hands."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from daxfuzz.protocols.bugs.kinds import FREED_IN_USE
+from daxfuzz.protocols.patch import Bug
+from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
+from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
+from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
+from daxfuzz.protocols.repairs.reset_before_waiting import FixResetBeforeWaiting
+from daxfuzz.protocols.repairs.skip_locked import FixSkipLocked
+
+
+class ScanSkipsLockedEntry(Bug):
+    """The scan for busy pages skips locked entries.
+
+    fsync has an entry locked while truncate walks over it. Inside the walk get_unlocked_entry finds nothing, so the
+    entry's page, which a device writes to, counts as idle.
+    """
+
+    number = "3"
+    fix = "6be3e21d25ca"
+    release = "v6.15"
+    category = "missed wait"
+    protocols: ClassVar = ("refcount-1-fixed", "pin-wait-fixed", "series-v1-fixed", "series-v3-fixed")
+    kinds: ClassVar = FREED_IN_USE
+    reopens: ClassVar = (FixSkipLocked,)
+
+
+class EvictIgnoresPins(Bug):
+    """Eviction frees the blocks of pages that are in use.
+
+    The owner of a pinned page unmaps, closes and unlinks its file. The last put deletes the entries and frees the
+    blocks, and waits for nobody.
+    """
+
+    number = "5"
+    fix = "0e2f80afcfa6"
+    release = "v6.15"
+    category = "missed wait"
+    protocols: ClassVar = ("refcount-1-fixed", "pin-wait-fixed", "series-v1-fixed")
+    filesystems: ClassVar = ("ext4", "xfs", "fuse")
+    kinds: ClassVar = FREED_IN_USE
+    reopens: ClassVar = (FixEvictWaits,)
+
+
+class BreakLayoutEmptyRange(Bug):
+    """virtio-fs breaks the layout of the first page where it means the whole file.
+
+    Truncate asks for bytes 0 to 0, which are page 0 and not "everything". Pages behind it stay mapped, and whoever has
+    pinned them is not waited for.
+    """
+
+    number = "17"
+    fix = "7851bf649d42"
+    release = "v6.15"
+    category = "missed wait"
+    protocols: ClassVar = ("refcount-1-fixed", "pin-wait-fixed", "series-v1-fixed", "series-v3-fixed")
+    filesystems: ClassVar = ("fuse",)
+    kinds: ClassVar = (*FREED_IN_USE, "freed-while-mapped", "stale-pte")
+    reopens: ClassVar = (FixFuseWholeFile,)
+
+
+class UnmappedBusyPagesSkipped(Bug):
+    """A file that nobody maps any more counts as idle.
+
+    A page is pinned, and its file unmapped. dax_layout_busy_page returns before it looks at any page, and truncate
+    frees the block under the pin.
+    """
+
+    number = "26"
+    fix = "cee91fa13a8e"
+    release = "v6.15"
+    category = "missed wait"
+    protocols: ClassVar = ("refcount-1-fixed", "pin-wait-fixed", "series-v1-fixed")
+    filesystems: ClassVar = ("ext4", "xfs", "fuse")
+    kinds: ClassVar = FREED_IN_USE
+    reopens: ClassVar = (FixMappingMapped,)
+
+
+class PausedIteratorSkipsWaitedEntry(Bug):
+    """A walk that has waited for a locked entry goes on behind it.
+
+    The first fix of scan-skips-locked-entry pauses the walk before it sleeps, which moves it on. After fsync has
+    unlocked the entry, truncate looks at the next one, and deletes and frees what it has not tested.
+    """
+
+    number = "27"
+    fix = "dd59137bfe70"
+    release = "v6.16"
+    category = "missed wait"
+    protocols: ClassVar = ("refcount-0-v6.15-fixed",)
+    kinds: ClassVar = FREED_IN_USE
+    reopens: ClassVar = (FixResetBeforeWaiting,)
