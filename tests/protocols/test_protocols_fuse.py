@@ -230,3 +230,16 @@ def test_a_signal_still_ends_the_wait_for_a_busy_page() -> None:
     sim = simulate(of, protocol="refcount-0-fixed")
     Stepper(sim.world).run(Steered(("pinner", ""), ("truncator", ""), ("killer", "")), LIMIT)
     assert sim.results[1] == [-ERESTARTSYS]
+
+
+@pytest.mark.parametrize(("protocol", "waits"), [("refcount-1", False), ("refcount-0", True)])
+def test_preallocation_takes_the_lock_of_the_inode_since_v6_1(protocol: str, waits: bool) -> None:
+    tasks = {"a": ["fsync(file0)"], "b": ["fallocate(file0, KEEP_SIZE, 0, 1)"]}
+    sim = simulate(program(tasks), protocol=protocol, filesystem="fuse")
+    asleep = []
+    steered = Steered(
+        ("a", "vfs_fsync_range.unlock"), ("b", ""), lambda: asleep.append(sim.world.tasks[1].blocked_on is not None)
+    )
+    Stepper(sim.world).run(steered, LIMIT)
+    steered.finish()
+    assert asleep == [waits]

@@ -237,6 +237,20 @@ def test_a_hole_that_another_fault_has_mapped_meanwhile_is_no_reason_to_fall_bac
     assert outcomes == {"refcount-1": TABLE, "refcount-0": Pte(0, zero=True)}
 
 
+@pytest.mark.parametrize(("protocol", "asleep"), [("refcount-1", True), ("refcount-0", False)])
+def test_fault_around_takes_no_lock_of_the_file_since_v6_4(protocol, asleep) -> None:
+    tasks = {"a": ["load(file0, 0)"], "t": ["truncate(file0, 1)"]}
+    sim = simulate(tasks, protocol, filesystem="xfs")
+    walks = []
+    run(
+        sim,
+        ("t", "xfs_setattr_size.read"),
+        ("a", "filemap_map_pages.read_lock" if not asleep else ""),
+        lambda: walks.append(sim.world.tasks[0].blocked_on is None),
+    )
+    assert walks == [not asleep]
+
+
 # -- entries ---------------------------------------------------------------------------------------------------------
 
 

@@ -166,7 +166,7 @@ class Fuse(Filesystem):
     async def fuse_file_fallocate(self, inode: Inode, mode: Falloc, first: int, length: int) -> int:
         """Break the layout and have the server do it: 0, -EOPNOTSUPP, or a signal's error.
 
-        Preallocation that keeps the size takes no lock at all.
+        Preallocation that keeps the size takes no lock at all in v6.0.
         """
         if mode in (Falloc.COLLAPSE_RANGE, Falloc.INSERT_RANGE):
             return -EOPNOTSUPP

@@ -49,13 +49,17 @@ class Xfs(XfsReflink):
         return await self._xfs_filemap_fault(vmf)
 
     async def xfs_filemap_map_pages(self, vmf: Fault) -> None:
-        """Fault-around: an RCU walk over the page cache that maps folios, of which a DAX file has none."""
-        mapping = vmf.vma.mapping
-        await mapping.invalidate_lock.down_read()
+        """Fault-around with MMAPLOCK."""
+        lock = vmf.vma.mapping.invalidate_lock
+        await lock.down_read()
+        await self.filemap_map_pages(vmf)
+        await lock.up_read()
+
+    async def filemap_map_pages(self, vmf: Fault) -> None:
+        """An RCU walk over the page cache that maps folios, of which a DAX file has none (mm/filemap.c, v6.0)."""
         await self.k.rcu.read_lock()
-        await mapping.i_pages.find(0, vmf.vma.pages - 1)
+        await vmf.vma.mapping.i_pages.find(0, vmf.vma.pages - 1)
         await self.k.rcu.read_unlock()
-        await mapping.invalidate_lock.up_read()
 
     async def _xfs_filemap_fault(self, vmf: Fault) -> VmFault:
         """Faults exclude truncation, not each other. Times are not modelled, and so no transaction for them."""

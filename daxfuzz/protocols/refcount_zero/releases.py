@@ -7,10 +7,12 @@ from daxfuzz.protocols.refcount_zero.common_break import CommonBreakLayout
 from daxfuzz.protocols.refcount_zero.counted_pages import ProperlyRefcountFsDaxPages
 from daxfuzz.protocols.refcount_zero.devdax_pages import ProperlyRefcountDevDaxPages
 from daxfuzz.protocols.refcount_zero.dirty_writes import DirtyOnlyWrites
+from daxfuzz.protocols.refcount_zero.fallocate_lock import LockInodeInFallocate
 from daxfuzz.protocols.refcount_zero.idle_before_unmount import EnsureIdleBeforeUnmount
 from daxfuzz.protocols.refcount_zero.insert_folio_pmd import AddVmfInsertFolioPmd
 from daxfuzz.protocols.refcount_zero.insert_page import AddVmfInsertPageMkwrite
 from daxfuzz.protocols.refcount_zero.locked_entries import DontSkipLockedEntries
+from daxfuzz.protocols.refcount_zero.map_pages import RemoveMapPagesWrapper
 from daxfuzz.protocols.refcount_zero.reads_during_reflink import AllowReadsDuringReflink
 from daxfuzz.protocols.refcount_zero.removed_entries import RemoveEntriesOnBreak
 from daxfuzz.protocols.refcount_zero.unmapped_busy_pages import ReturnUnmappedBusyPages
@@ -25,7 +27,9 @@ from daxfuzz.protocols.repairs.reset_before_waiting import FixResetBeforeWaiting
 from daxfuzz.protocols.repairs.shared_reads import FixSharedReads
 
 V6_15: tuple[type[Patch], ...] = (
+    LockInodeInFallocate,
     DirtyOnlyWrites,
+    RemoveMapPagesWrapper,
     AllowReadsDuringReflink,
     ReturnUnmappedBusyPages,
     DontSkipLockedEntries,
