@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from daxfuzz.cli.bench.bugs import bugs
 from daxfuzz.cli.bench.common import EXAMPLES
 from daxfuzz.cli.bench.flaws import flaws
 from daxfuzz.cli.bench.gup_fast import gup_fast
@@ -18,5 +19,5 @@ def bench() -> None:
     """The project's own measurements."""
 
 
-for _command in (speed, gup_fast, silent, flaws, patches, reach):
+for _command in (speed, gup_fast, silent, flaws, bugs, patches, reach):
     bench.add_command(_command)

@@ -17,6 +17,7 @@ Examples:
   daxfuzz bench gup-fast --executions 1000000
   daxfuzz bench silent --executions 2000000
   daxfuzz bench flaws --flaw F-07 --cases cases
+  daxfuzz bench bugs --seeds 10 --plot bugs.svg
   daxfuzz bench patches --patch 2 --json
   daxfuzz bench reach --protocol refcount-0 --executions 2000
 """

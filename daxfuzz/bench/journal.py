@@ -1,0 +1,78 @@
+"""Results of long measurements, one line each, written as they come: an interruption loses none of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from hashlib import sha256
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+
+class JournalError(Exception):
+    """A file that is no journal; says which line is wrong."""
+
+
+class Journal:
+    """Results by key, in a file of JSON lines.
+
+    Results of another version of daxfuzz's own code are kept in the file and not used. The last line may be torn by
+    a kill: it is dropped.
+
+    Raises JournalError for a file that holds anything else, and OSError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.version = version()
+        self.results: dict[str, Any] = {}
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        for number, line in enumerate(text.splitlines(keepends=True), 1):
+            if not line.endswith("\n"):
+                self._cut(text.removesuffix(line))
+                break
+            entry = self._parsed(number, line)
+            if entry["version"] == self.version:
+                self.results[entry["key"]] = entry["result"]
+
+    def add(self, key: str, result: Any) -> None:
+        """Keep one result, which is on disk when this returns."""
+        line = json.dumps({"version": self.version, "key": key, "result": result})
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.results[key] = result
+
+    def _parsed(self, number: int, line: str) -> dict[str, Any]:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            entry = None
+        if not isinstance(entry, dict) or entry.keys() != {"version", "key", "result"}:
+            raise JournalError(f"{self.path}:{number}: no result of a measurement; give another file")
+        return entry
+
+    def _cut(self, text: str) -> None:
+        with self.path.open("r+b") as file:
+            file.truncate(len(text.encode()))
+
+
+def version() -> str:
+    """A digest of daxfuzz's own code: results of different code are not mixed."""
+    digest = sha256()
+    for name, content in sources(files("daxfuzz"), ""):
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def sources(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the Python files below a folder, in the order of their names."""
+    for entry in sorted(folder.iterdir(), key=lambda each: each.name):
+        if entry.is_dir():
+            yield from sources(entry, f"{prefix}{entry.name}/")
+        elif entry.name.endswith(".py"):
+            yield prefix + entry.name, entry.read_bytes()
