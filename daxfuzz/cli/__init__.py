@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from daxfuzz import __version__
+from daxfuzz.cli.audit import audit
 from daxfuzz.cli.bench import bench
 from daxfuzz.cli.corpus import corpus
 from daxfuzz.cli.errors import guarded, settled
@@ -50,7 +51,7 @@ def main() -> None:
     """
 
 
-for _command in (fuzz, repro, minimize, patch_group, corpus, list_group, bench):
+for _command in (fuzz, repro, minimize, patch_group, corpus, list_group, bench, audit):
     main.add_command(_command)
 
 __all__ = ["main"]

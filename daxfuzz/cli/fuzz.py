@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 import click
 from click.core import ParameterSource
 
+from daxfuzz.bench.audit.reasons import last_audit
 from daxfuzz.cli.against_display import against_look, comparison_report
 from daxfuzz.cli.errors import INTERRUPTED, OneLineError
 from daxfuzz.cli.fuzz_display import display, final_report, fuzz_look
@@ -122,7 +123,7 @@ def fuzz(
     with display(fuzz_look(settings)) as live:
         status, interrupted = run(Fuzzer(settings, live.update))
     if as_json:
-        print_json(document(status, seed))
+        print_json(document(status, seed) | {"mutants_killed": share_killed(protocol)})
     else:
         final_report(status, settings)
     return interrupted or (1 if status.found or status.left else 0)
@@ -238,6 +239,12 @@ def document(status: Status, seed: int) -> dict[str, Any]:
         "user_held": status.stuck,
         "bound_95": None if status.found or status.left or not status.executions else 3 / status.executions,
     }
+
+
+def share_killed(protocol: str) -> float | None:
+    """The share of mutants that the last audit of a protocol has killed; None if there was none."""
+    figures = last_audit(protocol)
+    return None if figures is None else figures.share
 
 
 def comparison_document(status: Comparison, settings: FuzzSettings, without: KernelChoice) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from daxfuzz.cli.audited import audited
 from daxfuzz.cli.output import at_most, clock, plural, program_name, stdout_console
 from daxfuzz.engines.fuzz import Found, FuzzSettings, Status
 from daxfuzz.engines.jobs import Left
@@ -211,7 +212,8 @@ def final_report(status: Status, settings: FuzzSettings) -> None:
         console.print(findings_table(status.found, console.width))
         console.print()
     elif not status.left:
-        click.echo(power(status))
+        for line in (power(status), *audited(settings.kernel.spec.protocol)):
+            click.echo(line)
     click.echo(summary(status))
     if status.found:
         click.echo("\nTo replay them:")

@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from daxfuzz.bench.silent import Silence, listen, spread
+from daxfuzz.cli.audited import audited
 from daxfuzz.cli.bench.common import EXAMPLES, Progress, interruptible, seed_option, workers_option
 from daxfuzz.cli.errors import INTERRUPTED
 from daxfuzz.cli.options import json_option, print_json
@@ -111,6 +112,9 @@ def show(outcomes: Outcomes) -> None:
     if executions and not findings:
         summary += f": {at_most(executions)}"
     click.echo(f"{summary}.")
+    if not findings:
+        for line in audited(*(silence.protocol for silence, _ in outcomes)):
+            click.echo(line)
 
 
 def entry(silence: Silence, status: Status) -> dict[str, Any]:
