@@ -65,9 +65,8 @@ class CowFork(Shared):
     def remove(self, index: int) -> Generator[Point, None, None]:
         """xfs_bmap_del_extent_cow"""
         yield self._change
+        # Not clean any more: a world begins with empty forks.
         del self.blocks[index]
-        if self.clean:
-            self.touch()
 
     def state(self) -> Hashable:
         return tuple(sorted(self.blocks.items()))

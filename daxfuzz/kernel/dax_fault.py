@@ -178,16 +178,13 @@ class DaxFault(Subsystem):
 
     async def dax_load_hole(self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap) -> tuple[VmFault, Entry]:
         """A read of a hole maps the zero page."""
-        error, entry = await self.k.dax.dax_insert_entry(xas, vmf, iomap, entry, ZERO)
-        if error is not None:
-            return error, entry
+        # Only what has pages can fail.
+        _, entry = await self.k.dax.dax_insert_entry(xas, vmf, iomap, entry, ZERO)
         return await self.k.memory.vmf_insert_mixed(vmf, Pte(0, zero=True)), entry
 
     async def dax_pmd_load_hole(self, vmf: Fault, xas: XaState, entry: Entry, iomap: Iomap) -> tuple[VmFault, Entry]:
         """A read of a hole maps the huge zero page. If another fault has done so before, both fall back."""
-        error, entry = await self.k.dax.dax_insert_entry(xas, vmf, iomap, entry, ZERO_PMD)
-        if error is not None:
-            return error, entry
+        _, entry = await self.k.dax.dax_insert_entry(xas, vmf, iomap, entry, ZERO_PMD)
         if await self.k.huge_memory.insert_huge_zero_pmd(vmf.vma.mm, vmf.address):
             return VmFault.NOPAGE, entry
         return VmFault.FALLBACK, entry

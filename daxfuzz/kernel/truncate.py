@@ -32,23 +32,15 @@ class Truncate(Subsystem):
         await self.truncate_inode_pages_range(mapping, first, last)
 
     async def truncate_inode_pages_range(self, mapping: AddressSpace, first: int, last: int) -> None:
-        """Delete all entries of a range: one pass, then more until a pass from the start finds none."""
+        """Delete all entries of a range: one pass, then batches from the start until there are none."""
         if await mapping.i_pages.empty():
             return
         index = first
         while index <= last and (indices := await self.find_lock_entries(mapping, index, last)):
             await self.truncate_folio_batch_exceptionals(mapping, indices)
             index = indices[-1] + 1
-        index = first
-        while index <= last:
-            indices = await self.find_lock_entries(mapping, index, last)
-            if not indices:
-                if index == first:
-                    break
-                index = first
-                continue
+        while first <= last and (indices := await self.find_lock_entries(mapping, first, last)):
             await self.truncate_folio_batch_exceptionals(mapping, indices)
-            index = indices[-1] + 1
 
     async def truncate_inode_pages_final(self, mapping: AddressSpace) -> None:
         """Delete everything, at the end of the inode's life. xa_lock is cycled for who has not seen AS_EXITING."""
