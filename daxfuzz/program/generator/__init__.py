@@ -32,6 +32,10 @@ LOW_MEMORY = 0.08
 """How many programs run where memory is short."""
 RIVALS = 0.1
 """How many programs of virtio-fs are about files that take the window from each other."""
+OTHER_FILE = 0.2
+"""How many tasks of a program with several files mostly use another one than the first."""
+SIGNALLED = 0.05
+"""How many programs with room for it have a task more that does nothing but send signals."""
 
 
 def generate(rng: Random, filesystem: str) -> Program:
@@ -52,12 +56,11 @@ def generate(rng: Random, filesystem: str) -> Program:
         roles += draw_xfs_roles(rng, roles, reflink)[: MAX_TASKS - len(roles)]
     names = name_tasks(roles)
     spaces = draw_address_spaces(rng, names)
-    tasks = {
-        name: ROLES[role](
-            Draft(rng, machine, files, [other for other in names if other != name], children_of(name, spaces))
-        )
-        for name, role in zip(names, roles, strict=True)
-    }
+    tasks = {}
+    for name, role in zip(names, roles, strict=True):
+        prefers = others_first(files) if len(files) > 1 and rng.random() < OTHER_FILE else files
+        others = [other for other in names if other != name]
+        tasks[name] = ROLES[role](Draft(rng, machine, prefers, others, children_of(name, spaces)))
     # PMD entries exist only where a file begins with them, or with holes.
     setup = Setup(files, spaces, prefault=rng.random() < 0.75, huge=rng.random() < 0.5)
     if align is not Align.PAGE:
@@ -105,9 +108,9 @@ def with_low_memory(rng: Random, program: Program) -> Program:
     tasks, setup = dict(program.tasks), program.setup
     if len(tasks) < MAX_TASKS:
         files = dict(setup.files)
-        if len(files) == 1 and rng.random() < 0.75:
+        if rng.random() < 0.75:
             # Reclaim looks at files that nobody uses, so one more than what the others use.
-            files["file1"] = files["file0"]
+            files[f"file{len(files)}"] = files["file0"]
         # Who keeps a range of a window can use another file only with another range.
         machine = replace(machine, window_ranges=max(machine.window_ranges, 2))
         tasks["hoarder"] = ROLES["hoarder"](Draft(rng, machine, others_first(files), list(tasks), []))
@@ -140,8 +143,10 @@ def draw_roles(rng: Random, filesystem: str) -> list[str]:
     """Two to four roles; there is always somebody who frees blocks, or the device, and somebody who uses them."""
     roles = draw_usual_roles(rng, filesystem)
     extra = rng.random()
-    if len(roles) < MAX_TASKS and extra < 0.06:
-        roles.append("unbinder" if extra < 0.03 and "unbinder" not in roles else rng.choice(EVERYWHERE))
+    if len(roles) < MAX_TASKS and extra < 0.08:
+        roles.append("unbinder" if extra < 0.05 and "unbinder" not in roles else rng.choice(EVERYWHERE))
+    if len(roles) < MAX_TASKS and rng.random() < SIGNALLED:
+        roles.append("signaller")
     return roles
 
 
@@ -200,8 +205,8 @@ def draw_fuse_roles(rng: Random) -> list[str]:
     """The same where blocks are freed by reclaim, too."""
     roles = [rng.choice(("pinner", "pinner", "mapper")), rng.choice(("truncator", "reclaimer", "reclaimer"))]
     others = ("pinner", "mapper", "mapper", "truncator", "syncer", "reclaimer", "opener", "writer", "writer", "evictor")
-    rare = ("dropper", "forker", "copier", "freezer", "signaller")
-    roles += [rng.choice(others if rng.random() < 0.9 else rare) for _ in range(rng.choice((0, 1, 1, 2)))]
+    rare = ("dropper", "forker", "forker", "copier", "copier", "freezer", "signaller")
+    roles += [rng.choice(others if rng.random() < 0.85 else rare) for _ in range(rng.choice((0, 1, 1, 2)))]
     rng.shuffle(roles)
     return forkers_first(roles)
 

@@ -11,7 +11,8 @@ from daxfuzz.program.case import Call
 class Draft:
     """The calls of one task while they are drawn.
 
-    others: the other tasks. children: those of them whose process this one can fork.
+    files: sizes in pages, the one that is used most first. others: the other tasks. children: those of them whose
+    process this one can fork.
     """
 
     def __init__(
@@ -35,6 +36,11 @@ class Draft:
         """A file page, mostly the first of the file."""
         file = self.file()
         return file, 0 if self.rng.random() < 0.6 else self.rng.randrange(self.files[file])
+
+    def forget(self, file: str) -> None:
+        """Forget what is mapped of a file, or of a part of it that need not fit huge entries."""
+        page = self.rng.randrange(self.files[file])
+        self.add("madvise", file, "MADV_DONTNEED", page, self.rng.randint(1, self.files[file] - page))
 
     def add(self, name: str, *arguments: int | str, result: str | None = None) -> None:
         self.calls.append(Call(name, arguments, result))
@@ -66,6 +72,6 @@ class Draft:
 
     def maybe_signal(self) -> None:
         """Now and then, a signal to somebody else."""
-        if self.others and self.rng.random() < 0.06:
+        if self.others and self.rng.random() < 0.08:
             fatal = ("SIGKILL",) if self.rng.random() < 0.4 else ()
             self.add("signal", self.rng.choice(self.others), *fatal)

@@ -14,7 +14,7 @@ def cloner(draft: Draft) -> tuple[Call, ...]:
         dest = rng.choice([file for file in draft.files if file != source] * 3 + [source])
         first, to = rng.randrange(draft.files[source]), rng.randrange(draft.files[dest])
         length = rng.randint(1, min(draft.files[source] - first, draft.files[dest] - to))
-        draft.add("dedupe" if rng.random() < 0.2 else "reflink", source, first, dest, to, length)
+        draft.add("dedupe" if rng.random() < 0.3 else "reflink", source, first, dest, to, length)
         draft.maybe_signal()
         if rng.random() < 0.3:
             draft.add("truncate", draft.file(), 0)

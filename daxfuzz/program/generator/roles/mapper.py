@@ -7,7 +7,7 @@ from daxfuzz.program.generator.draft import Draft
 
 
 def mapper(draft: Draft) -> tuple[Call, ...]:
-    """Touches memory, maps and unmaps."""
+    """Touches memory, maps, unmaps and forgets."""
     rng = draft.rng
     for _ in range(rng.choice((1, 2, 2, 3, 4))):
         step = rng.random()
@@ -15,8 +15,10 @@ def mapper(draft: Draft) -> tuple[Call, ...]:
             draft.add("load", *draft.place())
         elif step < 0.7:
             draft.add("store", *draft.place())
-        elif step < 0.84:
+        elif step < 0.78:
             draft.add("munmap", draft.file())
+        elif step < 0.84:
+            draft.forget(draft.file())
         elif step < 0.9:
             draft.add("mremap", draft.file())
         elif step < 0.95:

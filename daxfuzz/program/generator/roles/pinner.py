@@ -32,8 +32,10 @@ def pinner(draft: Draft) -> tuple[Call, ...]:
         step = rng.random()
         if step < 0.4 and draft.held:
             draft.add("dma_write", rng.choice(draft.held)[0])
-        elif step < 0.6:
+        elif step < 0.55:
             draft.add("munmap", file)
+        elif step < 0.62:
+            draft.forget(file)
         elif step < 0.8:
             draft.add("load", *draft.place())
         else:
