@@ -144,3 +144,27 @@ def test_an_index_without_a_block_needs_no_lock() -> None:
     returned = add_task(sim, "x", lambda: sim.kernel.dax_lock.dax_lock_mapping_entry(mapping, 0))
     run(sim)
     assert returned == [(NOT_LOCKED, None)]
+
+
+@pytest.mark.parametrize(("fix", "found"), [((), True), (("fix-kill-list",), False)])
+def test_the_end_of_a_device_fails_the_pages_of_an_extent_together(fix: tuple[str, ...], found: bool) -> None:
+    sim = simulate({"a": ["load(file0, 0)", "unbind()"]}, patches=fix, filesystem="xfs", files={"file0": 3})
+    violation = Stepper(sim.world).run(Steered()).violation
+    assert (violation is not None and violation.kind == "use-after-free") == found
+    assert len(sim.results[0]) == (1 if found else 2)
+
+
+def test_blocks_of_one_record_are_consecutive_pages_of_one_file() -> None:
+    sim = simulate({"a": []}, filesystem="xfs", files={"file0": 2, "file1": 2})
+    kernel = sim.kernel
+    records = []
+
+    async def body() -> int:
+        # Block 2 is the first file's page 0, too; blocks 2 and 3 are the second file's pages in the wrong order.
+        kernel.allocator.table[:4] = [((0, 0),), ((0, 1),), ((0, 0), (1, 1)), ((1, 0),)]
+        records.extend(await kernel.fs.xfs_rmap_query_range(range(4)))
+        return 0
+
+    add_task(sim, "x", body)
+    Stepper(sim.world).run(Steered())
+    assert records == [(0, 0, 0, 2), (0, 0, 2, 1), (1, 1, 2, 1), (1, 0, 3, 1)]

@@ -12,7 +12,7 @@ allocation group; and the file system is never shut down.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from daxfuzz.kernel.errno import EAGAIN, EFBIG, EFSCORRUPTED, EINVAL, ENOSPC
 from daxfuzz.kernel.fs.filesystem import Falloc, Iomap
@@ -29,6 +29,19 @@ if TYPE_CHECKING:
 
 BUNMAPI_EXTENTS = 2
 """Extents that one transaction of xfs_unmap_extent takes away."""
+
+
+class RmapRecord(NamedTuple):
+    """struct xfs_rmap_irec: blocks from `pfn` on that are consecutive pages of a file, from `first` on."""
+
+    number: int
+    first: int
+    pfn: int
+    pages: int
+
+    def goes_on_with(self, number: int, index: int, pfn: int) -> bool:
+        """Whether a page of a file, at a block, is the next one of this record."""
+        return (number, index, pfn) == (self.number, self.first + self.pages, self.pfn + self.pages)
 
 
 class Xfs(XfsReflink):
@@ -517,19 +530,31 @@ class Xfs(XfsReflink):
         """Ask the reverse map, with AGF locked, and tell each file at once."""
         await self.k.agf.acquire()
         error = 0
-        for pfn in blocks:
-            for number, index in await self.k.allocator.owners_of(pfn):
-                error = error or await self.xfs_dax_failure_fn(number, index, pfn, flags)
+        for record in await self.xfs_rmap_query_range(blocks):
+            error = error or await self.xfs_dax_failure_fn(record, flags)
         await self.k.agf.release()
         return error
 
-    async def xfs_dax_failure_fn(self, number: int, index: int, pfn: int, flags: int) -> int:
+    async def xfs_rmap_query_range(self, blocks: range) -> list[RmapRecord]:
+        """The records of a range of blocks; AGF is held."""
+        records: list[RmapRecord] = []
+        for pfn in blocks:
+            for number, index in await self.k.allocator.owners_of(pfn):
+                before = next((each for each in records if each.goes_on_with(number, index, pfn)), None)
+                if before is None:
+                    records.append(RmapRecord(number, index, pfn, 1))
+                else:
+                    records[records.index(before)] = before._replace(pages=before.pages + 1)
+        return records
+
+    async def xfs_dax_failure_fn(self, record: RmapRecord, flags: int) -> int:
         """One record: 0 or a negative error. CoW forks have no file's records: a failure there shuts xfs down."""
-        inode = self.k.inode_by_number(number)
-        if await inode.cow_fork.has(index, pfn):
-            return -EFSCORRUPTED
+        inode = self.k.inode_by_number(record.number)
+        for offset in range(record.pages):
+            if await inode.cow_fork.has(record.first + offset, record.pfn + offset):
+                return -EFSCORRUPTED
         if not await self.k.vfs.igrab(inode):
             return -EAGAIN
-        error = await self.k.memory_failure.mf_dax_kill_procs(inode.i_mapping, index, 1, flags)
+        error = await self.k.memory_failure.mf_dax_kill_procs(inode.i_mapping, record.first, record.pages, flags)
         await self.k.vfs.iput(inode)
         return error

@@ -19,9 +19,9 @@ class FixNotifyWithoutAgf(Repair):
     class xfs(Xfs):
         async def xfs_dax_notify_ddev_failure(self, blocks: range, flags: int) -> int:
             await self.k.agf.acquire()
-            records = [(owner, pfn) for pfn in blocks for owner in await self.k.allocator.owners_of(pfn)]
+            records = await self.xfs_rmap_query_range(blocks)
             await self.k.agf.release()
             error = 0
-            for (number, index), pfn in records:
-                error = error or await self.xfs_dax_failure_fn(number, index, pfn, flags)
+            for record in records:
+                error = error or await self.xfs_dax_failure_fn(record, flags)
             return error

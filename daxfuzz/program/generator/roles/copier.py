@@ -36,8 +36,10 @@ def forker(draft: Draft) -> tuple[Call, ...]:
 
 
 def touch(draft: Draft, file: str, page: int) -> None:
-    """One access, reference or advice."""
+    """One access, reference or advice, mostly of a certain page, so that some pages are copied and others are not."""
     rng = draft.rng
+    if rng.random() < 0.25:
+        page = rng.randrange(draft.files[file])
     step = rng.random()
     if step < 0.3:
         draft.add("store", file, page)
