@@ -17,10 +17,8 @@ class Vmscan(Subsystem):
     """Caches that shrink when memory is short. Who reclaims may hold locks: those that it held when it allocated."""
 
     async def try_to_free_pages(self) -> None:
-        """Direct reclaim. Who reclaims already does not begin again, and allocates from the reserves (PF_MEMALLOC)."""
+        """Direct reclaim, of who does not reclaim already (PF_MEMALLOC)."""
         me = self.k.world.current.index
-        if me in self.k.reclaimers:
-            return
         self.k.reclaimers.append(me)
         # Who has a handle open must not enter the file system again (__GFP_FS, memalloc_nofs_save).
         if not self.k.journal.has_handle():

@@ -194,8 +194,8 @@ def draw_xfs_roles(rng: Random, roles: list[str], reflink: bool) -> list[str]:
         more.append("worker")
         if rng.random() < 0.15:
             more.append("freezer")
-    if reflink and rng.random() < 0.5:
-        more.append(rng.choice(("cloner", "cloner", "writer")))
+    if reflink and rng.random() < 0.6:
+        more.append(rng.choice(("cloner", "cloner", "cloner", "writer")))
     if rng.random() < 0.25:
         more.append("leaser")
     return more

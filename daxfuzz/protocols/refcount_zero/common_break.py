@@ -35,9 +35,8 @@ class CommonBreakLayout(Patch):
             mapping = inode.i_mapping
             error = 0
             while not error:
-                # In the kernel the unmap is part of dax_layout_busy_page_range.
-                await self.k.memory.unmap_mapping_pages(mapping, first, last + 1 - first)
-                page = await self.dax_layout_busy_page_range(mapping, first, last)
+                # In the kernel dax_layout_busy_page_range, which unmaps, too.
+                page = await self.dax_layout_busy_page(mapping, first, last)
                 if page is None:
                     break
                 error = -ERESTARTSYS if drop_locks is None else await self.wait_page_idle(page, drop_locks)
