@@ -36,10 +36,14 @@ class DaxDevice(Subsystem):
     async def kill_dax(self) -> None:
         """The device is dead from here on; who saw it alive has left its section on return."""
         if await self.k.dax_holder.read():
-            await self.dax_holder_notify_failure(0, U64_MAX, 0)
+            await self.dax_holder_notify_failure(0, U64_MAX, self.removal_flags())
         await self.k.dax_alive.write(False)
         await self.k.dax_srcu.synchronize()
         await self.k.dax_holder.write(False)
+
+    def removal_flags(self) -> int:
+        """mf_flags with which the holder of the device is told that it goes: in v6.0 as if all of it had failed."""
+        return 0
 
     async def kill_dev_dax(self) -> None:
         """kill_dax for a character device: no fault can map it any more, so what is mapped now is all there is."""

@@ -24,6 +24,8 @@ class Mf:
 
     COUNT_INCREASED = 1
     """The caller has a reference of the page, which goes first."""
+    MEM_PRE_REMOVE = 1 << 7
+    """Nothing has failed: the device is about to be removed (v6.8)."""
 
 
 class ToKill(NamedTuple):

@@ -20,6 +20,8 @@ class Frozen(IntEnum):
     PAGEFAULT = 2
     FS = 3
     COMPLETE = 4
+    KERNEL = 5
+    """COMPLETE, and held by the kernel (FREEZE_HOLDER_KERNEL, since v6.6)."""
 
 
 class SuperBlock:
@@ -28,13 +30,24 @@ class SuperBlock:
     writers: sb_start_write; held through every system call that changes the file system.
     pagefault: sb_start_pagefault; held through every write fault.
     intwrite: sb_start_intwrite; held by changes that come from inside the file system.
+    shutdown: nothing is written any more; of xfs, where its device goes, since v6.8.
     on_logged: called in the step in which a transaction commits, with the number of the inode that it has changed; only
     where what becomes durable is what was committed, and not all there is (xfs).
     on_sealed: called in the step in which a transaction takes no more changes: what it will make durable is known.
     on_durable: called in the step in which that has become durable.
     """
 
-    __slots__ = ("frozen", "intwrite", "on_durable", "on_logged", "on_sealed", "pagefault", "s_umount", "writers")
+    __slots__ = (
+        "frozen",
+        "intwrite",
+        "on_durable",
+        "on_logged",
+        "on_sealed",
+        "pagefault",
+        "s_umount",
+        "shutdown",
+        "writers",
+    )
 
     def __init__(self, world: World) -> None:
         self.s_umount = RwSemaphore(world, "sb.s_umount", "s_umount")
@@ -42,6 +55,7 @@ class SuperBlock:
         self.pagefault = PercpuRwSemaphore(world, "sb.pagefault", "sb_pagefaults")
         self.intwrite = PercpuRwSemaphore(world, "sb.intwrite", "sb_internal")
         self.frozen: Cell[Frozen] = Cell(world, "sb.frozen", Frozen.UNFROZEN)
+        self.shutdown = Cell(world, "sb.shutdown", False)
         self.on_logged: Callable[[int], None] | None = None
         self.on_sealed: Callable[[], None] | None = None
         self.on_durable: Callable[[], None] | None = None

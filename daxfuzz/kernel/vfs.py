@@ -148,8 +148,11 @@ class Vfs(Subsystem):
         """ioctl(FIFREEZE): 0, -EBUSY, or -EOPNOTSUPP."""
         return await self.freeze_super() if self.k.fs.freezes else -EOPNOTSUPP
 
-    async def freeze_super(self) -> int:
-        """Close the levels one by one: 0, or -EBUSY if somebody has done so. Not interruptible."""
+    async def freeze_super(self, complete: Frozen = Frozen.COMPLETE) -> int:
+        """Close the levels one by one: 0, or -EBUSY if somebody has done so. Not interruptible.
+
+        complete: COMPLETE for user space, KERNEL for the kernel.
+        """
         sb = self.k.sb
         await sb.s_umount.down_write()
         if await sb.frozen.read() is not Frozen.UNFROZEN:
@@ -166,15 +169,18 @@ class Vfs(Subsystem):
         await sb.frozen.write(Frozen.FS)
         await sb.intwrite.down_write()
         await self.k.fs.freeze_fs()
-        await sb.frozen.write(Frozen.COMPLETE)
+        await sb.frozen.write(complete)
         await sb.s_umount.up_write()
         return 0
 
-    async def thaw_super(self) -> int:
-        """ioctl(FITHAW): 0, or -EINVAL if the file system is not frozen. Anybody may thaw."""
+    async def thaw_super(self, complete: Frozen = Frozen.COMPLETE) -> int:
+        """ioctl(FITHAW): 0, or -EINVAL if the file system is not frozen. Anybody in user space may thaw.
+
+        complete: COMPLETE for user space, KERNEL for the kernel.
+        """
         sb = self.k.sb
         await sb.s_umount.down_write()
-        if await sb.frozen.read() is not Frozen.COMPLETE:
+        if await sb.frozen.read() is not complete:
             await sb.s_umount.up_write()
             return -EINVAL
         await self.k.fs.unfreeze_fs()

@@ -8,13 +8,15 @@ from random import Random
 import pytest
 from kernel_kit import Steered, program, run, simulate
 
+from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.errno import EINVAL, EIO
 from daxfuzz.kernel.inode import Unwritten
 from daxfuzz.oracles.registry import attach
 from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.registry import build
 from daxfuzz.protocols.registry import protocol as protocol_named
 from daxfuzz.search import STRATEGIES, RoundRobin, make_scheduler
-from daxfuzz.sim import Stepper, Violation
+from daxfuzz.sim import Signal, Stepper, Violation
 from daxfuzz.triage.bench import verdict
 
 PIN = ["r0 = pin_user_pages_fast(file0, 0)", "unpin_user_pages(r0)"]
@@ -76,6 +78,18 @@ FLAWS = [
     pytest.param("fix-unbind-invalidates", "refcount-1", "ext4", {"a": GET}, {}, "livelock", id="F-23-gup"),
     pytest.param(
         "fix-unbind-breaks", "refcount-0", "ext4", {"a": ["fsync(file0)"]}, {}, "use-after-free", id="F-23-refcount-0"
+    ),
+    *(
+        pytest.param(
+            "fix-removal-spares-busy",
+            "refcount-0",
+            "xfs",
+            {"a": [f"r0 = get_user_pages(file0, {page})", "put_page(r0)"]},
+            {"files": {"file0": 2}, "prefault": False},
+            kind,
+            id=f"N-220-{kind}",
+        )
+        for page, kind in ((0, "kernel-warning"), (1, "refcount-underflow"))
     ),
     pytest.param("fix-wake-without-folio", "pin-wait", "ext4", {"a": PIN}, {}, "use-after-free", id="F-04"),
     pytest.param(
@@ -294,6 +308,60 @@ def test_a_clone_without_a_disk_shares_no_block(before, owners) -> None:
     sim = simulate(tasks, *without("refcount-1"), filesystem="xfs", files={"file0": 1, "file1": 1})
     run(sim)
     assert sim.kernel.allocator.table[:2] == [((0, 0),), owners]
+
+
+XFS_CALLS = [
+    "write(file0, 0)",
+    "truncate(file0, 0)",
+    "fallocate(file0, PUNCH_HOLE, 0, 1)",
+    "fsync(file0)",
+    "reflink(file0, 0, file1, 0, 1)",
+    "load(file0, 0)",
+]
+
+
+def test_xfs_is_shut_down_before_its_device_goes_since_v6_8() -> None:
+    sim = simulate(
+        {"a": ["unbind()", *XFS_CALLS]}, "refcount-0-fixed", filesystem="xfs", files={"file0": 1, "file1": 1}
+    )
+    seen = []
+
+    def look() -> None:
+        seen.append([list(inode.i_mapping.i_pages.entries.values()) for inode in sim.kernel.inodes.values()])
+
+    run(sim, look, ("a", "xfs_force_shutdown.write"), look)
+    assert seen == [[[Entry(0)], [Entry(1)]], [[], []]]
+    assert sim.results == [[0, *(-EIO for _ in XFS_CALLS[:-1]), "SIGBUS"]]
+    assert sim.kernel.allocator.table[:2] == [((0, 0),), ((1, 0),)]
+
+
+@pytest.mark.parametrize(("protocol", "told"), [("refcount-1-fixed", []), ("refcount-0-fixed", [1, 2])])
+def test_each_process_that_maps_the_file_is_told_since_v6_8(protocol, told) -> None:
+    tasks = {"u": UNBIND, "a": ["load(file0, 0)"], "b": ["load(file0, 0)"], "c": ["load(file1, 0)"]}
+    sim = simulate(
+        tasks,
+        protocol,
+        filesystem="xfs",
+        files={"file0": 1, "file1": 1},
+        mms={"mm0": ("u",), "mm1": ("a", "c"), "mm2": ("b",)},
+    )
+    signals = []
+    end = "xfs_force_shutdown.write" if protocol == "refcount-0-fixed" else "kill_dax.write"
+    run(
+        sim,
+        ("u", end),
+        lambda: signals.append([task.index for task in sim.world.tasks if task.signal is not Signal.NONE]),
+    )
+    assert signals == [told]
+
+
+def test_the_freeze_of_the_removal_is_the_kernels_and_that_of_user_space_ends() -> None:
+    alone = simulate({"u": UNBIND, "t": ["thaw()"]}, "refcount-0-fixed", filesystem="xfs")
+    run(alone, ("u", "xfs_dax_notify_ddev_failure.lock"), ("t", ""))
+    assert alone.results == [[0], [-EINVAL]]
+    frozen = simulate({"a": ["freeze()", "unbind()", "thaw()"]}, "refcount-0-fixed", filesystem="xfs")
+    run(frozen)
+    assert frozen.results == [[0, 0, -EINVAL]]
 
 
 def test_a_device_that_goes_waits_for_the_transaction_of_a_clone() -> None:

@@ -6,7 +6,7 @@ Known deviations: a transaction waits for its ILOCK only, never for log space; n
 xfs does every 30 seconds; ranges are worked on page by page where no PMD is asked for; blocks beyond the end of the
 file are never allocated ahead; the size on disk follows the size in memory with the next transaction; every transaction
 changes what fdatasync writes; a write replaces whole pages, so that no edges are copied or zeroed; there is one
-allocation group; and the file system is never shut down.
+allocation group; and nothing shuts the file system down but the removal of its device, since v6.8.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from daxfuzz.protocols.repairs.free_under_rcu import FixFreeUnderRcu
 from daxfuzz.protocols.repairs.groups import FUSE_LATER, XFS_LATER
 from daxfuzz.protocols.repairs.idle_while_mapped import FixIdleWhileMapped
 from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
+from daxfuzz.protocols.repairs.removal_spares_busy import FixRemovalSparesBusy
 from daxfuzz.protocols.repairs.rescan_after_wake import FixRescanAfterWake
 from daxfuzz.protocols.repairs.shared_sizes import FixSharedSizes
 from daxfuzz.protocols.repairs.stale_share import FixStaleShare
@@ -34,6 +35,7 @@ ZERO_FLAWS: tuple[type[Repair], ...] = (
     FixFreeUnderRcu,
     FixUnbindWaits,
     FixFaultHoldsDevice,
+    FixRemovalSparesBusy,
     FixUnbindBreaks,
     *XFS_LATER,
     FixSharedSizes,

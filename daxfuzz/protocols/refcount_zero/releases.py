@@ -13,6 +13,7 @@ from daxfuzz.protocols.refcount_zero.insert_folio_pmd import AddVmfInsertFolioPm
 from daxfuzz.protocols.refcount_zero.insert_page import AddVmfInsertPageMkwrite
 from daxfuzz.protocols.refcount_zero.locked_entries import DontSkipLockedEntries
 from daxfuzz.protocols.refcount_zero.map_pages import RemoveMapPagesWrapper
+from daxfuzz.protocols.refcount_zero.pre_remove import IntroducePreRemove
 from daxfuzz.protocols.refcount_zero.reads_during_reflink import AllowReadsDuringReflink
 from daxfuzz.protocols.refcount_zero.removed_entries import RemoveEntriesOnBreak
 from daxfuzz.protocols.refcount_zero.unmapped_busy_pages import ReturnUnmappedBusyPages
@@ -31,6 +32,7 @@ V6_15: tuple[type[Patch], ...] = (
     DirtyOnlyWrites,
     RemoveMapPagesWrapper,
     AllowReadsDuringReflink,
+    IntroducePreRemove,
     ReturnUnmappedBusyPages,
     DontSkipLockedEntries,
     CommonBreakLayout,

@@ -14,9 +14,10 @@ from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
 class FixUnbindBreaks(Repair):
     """After the device has died, break the layout of all files, as eviction does.
 
-    v6.19: page-table entries and i_pages of a mounted ext4 survive the removal of its device; xfs deletes them in
-    MF_MEM_PRE_REMOVE, but without looking at references, which splits folios that are pinned. Here nothing is
-    deleted before it is idle. While it is waited for, faults are let in: they fail, since the device is dead.
+    v6.19: page-table entries and i_pages of a mounted ext4 survive the removal of its device. xfs deletes them before
+    (MF_MEM_PRE_REMOVE), but read faults go on and insert new ones until it shuts down; and the repair of N-220 spares
+    pages that are in use. Here nothing is deleted before it is idle. While it is waited for, faults are let in: they
+    fail, since the device is dead.
     """
 
     flaw = "F-23"
