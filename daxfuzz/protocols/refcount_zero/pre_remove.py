@@ -7,6 +7,7 @@ from typing import ClassVar
 from daxfuzz.kernel.dax_device import DaxDevice
 from daxfuzz.kernel.errno import EIO
 from daxfuzz.kernel.fs.filesystem import Falloc, Iomap, UserCopy
+from daxfuzz.kernel.fs.xfs import RmapRecord
 from daxfuzz.kernel.inode import AddressSpace, Inode
 from daxfuzz.kernel.memory_failure import MemoryFailure, Mf, ToKill
 from daxfuzz.kernel.mm import Mm
@@ -89,23 +90,24 @@ class IntroducePreRemove(Patch):
                 await self.k.vfs.thaw_super(Frozen.KERNEL)
             await self.k.vfs.thaw_super()
 
-        async def xfs_dax_failure_fn(self, number: int, index: int, pfn: int, flags: int) -> int:
+        async def xfs_dax_failure_fn(self, record: RmapRecord, flags: int) -> int:
             if not flags & Mf.MEM_PRE_REMOVE:
-                return await super().xfs_dax_failure_fn(number, index, pfn, flags)
-            inode = self.k.inode_by_number(number)
-            if await inode.cow_fork.has(index, pfn) or not await self.k.vfs.igrab(inode):
+                return await super().xfs_dax_failure_fn(record, flags)
+            inode = self.k.inode_by_number(record.number)
+            cow = [await inode.cow_fork.has(record.first + i, record.pfn + i) for i in range(record.pages)]
+            if all(cow) or not await self.k.vfs.igrab(inode):
                 return 0
-            error = await self.k.memory_failure.mf_dax_kill_procs(inode.i_mapping, index, 1, flags)
-            await self.invalidate_removed(inode.i_mapping, index)
+            error = await self.k.memory_failure.mf_dax_kill_procs(inode.i_mapping, record.first, record.pages, flags)
+            await self.invalidate_removed(inode.i_mapping, record.first, record.first + record.pages - 1)
             await self.k.vfs.iput(inode)
             return error
 
-        async def invalidate_removed(self, mapping: AddressSpace, index: int) -> None:
-            """Forget the entry, and unmap who has come meanwhile.
+        async def invalidate_removed(self, mapping: AddressSpace, first: int, last: int) -> None:
+            """Forget the entries of a range, and unmap who has come meanwhile.
 
             (In the kernel a part of its caller, fs/xfs/xfs_notify_failure.c, v6.19.)
             """
-            await self.k.truncate.invalidate_inode_pages2_range(mapping, index, index)
+            await self.k.truncate.invalidate_inode_pages2_range(mapping, first, last)
 
         # -- what is shut down ---------------------------------------------------------------------------------------
 

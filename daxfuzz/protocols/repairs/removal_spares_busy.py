@@ -15,7 +15,7 @@ from daxfuzz.protocols.refcount_zero.pre_remove import IntroducePreRemove
 class FixRemovalSparesBusy(Repair):
     """Where a device is about to go, unmap first, and delete entries of pages without references only.
 
-    xfs_dax_failure_fn (v6.8 to v6.19) calls invalidate_inode_pages2_range for each block, which looks at no reference
+    xfs_dax_failure_fn (v6.8 to v6.19) calls invalidate_inode_pages2_range for each extent, which looks at no reference
     and unmaps last. A large folio that somebody has pinned, or that a read fault has mapped meanwhile, is split
     (WARN_ON_ONCE in dax_folio_put), and whoever drops a reference of a page behind the first drops one of another
     page than the one that was taken: the first stays in use for ever, the other falls below 0. A page on its own that
@@ -23,11 +23,16 @@ class FixRemovalSparesBusy(Repair):
     """
 
     flaw = "N-220"
-    adds: ClassVar = {"xfs": ("unused",)}
+    adds: ClassVar = {"xfs": ("delete_unused", "unused")}
 
     class xfs(IntroducePreRemove.xfs):
-        async def invalidate_removed(self, mapping: AddressSpace, index: int) -> None:
-            await self.k.memory.unmap_mapping_pages(mapping, index, 1)
+        async def invalidate_removed(self, mapping: AddressSpace, first: int, last: int) -> None:
+            await self.k.memory.unmap_mapping_pages(mapping, first, last + 1 - first)
+            for index in range(first, last + 1):
+                await self.delete_unused(mapping, index)
+
+        async def delete_unused(self, mapping: AddressSpace, index: int) -> None:
+            """Delete the entry at an index, when it is unlocked, if nobody uses its pages."""
             xas = XaState(mapping.i_pages, index)
             await mapping.i_pages.lock.acquire()
             entry = await self.k.dax.get_unlocked_entry(mapping, xas)
