@@ -111,7 +111,12 @@ def test_somebody_frees_blocks_and_somebody_uses_them() -> None:
     for program in programs():
         roles = {name.rstrip("0123456789") for name in program.tasks}
         assert roles & {"truncator", "evictor", "unbinder", "injector"}
-        assert roles & {"pinner", "mapper"}
+        assert roles & {"pinner", "mapper", "splicer"}
+
+
+def test_requests_have_several_devices_now_and_then() -> None:
+    devices = Counter(sum(name.startswith("device") for name in program.tasks) for program in programs())
+    assert 0 < devices[2] < devices[1]
 
 
 def test_on_fuse_ranges_are_taken_back_and_there_are_few() -> None:

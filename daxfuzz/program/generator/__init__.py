@@ -30,7 +30,7 @@ REFLINK = ("xfs",)
 """File systems whose files can share blocks."""
 LOW_MEMORY = 0.08
 """How many programs run where memory is short."""
-RIVALS = 0.1
+RIVALS = 0.12
 """How many programs of virtio-fs are about files that take the window from each other."""
 OTHER_FILE = 0.2
 """How many tasks of a program with several files mostly use another one than the first."""
@@ -80,11 +80,11 @@ def draw_files(rng: Random, filesystem: str, count: int) -> dict[str, int]:
 
 
 def draw_rivals(rng: Random) -> Program:
-    """Two files and hardly any window: both ways to take pages from a file, and a user of each file."""
+    """Two files and hardly any window: ways to take pages from a file, and a user of each file."""
     machine = replace(draw_machine(rng, "fuse"), window_ranges=rng.choice((1, 1, 2)))
     files = draw_files(rng, "fuse", 2)
     user = rng.choice(("pinner", "pinner", "mapper"))
-    roles = ["pinner", rng.choice(("truncator", "truncator", "opener")), "reclaimer", user]
+    roles = ["pinner", rng.choice(("truncator", "truncator", "opener", "writer")), "reclaimer", user]
     rng.shuffle(roles)
     names = name_tasks(roles)
     spaces = draw_address_spaces(rng, names)
@@ -172,9 +172,9 @@ def draw_usual_roles(rng: Random, filesystem: str) -> list[str]:
     if special < 0.3:
         roles = [*roles[: MAX_TASKS - 1], rng.choice(("forker", "copier"))]
     elif special < 0.43:
-        roles = [*roles[: MAX_TASKS - 2], "splicer", "device"]
-        if len(roles) < MAX_TASKS and rng.random() < 0.3:
-            roles.append("device")
+        devices = rng.choice((1, 1, 1, 1, 2))
+        # A splicer uses memory, too: where there is no room, who frees blocks stays.
+        roles = [*(roles[:2] if devices == 1 else roles[1:2]), "splicer", *["device"] * devices]
     rng.shuffle(roles)
     return forkers_first(roles)
 
@@ -192,7 +192,7 @@ def draw_xfs_roles(rng: Random, roles: list[str], reflink: bool) -> list[str]:
     more = []
     if "evictor" in roles and rng.random() < 0.9:
         more.append("worker")
-        if rng.random() < 0.15:
+        if rng.random() < 0.3:
             more.append("freezer")
     if reflink and rng.random() < 0.6:
         more.append(rng.choice(("cloner", "cloner", "cloner", "writer")))

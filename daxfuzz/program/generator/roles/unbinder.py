@@ -8,8 +8,8 @@ from daxfuzz.program.generator.draft import Draft
 
 def unbinder(draft: Draft) -> tuple[Call, ...]:
     """Removes the device, and now and then touches it first."""
-    if draft.rng.random() < 0.15:
-        draft.add("load", *draft.place())
+    if draft.rng.random() < 0.3:
+        draft.add(draft.rng.choice(("load", "store")), *draft.place())
     draft.maybe_signal()
     draft.add("unbind")
     return tuple(draft.calls)
