@@ -318,9 +318,8 @@ class Gup(Subsystem):
         return True
 
     async def gup_huge_pud(self, mm: Mm, orig: Pte, addresses: range, flags: int, pages: list[Page]) -> bool:
-        """The pages that a PUD entry maps at addresses; `orig` is its value as it was read."""
-        if flags & Foll.WRITE and not orig.write:
-            return False
+        """The pages that a PUD entry, which permits every access, maps at addresses; `orig` is its value as it was
+        read."""
         if self.fast_path_stops(flags):
             return False
         return await self._gup_device_huge_pud(mm, orig, addresses, flags, pages)

@@ -74,12 +74,9 @@ class PageAlloc(Subsystem):
 
     async def reclaim_and_charge(self) -> bool:
         """Make room in the caller's memory control group, and charge it: not for a task that is to die anyway
-        (try_charge_memcg, mm/memcontrol.c, v6.0). In reclaim it always is."""
-        task = self.k.world.current
-        if task.index in self.k.reclaimers:
-            return True
+        (try_charge_memcg, mm/memcontrol.c, v6.0). Nothing that reclaim does here allocates memory."""
         await self.k.vmscan.try_to_free_pages()
-        return task.signal is not Signal.FATAL
+        return self.k.world.current.signal is not Signal.FATAL
 
     async def free_unref_page(self, page: Page) -> None:
         """The last reference is gone."""

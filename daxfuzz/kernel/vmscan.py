@@ -17,7 +17,7 @@ class Vmscan(Subsystem):
     """Caches that shrink when memory is short. Who reclaims may hold locks: those that it held when it allocated."""
 
     async def try_to_free_pages(self) -> None:
-        """Direct reclaim, of who does not reclaim already (PF_MEMALLOC)."""
+        """Direct reclaim."""
         me = self.k.world.current.index
         self.k.reclaimers.append(me)
         # Who has a handle open must not enter the file system again (__GFP_FS, memalloc_nofs_save).
