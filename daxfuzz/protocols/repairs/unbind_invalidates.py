@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daxfuzz.kernel.dax_device import DaxDevice
 from daxfuzz.protocols.patch import Repair
+from daxfuzz.protocols.repairs.association_failure import FixAssociationFailure
 from daxfuzz.protocols.repairs.entries_hold_device import FixEntriesHoldDevice
 from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
 from daxfuzz.protocols.repairs.invalidate_entries import invalidate_inodes
@@ -17,12 +18,13 @@ class FixUnbindInvalidates(Repair):
     memory that is gone, truncate and fsync touch page structs that are gone, and slow GUP, which finds the entry
     present and its page map dying, faults for ever. xfs has done this since v6.8 (fa422b353d21, MF_MEM_PRE_REMOVE);
     ext4 never has. Here it comes after kill_dax, when no fault can insert any more, and takes invalidate_lock as
-    truncate does, which waits for the faults under way, too: the narrower repair of F-14 is not needed with it.
+    truncate does, which waits for the faults under way, too: the narrower repairs of F-14 and F-20 are not needed with
+    it.
     """
 
     flaw = "F-23"
     upstream = "fa422b353d21 (xfs only)"
-    supersedes = (FixFaultHoldsDevice, FixEntriesHoldDevice, FixZappedEntriesStay)
+    supersedes = (FixFaultHoldsDevice, FixAssociationFailure, FixEntriesHoldDevice, FixZappedEntriesStay)
 
     class dax_device(DaxDevice):
         async def pmem_release_disk(self) -> None:
