@@ -9,7 +9,7 @@ from oracle_kit import program
 from daxfuzz.kernel.machine import TlbMode
 from daxfuzz.program.case import KernelSpec, Program
 from daxfuzz.triage.bench import KernelChoice
-from daxfuzz.triage.reproduce import Effort, Failure, search
+from daxfuzz.triage.reproduce import Effort, Failure, Goal, search
 
 DEEP = Effort(2_000, 200)
 
@@ -116,6 +116,6 @@ def kernel(protocol: str, *patches: str) -> KernelChoice:
 
 def failing(of: Program, on: KernelChoice, kind: str) -> Failure:
     """A failure of a kind, where there has to be one."""
-    failure = search(of, on, kind, DEEP)
+    failure = search(of, on, Goal(kind), DEEP)
     assert failure is not None, f"no {kind}"
     return failure

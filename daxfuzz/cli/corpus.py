@@ -13,7 +13,7 @@ from daxfuzz.program.case import Case
 from daxfuzz.program.dax_file import load_case
 from daxfuzz.search import Replay
 from daxfuzz.triage.replay import NONE, Replayed, replay_case
-from daxfuzz.triage.reproduce import THOROUGH, Failure, hints_of, search
+from daxfuzz.triage.reproduce import THOROUGH, Failure, Goal, hints_of, search
 
 EXAMPLES = """
 \b
@@ -90,8 +90,8 @@ def check_repairs(case: Case, replayed: Replayed) -> str:
     assert replayed.found is not None
     kernel = replayed.bench.kernel
     hints = hints_of(Failure(case.program, kernel, replayed.execution, replayed.found))
-    for how, repairs, kind in (("with", case.repaired_by, case.finding), ("without", case.kernel.bugs, None)):
-        still = search(case.program, kernel.plus(repairs), kind, THOROUGH, hints) if repairs else None
+    for how, repairs, goal in (("with", case.repaired_by, Goal(case.finding)), ("without", case.kernel.bugs, Goal())):
+        still = search(case.program, kernel.plus(repairs), goal, THOROUGH, hints) if repairs else None
         if still is not None:
             return f"still shows {still.violation.kind} {how} {' + '.join(repairs)}"
     return ""

@@ -18,7 +18,7 @@ from daxfuzz.triage.bench import Bench, KernelChoice
 from daxfuzz.triage.finding import triage
 from daxfuzz.triage.order import constraints_of
 from daxfuzz.triage.replay import replay_case, steps_of
-from daxfuzz.triage.reproduce import QUICK, Failure, hints_of, replay, search
+from daxfuzz.triage.reproduce import QUICK, Failure, Goal, hints_of, replay, search
 
 EXAMPLES = """
 \b
@@ -86,7 +86,7 @@ def so_far(case: Case, smaller: Failure, kernel: KernelChoice) -> Case:
     """The case with a smaller failure, if that shows on the case's own kernel, too."""
     again = replay(smaller.program, kernel, smaller.execution.turns)
     if again is None or again.violation.kind != case.finding:
-        again = search(smaller.program, kernel, case.finding, QUICK, hints_of(smaller))
+        again = search(smaller.program, kernel, Goal(case.finding), QUICK, hints_of(smaller))
     return case if again is None else with_schedule(replace(case, program=again.program), again)
 
 

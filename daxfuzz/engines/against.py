@@ -136,10 +136,10 @@ class Comparer:
     def run_round(self, pool: Executor, start: int, count: int) -> None:
         """The same round on both kernels, and the verification of what it brought."""
         failures = self.run_chunks(pool, start, count)
-        started = [
-            fuzzer.start_triage(pool, raw) for fuzzer, raw in zip((self.without, self.patched), failures, strict=True)
-        ]
-        for fuzzer, triages in zip((self.without, self.patched), started, strict=True):
+        both = (self.without, self.patched)
+        causes = [fuzzer.start_causes(pool, raw) for fuzzer, raw in zip(both, failures, strict=True)]
+        started = [fuzzer.start_triage(pool, raw) for fuzzer, raw in zip(both, causes, strict=True)]
+        for fuzzer, triages in zip(both, started, strict=True):
             fuzzer.finish_triage(triages)
         self.verify(pool)
         for fuzzer in (self.without, self.patched):

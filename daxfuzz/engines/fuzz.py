@@ -18,11 +18,13 @@ from typing import TypeVar
 
 from daxfuzz.engines.jobs import (
     SCHEDULES_PER_PROGRAM,
+    Cause,
     ChunkJob,
     ChunkResult,
     Left,
     RawFailure,
     Symptom,
+    run_cause,
     run_chunk,
     run_triage,
     start_worker,
@@ -47,7 +49,10 @@ MAX_GRACE = 5.0
 
 T = TypeVar("T")
 
-Triage = tuple[RawFailure, "Future[Finding | None]"]
+Attribution = tuple[RawFailure, "Future[Cause | None]"]
+"""A failure and what will be its cause."""
+
+Triage = tuple[RawFailure, "Future[Finding]"]
 """A failure and what its triage will say."""
 
 
@@ -159,7 +164,7 @@ class Fuzzer:
         failures: list[RawFailure] = []
         for result in self.in_order([pool.submit(run_chunk, job) for job in self.jobs(start, count)]):
             failures += self.merge(result)
-        self.finish_triage(self.start_triage(pool, failures))
+        self.finish_triage(self.start_triage(pool, self.start_causes(pool, failures)))
 
     def jobs(self, start: int, count: int) -> list[ChunkJob]:
         """The chunks of a round."""
@@ -176,12 +181,30 @@ class Fuzzer:
             for at in range(start, end, CHUNK)
         ]
 
-    def start_triage(self, pool: Executor, failures: list[RawFailure]) -> list[Triage]:
-        """Hand to the workers those failures of a round that are worth it."""
+    def start_causes(self, pool: Executor, failures: list[RawFailure]) -> list[Attribution]:
+        """Ask the workers for the causes of those failures of a round that are worth it."""
         fresh = self.worth_triage(failures)
         self.status.triaging = len(fresh)
         earlier = tuple((found.finding.kind, found.finding.explained_by) for found in self.status.found)
-        return [(raw, pool.submit(run_triage, raw, self.settings.kernel, earlier)) for raw in fresh]
+        return [(raw, pool.submit(run_cause, raw, earlier)) for raw in fresh]
+
+    def start_triage(self, pool: Executor, started: list[Attribution]) -> list[Triage]:
+        """Hand one failure of each cause to the workers, the smallest: one is as good as the others."""
+        groups: dict[tuple[str, str, int | None], list[tuple[RawFailure, Cause]]] = {}
+        for raw, future in started:
+            if self.given_up(future):
+                self.leave(raw)
+            elif (cause := future.result()) is None:
+                self.status.repeats += 1
+            else:
+                # What is new may be several flaws.
+                group = (raw.symptom.kind, cause.repair, None if cause.repair else raw.index)
+                groups.setdefault(group, []).append((raw, cause))
+        self.status.triaging = len(groups)
+        self.update()
+        return [
+            (group[0][0], pool.submit(run_triage, *in_triage(group), self.settings.kernel)) for group in groups.values()
+        ]
 
     def finish_triage(self, started: list[Triage]) -> None:
         """Keep what came of it, and learn which strategies it came from."""
@@ -189,15 +212,13 @@ class Fuzzer:
         for raw, future in started:
             if self.given_up(future):
                 self.leave(raw)
-            else:
-                finding = future.result()
-                if finding is not None and self.keep(raw, finding):
-                    rewards[raw.strategy] = rewards.get(raw.strategy, 0) + 1
+            elif self.keep(raw, future.result()):
+                rewards[raw.strategy] = rewards.get(raw.strategy, 0) + 1
             self.status.triaging -= 1
             self.update()
         self.portfolio.reward(rewards)
 
-    def given_up(self, triage: Future[Finding | None]) -> bool:
+    def given_up(self, triage: Future[T]) -> bool:
         """Wait for a triage: whether there is no time for it."""
         while not triage.done():
             if self.settings.executions is None and self.out_of_time(grace=True):
@@ -265,6 +286,13 @@ class Fuzzer:
     def update(self) -> None:
         self.status.seconds = time.monotonic() - self.started
         self.on_update(self.status)
+
+
+def in_triage(group: list[tuple[RawFailure, Cause]]) -> tuple[RawFailure, Cause]:
+    """The failure of several with one cause that is minimized in their place."""
+    return min(
+        group, key=lambda each: (sum(map(len, each[0].program.tasks.values())), len(each[0].turns), each[0].index)
+    )
 
 
 @contextmanager

@@ -20,9 +20,9 @@ from daxfuzz.protocols.user_patches import PatchFileError
 from daxfuzz.search import Portfolio
 from daxfuzz.sim import Execution, Scheduler, Violation
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
-from daxfuzz.triage.finding import Finding, known, triage
+from daxfuzz.triage.finding import Finding, Known, cause, triage
 from daxfuzz.triage.replay import steps_of
-from daxfuzz.triage.reproduce import replay
+from daxfuzz.triage.reproduce import Failure, replay
 
 SCHEDULES_PER_PROGRAM = 20
 """Executions of one program; the last of them notes which points it reaches, which costs more."""
@@ -66,6 +66,19 @@ class RawFailure:
     program: Program
     turns: tuple[int, ...]
     strategy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why an execution fails.
+
+    repair: that of the flaw behind it; "" if that is new, or if it takes several.
+    alone, in_place: the failure where no other flaw is left, and whether only what fails in the same function is it.
+    """
+
+    repair: str
+    alone: RawFailure
+    in_place: bool
 
 
 @dataclass(slots=True)
@@ -177,14 +190,29 @@ def symptom_of(violation: Violation) -> Symptom:
     return Symptom(violation.kind, violation.function, violation.channel)
 
 
-def run_triage(
-    raw: RawFailure, target: KernelChoice, findings: tuple[tuple[str, tuple[str, ...]], ...]
-) -> Finding | None:
-    """Triage in a worker. None if an earlier finding, given as (kind, explained_by), accounts for the failure.
+def run_cause(raw: RawFailure, findings: tuple[Known, ...]) -> Cause | None:
+    """The cause of a failure, in a worker; None if earlier findings account for it.
 
     Raises ModelError if it does not replay.
     """
+    found = cause(replayed(raw), findings)
+    if found is None:
+        return None
+    repair, alone = found
+    return Cause(repair, replace(raw, kernel=alone.kernel, turns=tuple(alone.execution.turns)), alone.in_place)
+
+
+def run_triage(raw: RawFailure, known: Cause, target: KernelChoice) -> Finding:
+    """Triage in a worker. known: the cause of the failure."""
+    failure = replayed(raw)
+    if not known.repair:
+        return triage(failure, target)
+    return triage(failure, target, alone=replace(replayed(known.alone), in_place=known.in_place))
+
+
+def replayed(raw: RawFailure) -> Failure:
+    """The failure again. Raises ModelError."""
     failure = replay(raw.program, raw.kernel, raw.turns)
     if failure is None:
         raise ModelError(f"execution {raw.index}: {raw.symptom.kind} does not replay")
-    return None if known(failure, findings) else triage(failure, target)
+    return failure

@@ -2,39 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from daxfuzz.protocols.patch import Bug, Repair
 from daxfuzz.sim import Scheduler
-from daxfuzz.triage.reproduce import QUICK, THOROUGH, Effort, Failure, patience, search
+from daxfuzz.triage.reproduce import QUICK, THOROUGH, Effort, Failure, Goal, patience, search
 
 
-def isolated(failure: Failure, hints: list[Scheduler]) -> Iterator[Failure]:
-    """Failures of the same program on kernels in which a single known flaw is left, for each that is enough.
+def isolated(failure: Failure, hints: list[Scheduler], skipped: Iterable[str] = ()) -> Iterator[tuple[str, Failure]]:
+    """Failures of the same program on kernels in which a single flaw is left, for each that is enough, with the repair
+    of that flaw; with "" and all repairs for what fails in spite of them.
 
     The minimizer works on such a kernel, so that it cannot slip from one flaw to another.
+    skipped: repairs of flaws that nobody asks for.
     """
     repairs = failure.kernel.repairs()
-    left = tuple(repairs)
+    fixed = failure.kernel.plus(tuple(repairs))
+    found = search(failure.program, fixed, failure.goal, QUICK, hints, patience(failure))
+    if found is not None:
+        yield "", found
+        return
+    left = [name for name in repairs if name not in skipped]
+    for name in [name for name in left if wider(name, repairs)]:
+        left.remove(name)
+        alone = narrow_flaw(failure, name, hints)
+        if alone is not None:
+            yield name, alone
     while left:
-        found = single_flaw(failure, left, hints)
-        if found is None:
+        single = single_flaw(failure, tuple(left), hints)
+        if single is None:
             return
-        name, alone = found
-        yield alone
-        left = tuple(other for other in left if other != name)
+        yield single
+        left.remove(single[0])
+
+
+def wider(name: str, repairs: dict[str, type[Repair | Bug]]) -> tuple[str, ...]:
+    """The repairs that repair a flaw with their own."""
+    return tuple(other for other, repair in repairs.items() if repairs[name] in repair.supersedes)
+
+
+def narrow_flaw(failure: Failure, name: str, hints: list[Scheduler]) -> Failure | None:
+    """The failure where a flaw is left, and any wider one, since its repair would close both; None if it is not enough.
+
+    The wider flaw may well make the same program fail in the same way. The narrow one's failure is that which its
+    repair keeps from the place where it shows.
+    """
+    goal = Goal(failure.violation.kind, failure.violation.function)
+    limit = patience(failure)
+    if search(failure.program, failure.kernel.plus((name,)), goal, QUICK, hints, limit) is not None:
+        return None
+    repairs = failure.kernel.repairs()
+    others = failure.kernel.plus(all_but((name,), repairs))
+    alone = search(failure.program, others, goal, QUICK, hints, limit)
+    if alone is None or search(failure.program, others.plus((name,)), goal, QUICK, hints, limit) is not None:
+        return None
+    return alone
 
 
 def single_flaw(failure: Failure, left: tuple[str, ...], hints: list[Scheduler]) -> tuple[str, Failure] | None:
     """One of some flaws that is enough for a failure, by halving the set of those that are left open; None if it takes
-    several, or if all of them are not enough."""
+    several, or if all of them are not enough. None of them is part of a wider one."""
     repairs = failure.kernel.repairs()
     half = left
     while True:
         found = None
         for part in (half,) if len(half) == 1 else (half[: len(half) // 2], half[len(half) // 2 :]):
             kernel = failure.kernel.plus(all_but(part, repairs))
-            found = search(failure.program, kernel, failure.violation.kind, QUICK, hints, patience(failure))
+            found = search(failure.program, kernel, failure.goal, QUICK, hints, patience(failure))
             if found is not None:
                 half = part
                 break
@@ -95,4 +129,4 @@ def smallest_set(
 def silences(failure: Failure, repairs: tuple[str, ...], hints: list[Scheduler], effort: Effort = THOROUGH) -> bool:
     """Whether the program no longer fails in this way with the repairs, as far as a search can tell."""
     kernel = failure.kernel.plus(repairs)
-    return search(failure.program, kernel, failure.violation.kind, effort, hints, patience(failure)) is None
+    return search(failure.program, kernel, Goal(failure.violation.kind), effort, hints, patience(failure)) is None

@@ -8,7 +8,7 @@ exactly minimal in preemptions and choices unless the bound cut the enumeration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -20,17 +20,22 @@ from daxfuzz.program.processes import address_spaces
 from daxfuzz.program.signature import Kind
 from daxfuzz.search import OrderReplay, SparseReplay, bounded_runs, sparsify
 from daxfuzz.sim import Scheduler, SparseSchedule
-from daxfuzz.triage.bench import TURN_LIMIT, Bench, verdict
+from daxfuzz.triage.bench import Bench, verdict
 from daxfuzz.triage.reproduce import (
     QUICK,
+    SLIGHT,
+    Effort,
     Failure,
     counted_from_the_end,
     hand_overs,
     hints_of,
     patience,
     replay,
+    scheduled,
     search,
+    settled,
     totals,
+    with_fair_turns,
 )
 
 ENUMERATED = 4_000
@@ -54,7 +59,7 @@ class Minimum:
 
 def minimize(failure: Failure, progress: Progress | None = None) -> Minimum:
     """The minimum of a failure; `progress` is called with each smaller one on the way."""
-    best = simplest(plain_names(reduce_program(failure, progress)))
+    best = simplest(plain_names(reduce_program(settled(failure), SLIGHT, progress)))
     # A simple schedule is easier to repeat in a smaller program than the one that chance had found.
     while (smaller := smaller_again(best, progress)) is not None:
         best = simplest(smaller)
@@ -66,9 +71,9 @@ def minimize(failure: Failure, progress: Progress | None = None) -> Minimum:
 
 def smaller_again(best: Minimum, progress: Progress | None) -> Failure | None:
     """A smaller program that fails, found from a simplified schedule; None if there is none."""
-    smaller = plain_names(reduce_program(best.failure, progress))
+    smaller = plain_names(reduce_program(best.failure, QUICK, progress))
     if smaller.program == best.failure.program and best.preemptions > 1:
-        smaller = plain_names(reduce_program(exactly_simplest(best).failure, progress))
+        smaller = plain_names(reduce_program(exactly_simplest(best).failure, QUICK, progress))
     return None if smaller.program == best.failure.program else smaller
 
 
@@ -80,8 +85,8 @@ def cost(minimum: Minimum) -> tuple[int, int, int]:
 # -- programs ----------------------------------------------------------------------------------------------------
 
 
-def reduce_program(failure: Failure, progress: Progress | None) -> Failure:
-    """Apply reductions until none of them leaves a program that still fails.
+def reduce_program(failure: Failure, effort: Effort, progress: Progress | None) -> Failure:
+    """Apply reductions until none of them leaves a program that still fails, as far as the effort shows.
 
     After a success it goes on at the same place in the list, where the next untried reduction stands.
     """
@@ -93,7 +98,7 @@ def reduce_program(failure: Failure, progress: Progress | None) -> Failure:
             return failure
         candidate = candidates[position % len(candidates)]
         repeats = hints.for_program(candidate)
-        smaller = search(candidate, failure.kernel, failure.violation.kind, QUICK, repeats, patience(failure))
+        smaller = search(candidate, failure.kernel, failure.goal, effort, repeats, patience(failure))
         if smaller is None:
             position += 1
             untried += 1
@@ -302,9 +307,16 @@ def reordered(failure: Failure, order: tuple[str, ...]) -> Failure:
     setup = replace(program.setup, mms={} if alone else spaces)
     renamed = replace(program, tasks={name: program.tasks[name] for name in order}, setup=setup)
     number = {old: order.index(name) for old, name in enumerate(program.tasks)}
-    turns = [number[turn] for turn in failure.execution.turns]
-    again = replay(renamed, failure.kernel, turns)
-    return again if again is not None and again.violation.kind == failure.violation.kind else failure
+    turns = [number[turn] for turn in scheduled(failure.execution)]
+    return same_turns(failure, renamed, turns) or failure
+
+
+def same_turns(failure: Failure, program: Program, turns: Sequence[int]) -> Failure | None:
+    """The failure in another program, if these turns show it there."""
+    again = replay(program, failure.kernel, turns, patience(failure))
+    if again is None or not failure.goal.met(again.violation):
+        return None
+    return replace(again, in_place=failure.in_place)
 
 
 def plain_names(failure: Failure) -> Failure:
@@ -323,7 +335,7 @@ def plain_names(failure: Failure) -> Failure:
     }
     spaces = {mm: tuple(names[member] for member in members) for mm, members in program.setup.mms.items()}
     renamed = replace(program, tasks=tasks, setup=replace(program.setup, mms=spaces))
-    return replay(renamed, failure.kernel, failure.execution.turns) or failure
+    return same_turns(failure, renamed, scheduled(failure.execution)) or failure
 
 
 # -- schedules ---------------------------------------------------------------------------------------------------
@@ -349,43 +361,51 @@ def enumerated(known: Minimum, executions: int, preemptions: int) -> Minimum:
 def first_failing(failure: Failure, executions: int, preemptions: int) -> Minimum | None:
     """The cheapest failing schedule; among equally cheap ones that the enumeration still sees, the shortest."""
     bench = Bench(failure.program, failure.kernel)
+    limit = patience(failure)
     best: Minimum | None = None
-    for run in bounded_runs(bench.sim.world, executions, preemptions, TURN_LIMIT):
+    for run in bounded_runs(bench.sim.world, executions, preemptions, limit):
         if best is not None and (run.preemptions, run.choices) != (best.preemptions, best.choices):
             break
-        found = verdict(run.execution)
-        if found is None or found.kind != failure.violation.kind:
+        execution = with_fair_turns(bench, run.execution, limit)
+        found = verdict(execution)
+        if found is None or not failure.goal.met(found):
             continue
-        this = Minimum(
-            Failure(failure.program, failure.kernel, run.execution, found), run.schedule, run.preemptions, run.choices
-        )
+        same = replace(failure, execution=execution, violation=found)
+        this = Minimum(same, run.schedule, run.preemptions, run.choices)
         best = this if best is None else min(best, this, key=cost)
     return best
 
 
 def without_switches(failure: Failure) -> Minimum:
-    """Drop switches of a failing schedule one at a time, as long as it still fails."""
+    """Drop switches of a failing schedule, ever fewer at a time, as long as it still fails; the last ones first."""
     bench = Bench(failure.program, failure.kernel)
     best = minimum_of(bench, failure)
-    changed = True
-    while changed:
-        changed = False
-        for position in reversed(range(len(best.schedule.switches))):
-            switches = best.schedule.switches
-            fewer = SparseSchedule(switches[:position] + switches[position + 1 :])
-            execution = bench.run(SparseReplay(fewer))
-            found = verdict(execution)
-            if found is None or found.kind != failure.violation.kind:
-                continue
-            candidate = minimum_of(bench, Failure(failure.program, failure.kernel, execution, found))
-            if cost(candidate) < cost(best):
-                best = candidate
-                changed = True
-                break
-    return best
+    size = max(len(best.schedule.switches) // 2, 1)
+    while True:
+        before = best
+        end = len(best.schedule.switches)
+        while end > 0:
+            best = without_some(bench, best, max(end - size, 0), end) or best
+            end = min(end - size, len(best.schedule.switches))
+        if best is before:
+            if size == 1:
+                return best
+            size //= 2
+
+
+def without_some(bench: Bench, minimum: Minimum, start: int, end: int) -> Minimum | None:
+    """The failure without some of its switches; None if it is none then, or no simpler."""
+    switches = minimum.schedule.switches
+    fewer = SparseSchedule(switches[:start] + switches[end:])
+    execution = bench.run(SparseReplay(fewer), patience(minimum.failure))
+    found = verdict(execution)
+    if found is None or not minimum.failure.goal.met(found):
+        return None
+    candidate = minimum_of(bench, replace(minimum.failure, execution=execution, violation=found))
+    return candidate if cost(candidate) < cost(minimum) else None
 
 
 def minimum_of(bench: Bench, failure: Failure) -> Minimum:
     """A failure with the cost of its schedule."""
-    switches = sparsify(bench.sim.world, failure.execution.turns)
+    switches = sparsify(bench.sim.world, scheduled(failure.execution))
     return Minimum(failure, switches.schedule, switches.preemptions, switches.choices)

@@ -7,7 +7,7 @@ from random import Random
 from daxfuzz.search import OrderReplay
 from daxfuzz.sim import Constraint, Execution
 from daxfuzz.triage.bench import Bench, verdict
-from daxfuzz.triage.reproduce import Failure, hand_overs
+from daxfuzz.triage.reproduce import Failure, Goal, hand_overs
 
 LINEARISATIONS = 1_000
 """Random linearisations that a replay by order tries after the default one."""
@@ -21,20 +21,20 @@ def constraints_of(failure: Failure) -> tuple[Constraint, ...]:
     """
     bench = Bench(failure.program, failure.kernel)
     kept = hand_overs(failure)
-    if not fails(bench, kept, failure.violation.kind):
+    if not fails(bench, kept, failure.goal):
         return ()
     for constraint in list(kept):
         fewer = [other for other in kept if other is not constraint]
-        if fails(bench, fewer, failure.violation.kind):
+        if fails(bench, fewer, failure.goal):
             kept = fewer
     return tuple(kept)
 
 
-def fails(bench: Bench, constraints: list[Constraint], kind: str) -> bool:
-    """Whether the default linearisation shows the kind."""
+def fails(bench: Bench, constraints: list[Constraint], goal: Goal) -> bool:
+    """Whether the default linearisation shows the goal."""
     scheduler = OrderReplay(constraints)
     found = verdict(bench.run(scheduler))
-    return not scheduler.impossible and found is not None and found.kind == kind
+    return not scheduler.impossible and goal.met(found)
 
 
 def replay_order(bench: Bench, constraints: tuple[Constraint, ...], kind: str) -> tuple[Execution | None, int, str]:

@@ -34,37 +34,68 @@ class Effort:
 SPARE_TURNS = 300
 """What a program may take beyond some times its failing execution, which can end early."""
 
+ENDLESS_TURNS = 1_500
+"""After so many turns, and as many fair ones, hardly any program ends that has not."""
+
+SHORTEST = 64
+"""The shortest beginning of an endless execution that is tried alone; longer ones have twice as many turns each."""
+
+SLIGHT = Effort(40, 5)
 QUICK = Effort()
 THOROUGH = Effort(600, 250)
 
 
 @dataclass(frozen=True, slots=True)
+class Goal:
+    """What an execution is to show: a violation of any kind or of one, in any function or in one."""
+
+    kind: str = ""
+    function: str = ""
+
+    def met(self, violation: Violation | None) -> bool:
+        """Whether this is one."""
+        if violation is None:
+            return False
+        return self.kind in ("", violation.kind) and self.function in ("", violation.function)
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
-    """A failing execution of a program on a kernel."""
+    """A failing execution of a program on a kernel.
+
+    in_place: whether what fails in another function is another failure. Where a wide flaw is open beside a narrow
+        one, nothing else tells the two apart.
+    """
 
     program: Program
     kernel: KernelChoice
     execution: Execution
     violation: Violation
+    in_place: bool = False
+
+    @property
+    def goal(self) -> Goal:
+        """What is the same failure."""
+        return Goal(self.violation.kind, self.violation.function if self.in_place else "")
 
 
 def search(
     program: Program,
     kernel: KernelChoice,
-    kind: str | None,
+    goal: Goal,
     effort: Effort,
     hints: Iterable[Scheduler] = (),
     limit: int = TURN_LIMIT,
 ) -> Failure | None:
-    """A failing execution of this kind, or of any if that is None; None if the effort shows none.
+    """An execution that shows the goal, or None if the effort shows none. Always the same for the same arguments.
 
-    Always the same for the same arguments. limit: of turns, as for Bench.run.
+    limit: of turns, as for Bench.run.
     """
     bench = Bench(program, kernel)
     for execution in candidates(bench, effort, hints, limit):
         found = verdict(execution)
-        if found is not None and kind in (None, found.kind):
-            return Failure(program, kernel, execution, found)
+        if found is not None and goal.met(found):
+            return Failure(program, kernel, execution, found, bool(goal.function))
     return None
 
 
@@ -73,23 +104,58 @@ def patience(failure: Failure) -> int:
 
     Some repair or schedule makes most programs spin, and a run to the full limit costs as much as hundreds of others.
     Whoever is starved by a task that spins gets on under the fair scheduler, and the sooner. Where the failure is that
-    a program does not end, it takes the full limit to tell.
+    a program does not end, that shows sooner, too; but only the full limit proves it (see :func:`at_full_length`).
     """
     if failure.violation.kind in Livelock.kinds:
-        return TURN_LIMIT
+        return ENDLESS_TURNS
     return min(SPARE_TURNS + 4 * len(failure.execution.turns), TURN_LIMIT)
+
+
+def settled(failure: Failure) -> Failure:
+    """A failure that a shorter beginning of its schedule leads to, for a program that does not end.
+
+    What it does when nothing will end it any more has thousands of turns, none of which matters.
+    """
+    if failure.violation.kind not in Livelock.kinds:
+        return failure
+    bench = Bench(failure.program, failure.kernel)
+    turns = scheduled(failure.execution)
+    length = SHORTEST
+    while length < len(turns):
+        execution = bench.run(Replay(turns[:length]), patience(failure))
+        found = verdict(execution)
+        if found is not None and failure.goal.met(found):
+            return replace(failure, execution=execution, violation=found)
+        length *= 2
+    return failure
+
+
+def at_full_length(failure: Failure) -> Failure | None:
+    """The failure with the full limit of turns; None if the program ends under it."""
+    if failure.violation.kind not in Livelock.kinds:
+        return failure
+    bench = Bench(failure.program, failure.kernel)
+    switches = sparsify(bench.sim.world, scheduled(failure.execution))
+    execution = bench.run(SparseReplay(switches.schedule))
+    found = verdict(execution)
+    if found is None or not failure.goal.met(found):
+        return None
+    return replace(failure, execution=execution, violation=found)
 
 
 def candidates(
     bench: Bench, effort: Effort, hints: Iterable[Scheduler], limit: int = TURN_LIMIT
 ) -> Iterator[Execution]:
-    """Executions worth a look, the most promising first. limit: of turns, as for Bench.run."""
+    """Executions worth a look, the most promising first; the only one there is, if there is but one task.
+
+    limit: of turns, as for Bench.run.
+    """
     for hint in hints:
         yield bench.run(hint, limit)
     for run in bounded_runs(bench.sim.world, effort.simple, 1, limit):
-        # Whether an execution is endless shows only in fair turns after the limit.
-        endless = len(run.execution.turns) >= limit
-        yield bench.run(Replay(run.execution.turns), limit) if endless else run.execution
+        yield with_fair_turns(bench, run.execution, limit)
+    if len(bench.program.tasks) == 1:
+        return
     bound = 200
     rng = Random(0)
     for index in range(effort.random):
@@ -100,13 +166,24 @@ def candidates(
             yield execution
 
 
+def scheduled(execution: Execution) -> list[int]:
+    """The turns that the scheduler has given: of an endless execution the first half, the others are the fair one's."""
+    turns = execution.turns
+    return turns[: len(turns) // 2] if execution.exhausted else turns
+
+
+def with_fair_turns(bench: Bench, execution: Execution, limit: int) -> Execution:
+    """An execution of the enumeration, which ends at the limit: whether it is endless shows only in fair turns."""
+    return bench.run(Replay(execution.turns), limit) if len(execution.turns) >= limit else execution
+
+
 def hints_of(failure: Failure) -> list[Scheduler]:
     """Schedulers that repeat a failure where the program or the kernel has changed a little.
 
     By position in the run, and by the hand-overs between labelled steps, which survive deletions elsewhere.
     """
     world = Bench(failure.program, failure.kernel).sim.world
-    turns = failure.execution.turns
+    turns = scheduled(failure.execution)
     return [SparseReplay(sparsify(world, turns).schedule), OrderReplay(hand_overs(failure))]
 
 
@@ -115,7 +192,7 @@ def hand_overs(failure: Failure) -> list[Constraint]:
 
     Where a violation ends the execution, its last step comes before whatever the others would have done next.
     """
-    turns = failure.execution.turns
+    turns = scheduled(failure.execution)
     world = Bench(failure.program, failure.kernel).sim.world
     labels = labels_of(world, turns)
     switches = [Constraint(labels[i - 1], labels[i]) for i in range(1, len(turns)) if turns[i - 1] != turns[i]]
@@ -149,13 +226,8 @@ def counted_from_the_end(constraints: list[Constraint], before: Totals, after: T
     return [each for each in moved if each.before.occurrence > 0 and each.after.occurrence > 0]
 
 
-def replay(program: Program, kernel: KernelChoice, turns: Iterable[int]) -> Failure | None:
-    """The execution with exactly these turns, if it fails."""
-    return run_once(Bench(program, kernel), Replay(tuple(turns)))
-
-
-def run_once(bench: Bench, scheduler: Scheduler) -> Failure | None:
-    """One execution, if it fails."""
-    execution = bench.run(scheduler)
+def replay(program: Program, kernel: KernelChoice, turns: Iterable[int], limit: int = TURN_LIMIT) -> Failure | None:
+    """The execution with exactly these turns, if it fails. limit: of turns, as for Bench.run."""
+    execution = Bench(program, kernel).run(Replay(tuple(turns)), limit)
     found = verdict(execution)
-    return None if found is None else Failure(bench.program, bench.kernel, execution, found)
+    return None if found is None else Failure(program, kernel, execution, found)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from daxfuzz.engines import jobs
-from daxfuzz.engines.jobs import SCHEDULES_PER_PROGRAM, ChunkJob, ModelError, RawFailure, run_chunk, run_triage
+from daxfuzz.engines.jobs import SCHEDULES_PER_PROGRAM, ChunkJob, ModelError, RawFailure, run_cause, run_chunk
 from daxfuzz.engines.points import all_places
 from daxfuzz.kernel.gup import Gup
 from daxfuzz.program.case import KernelSpec
@@ -103,7 +103,7 @@ def test_an_exception_of_the_users_patch_names_its_line(crashing) -> None:
 def test_a_failure_that_does_not_replay_is_a_fault_of_the_fuzzer() -> None:
     raw = run_chunk(job()).failures[0]
     with pytest.raises(ModelError, match="does not replay"):
-        run_triage(replace(raw, turns=()) if not fails_by_default(raw) else harmless(raw), PIN_WAIT, ())
+        run_cause(replace(raw, turns=()) if not fails_by_default(raw) else harmless(raw), ())
 
 
 def fails_by_default(raw: RawFailure) -> bool:

@@ -16,7 +16,7 @@ from daxfuzz.protocols.registry import BUGS, PATCHES, PROTOCOLS, ComposeError, U
 from daxfuzz.search import sparsify
 from daxfuzz.triage.bench import KernelChoice
 from daxfuzz.triage.replay import replay_case
-from daxfuzz.triage.reproduce import QUICK, Failure, hints_of, search
+from daxfuzz.triage.reproduce import QUICK, Failure, Goal, hints_of, search
 
 PACKAGE = Path(daxfuzz.__file__).parent
 CORPUS = PACKAGE.parent / "corpus" / "bugs"
@@ -76,7 +76,7 @@ def test_case_shows_the_bug_and_is_clean_without_it(name: str) -> None:
     assert switches.preemptions <= 2
     failure = Failure(case.program, replayed.bench.kernel, replayed.execution, replayed.found)
     without = replayed.bench.kernel.plus((name,))
-    assert search(case.program, without, None, QUICK, hints_of(failure)) is None
+    assert search(case.program, without, Goal(), QUICK, hints_of(failure)) is None
 
 
 def test_every_case_is_of_a_bug() -> None:

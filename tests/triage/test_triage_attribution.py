@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import pytest
 from oracle_kit import program
-from triage_kit import FLAWS, failing, kernel
+from triage_kit import DEEP, FLAWS, failing, kernel
 
-from daxfuzz.program.case import KernelSpec
+from daxfuzz.program.case import KernelSpec, Program
 from daxfuzz.sim import Execution, Violation
 from daxfuzz.triage.attribute import all_but, explained_by
 from daxfuzz.triage.bench import KernelChoice, verdict
-from daxfuzz.triage.finding import NotReproduced, confirm, known, triage
-from daxfuzz.triage.reproduce import hints_of
+from daxfuzz.triage.finding import NotReproduced, cause, confirm, known, triage, with_fewer_patches
+from daxfuzz.triage.minimize import minimize, without_switches
+from daxfuzz.triage.reproduce import Failure, Goal, hints_of, search
 
 NEW_FLAW = '''
 from daxfuzz.kernel.memremap import Memremap
@@ -85,17 +86,19 @@ def test_the_narrower_of_two_repairs_explains_a_false_positive() -> None:
     assert "fix-wake-on-threshold" in all_but(("fix-idle-on-refcount",), repairs)
 
 
+# Either flaw frees the block: of the pinned page without a mapping, or of the one whose entry is locked.
+TWO_FLAWS = program(
+    {
+        "pinner": ["r0 = pin_user_pages(file0, 0)", "r1 = pin_user_pages(file1, 0)", "munmap(file0)"],
+        "syncer": ["fsync(file1)"],
+        "truncator": ["truncate(file0, 0)", "truncate(file1, 0)"],
+    },
+    files={"file0": 1, "file1": 1},
+)
+
+
 def test_a_failure_that_needs_two_repairs_names_both_of_them() -> None:
-    # Either flaw frees the block: of the pinned page without a mapping, or of the one whose entry is locked.
-    both = program(
-        {
-            "pinner": ["r0 = pin_user_pages(file0, 0)", "r1 = pin_user_pages(file1, 0)", "munmap(file0)"],
-            "syncer": ["fsync(file1)"],
-            "truncator": ["truncate(file0, 0)", "truncate(file1, 0)"],
-        },
-        files={"file0": 1, "file1": 1},
-    )
-    failure = failing(both, kernel("refcount-1"), "freed-while-pinned")
+    failure = failing(TWO_FLAWS, kernel("refcount-1"), "freed-while-pinned")
     assert set(explained_by(failure, hints_of(failure))) == {"fix-mapping-mapped", "fix-skip-locked"}
     finding = triage(failure, kernel("refcount-1"))
     assert finding.explained_by in (("fix-mapping-mapped",), ("fix-skip-locked",))
@@ -108,6 +111,66 @@ def test_a_failure_on_a_repaired_kernel_becomes_a_case_for_the_kernel_that_was_a
     finding = triage(failure, target)
     assert finding.case.kernel == target.spec
     assert finding.explained_by == ("fix-skip-locked",)
+
+
+FAULT_AND_UNBIND = program(
+    {
+        "pinner": ["r0 = pin_user_pages_fast(file0, 0)"],
+        "mapper": ["fsync(file0)"],
+        "unbinder": ["unbind()"],
+    },
+    prefault=False,
+)
+"""F-14 in a program in which F-23, whose repair closes both, shows as well."""
+
+
+def in_function(of: Program, on: KernelChoice, kind: str, function: str) -> Failure:
+    failure = search(of, on, Goal(kind, function), DEEP)
+    assert failure is not None
+    return replace(failure, in_place=False)
+
+
+def test_a_narrow_flaw_is_told_from_a_wide_one_that_shows_in_the_same_way() -> None:
+    target = kernel("refcount-1", "fix-unbind-waits")
+    failure = in_function(FAULT_AND_UNBIND, target, "use-after-free", "associate_page")
+    wide = ("use-after-free", ("fix-unbind-invalidates",))
+    assert not known(failure, [wide])
+    assert known(failure, [wide, ("use-after-free", ("fix-fault-holds-device",))])
+    found = cause(failure, [wide])
+    assert found is not None
+    repair, alone = found
+    assert repair == "fix-fault-holds-device"
+    assert alone.in_place
+    finding = triage(failure, target, alone=alone)
+    assert finding.explained_by == ("fix-fault-holds-device",)
+    assert (finding.tasks, finding.operations) == (2, 2)
+
+
+def test_what_fails_elsewhere_is_left_to_the_wide_flaw() -> None:
+    failure = in_function(FAULT_AND_UNBIND, kernel("refcount-1", "fix-unbind-waits"), "use-after-free", "dax_flush")
+    found = cause(failure, [])
+    assert found is not None
+    assert found[0] == "fix-unbind-invalidates"
+    assert cause(failure, [("use-after-free", ("fix-unbind-invalidates",))]) is None
+
+
+def test_the_cause_of_what_shows_in_spite_of_all_repairs_is_unknown(broken) -> None:
+    found = cause(failing(GET_AND_PUT, broken, "leak"), [])
+    assert found is not None
+    repair, alone = found
+    assert repair == ""
+    assert alone.kernel.repairs() == {}
+
+
+def test_a_case_keeps_no_more_repairs_than_tell_its_flaw_from_others() -> None:
+    target = kernel("refcount-1")
+    only = all_but(("fix-skip-locked",), target.repairs())
+    alone = minimize(failing(TWO_FLAWS, target.plus(only), "freed-while-pinned"))
+    # The minimum has only this flaw; the whole program has two.
+    assert with_fewer_patches(alone, target, ("fix-skip-locked",)).failure.kernel == target
+    whole = without_switches(failing(TWO_FLAWS, target.plus(only), "freed-while-pinned"))
+    kept = with_fewer_patches(whole, target, ("fix-skip-locked",)).failure.kernel
+    assert kept.spec.patches == ("fix-mapping-mapped",)
 
 
 def execution(violation: Violation | None, *deferred: Violation) -> Execution:

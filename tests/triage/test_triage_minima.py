@@ -16,7 +16,7 @@ from daxfuzz.triage.bench import Bench, verdict
 from daxfuzz.triage.finding import Finding, triage
 from daxfuzz.triage.minimize import fewer_calls, fewer_tasks, reductions
 from daxfuzz.triage.order import replay_order
-from daxfuzz.triage.reproduce import Effort, search
+from daxfuzz.triage.reproduce import Effort, Goal, search
 
 MINIMA = {
     ("pin-wait", "F-01"): (2, 2, 0, 0),
@@ -113,7 +113,7 @@ def test_a_finding_that_needs_no_preemption_needs_no_order(protocol, flaw) -> No
 def test_the_repair_silences_the_case(protocol, flaw) -> None:
     finding = found(protocol, flaw)
     repaired = kernel(protocol, *finding.case.repaired_by)
-    assert search(finding.case.program, repaired, finding.kind, ENOUGH, [Replay(turns(finding))]) is None
+    assert search(finding.case.program, repaired, Goal(finding.kind), ENOUGH, [Replay(turns(finding))]) is None
 
 
 def deletions(program: Program) -> list[Program]:
@@ -128,4 +128,4 @@ def test_no_call_can_be_left_out(protocol, flaw) -> None:
     candidates = deletions(finding.case.program)
     assert len(candidates) >= finding.operations
     for candidate in candidates:
-        assert search(candidate, kernel(protocol), finding.kind, ENOUGH) is None, candidate.tasks
+        assert search(candidate, kernel(protocol), Goal(finding.kind), ENOUGH) is None, candidate.tasks
