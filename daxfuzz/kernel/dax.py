@@ -347,7 +347,7 @@ class Dax(Subsystem):
 
     async def mapping_mapped(self, mapping: AddressSpace) -> bool:
         """Whether any VMA maps the file; a look without the lock."""
-        return bool(await mapping.i_mmap.read())
+        return bool(await mapping.i_mmap.read_once())
 
     def searches_unmapped_files(self) -> bool:
         """Whether a file that no VMA maps is searched for busy pages; in v6.0 it counts as idle."""

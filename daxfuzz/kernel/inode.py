@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daxfuzz.kernel.cow_fork import CowFork
 from daxfuzz.kernel.xarray import XArray
-from daxfuzz.sim import Atomic, Cell, Mutex, RwSemaphore, WaitQueueHead
+from daxfuzz.sim import Atomic, Cell, GuardedCell, Mutex, RwSemaphore, WaitQueueHead
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.fuse_conn import FuseInode
@@ -30,7 +30,7 @@ class AddressSpace:
         self.invalidate_lock = RwSemaphore(world, f"{host.name}.invalidate_lock", "invalidate_lock")
         self.i_mmap_rwsem = RwSemaphore(world, f"{host.name}.i_mmap_rwsem", "i_mmap_rwsem")
         self.exiting: Cell[bool] = Cell(world, f"{host.name}.exiting", False)
-        self.i_mmap: Cell[tuple[Vma, ...]] = Cell(world, f"{host.name}.i_mmap", ())
+        self.i_mmap: GuardedCell[tuple[Vma, ...]] = GuardedCell(world, f"{host.name}.i_mmap", ())
 
     @property
     def address(self) -> int:
@@ -110,7 +110,7 @@ class Inode:
         self.i_rwsem = RwSemaphore(world, f"{name}.i_rwsem", "i_rwsem")
         self.i_data_sem = RwSemaphore(world, f"{name}.i_data_sem", "i_data_sem")
         self.i_size: Cell[int] = Cell(world, f"{name}.i_size", pages)
-        self.extents: list[Cell[Extent]] = [Cell(world, f"{name}.extent{i}", None) for i in range(pages)]
+        self.extents: list[GuardedCell[Extent]] = [GuardedCell(world, f"{name}.extent{i}", None) for i in range(pages)]
         self.i_mapping = AddressSpace(world, self, interrupts, machine)
         self.layout_leases = Atomic(world, f"{name}.layout_leases", 0)
         self.lease_wait = WaitQueueHead(world, f"{name}.lease_wait")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from daxfuzz.kernel.fdtable import FdTable
-from daxfuzz.sim import Atomic, Cell, RwSemaphore, SpinLock
+from daxfuzz.sim import Atomic, Cell, GuardedCell, RwSemaphore, SpinLock
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import AddressSpace
@@ -161,7 +161,7 @@ class Mm:
         self.pud_pages = machine.pud_pages
         self.files = FdTable(world, f"{name}.files")
         self.mmap_lock = RwSemaphore(world, f"{name}.mmap_lock", "mmap_lock")
-        self.vmas: Cell[tuple[Vma, ...]] = Cell(world, f"{name}.vmas", ())
+        self.vmas: GuardedCell[tuple[Vma, ...]] = GuardedCell(world, f"{name}.vmas", ())
         self.write_protect_seq = Atomic(world, f"{name}.write_protect_seq", 0)
         self.tlb_flush_pending = Atomic(world, f"{name}.tlb_flush_pending", 0)
         self.mm_users = Atomic(world, f"{name}.mm_users", 0)

@@ -24,6 +24,7 @@ from daxfuzz.oracles.oracle import Oracle
 from daxfuzz.oracles.refcount import Refcount
 from daxfuzz.oracles.stale_data import StaleData
 from daxfuzz.oracles.stale_pte import StalePte
+from daxfuzz.oracles.unlocked_access import UnlockedAccess
 from daxfuzz.oracles.waits_for_stranger import WaitsForStranger
 from daxfuzz.oracles.window_access import WindowAccess
 
@@ -44,6 +45,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     LockHeld,
     AtomicContext,
     EntryLock,
+    UnlockedAccess,
     Association,
     StalePte,
     WindowAccess,

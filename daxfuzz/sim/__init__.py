@@ -18,7 +18,7 @@ exactly that access. Nothing here knows about kernels: the package serves any sm
 May import: nothing of daxfuzz.
 """
 
-from daxfuzz.sim.cells import Atomic, Cell
+from daxfuzz.sim.cells import Atomic, Cell, GuardedCell
 from daxfuzz.sim.checking import UndeclaredAccess, check_accesses
 from daxfuzz.sim.host import Host
 from daxfuzz.sim.interrupts import Interrupts
@@ -56,6 +56,7 @@ __all__ = [
     "Completion",
     "Constraint",
     "Execution",
+    "GuardedCell",
     "Host",
     "Interrupts",
     "Label",

@@ -91,6 +91,38 @@ class Cell(Shared, Generic[T]):
         self.value = state
 
 
+class GuardedCell(Cell[T]):
+    """A variable that a lock protects, also while it is only looked at.
+
+    watch_read: called in each step that loads the value, but for those of :meth:`read_once`.
+    """
+
+    __slots__ = ("watch_read",)
+
+    def __init__(self, world: World, name: str, value: T) -> None:
+        super().__init__(world, name, value)
+        self.watch_read: Callable[[], None] | None = None
+
+    @types.coroutine
+    def read(self) -> Generator[Point, None, T]:
+        """Load the value, with its lock held."""
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._read)
+        else:
+            yield self._read
+        value = self.value
+        self.log.append(value)
+        watch_read = self.watch_read
+        if watch_read is not None:
+            watch_read()
+        return value
+
+    read_once = Cell.read
+    """Load the value, with no lock (READ_ONCE)."""
+
+
 class Atomic(Shared):
     """An atomic integer with Linux's operations (atomic_t).
 

@@ -17,11 +17,14 @@ class MapcountAfterReference(Patch):
 
     class memory(ProperlyRefcountFsDaxPages.memory):
         async def zap_pte_range(self, tlb: MmuGather, addresses: range, even_cows: bool) -> None:
+            ptl = tlb.mm.ptl(addresses[0])
+            await ptl.acquire()
             for address in addresses:
                 pte = await tlb.mm.slots[address].exchange(None)
                 if pte is not None and not pte.zero:
                     await self.k.memremap.folio_put_refs(self.k.pages[pte.pfn], 1)
                     await self.k.pages[pte.pfn].mapcount.add(-1)
+            await ptl.release()
 
 
 class ForgetMapcount(Patch):

@@ -124,7 +124,19 @@ FREES: Final = frozenset(
 """After these somebody else may get what was there."""
 
 READS: Final = frozenset(
-    {"active", "empty", "find", "find_conflict", "find_vma", "get_mark", "load", "lookup", "marked", "read"}
+    {
+        "active",
+        "empty",
+        "find",
+        "find_conflict",
+        "find_vma",
+        "get_mark",
+        "load",
+        "lookup",
+        "marked",
+        "read",
+        "read_once",
+    }
 )
 
 LOOKS: Final = READS | frozenset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from daxfuzz.sim import Atomic, Cell, Mutex, RwSemaphore, SpinLock, WaitQueueHead
+from daxfuzz.sim import Atomic, Cell, GuardedCell, Mutex, RwSemaphore, SpinLock, WaitQueueHead
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
@@ -76,8 +76,8 @@ class FuseConnDax:
         self.range_pages = machine.pmd_pages
         self.lock = SpinLock(world, "fcd.lock", "fcd.lock")
         self.dmaps = [Dmap(world, number) for number in range(self.nr_ranges)]
-        self.free_ranges: Cell[tuple[Dmap, ...]] = Cell(world, "fcd.free_ranges", tuple(self.dmaps))
-        self.busy_ranges: Cell[tuple[Dmap, ...]] = Cell(world, "fcd.busy_ranges", ())
+        self.free_ranges: GuardedCell[tuple[Dmap, ...]] = GuardedCell(world, "fcd.free_ranges", tuple(self.dmaps))
+        self.busy_ranges: GuardedCell[tuple[Dmap, ...]] = GuardedCell(world, "fcd.busy_ranges", ())
         self.nr_free_ranges: Cell[int] = Cell(world, "fcd.nr_free_ranges", self.nr_ranges)
         self.range_waitq = WaitQueueHead(world, "fcd.range_waitq")
         self.free_work: Cell[bool] = Cell(world, "fcd.free_work", False)
@@ -108,7 +108,7 @@ class FuseInode:
 
     def __init__(self, world: World, name: str, pages: int) -> None:
         self.sem = RwSemaphore(world, f"{name}.dax_sem", "fi.dax.sem")
-        self.tree: Cell[tuple[tuple[int, Dmap], ...]] = Cell(world, f"{name}.dax_tree", ())
+        self.tree: GuardedCell[tuple[tuple[int, Dmap], ...]] = GuardedCell(world, f"{name}.dax_tree", ())
         self.nr: Cell[int] = Cell(world, f"{name}.dax_nr", 0)
         self.host_size: Cell[int] = Cell(world, f"{name}.host_size", pages)
         self.host_pages: list[Cell[int]] = [Cell(world, f"{name}.host{i}", 0) for i in range(pages)]
