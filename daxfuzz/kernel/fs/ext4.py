@@ -402,9 +402,8 @@ class Ext4(Filesystem):
             error = -EFBIG
         elif first >= size:
             error = -EINVAL
-        for index in range(len(inode.extents) - length, len(inode.extents)):
-            if not error and await inode.extents[index].read() is not None:
-                error = -EFBIG
+        if not error and not await self.ext4_can_shift(inode, length):
+            error = -EFBIG
         if not error:
             await mapping.invalidate_lock.down_write()
             error = await self.ext4_break_layouts(inode)
@@ -421,6 +420,16 @@ class Ext4(Filesystem):
             await mapping.invalidate_lock.up_write()
         await inode.i_rwsem.up_write()
         return error
+
+    async def ext4_can_shift(self, inode: Inode, by: int) -> bool:
+        """Whether nothing is so far beyond the end that it could not move. (In the kernel a part of
+        ext4_ext_shift_extents.)"""
+        await inode.i_data_sem.down_read()
+        free = True
+        for index in range(len(inode.extents) - by, len(inode.extents)):
+            free = await inode.extents[index].read() is None and free
+        await inode.i_data_sem.up_read()
+        return free
 
     async def ext4_write_and_drop(self, inode: Inode, first: int, dropped: int) -> int:
         """Write back from one page on, then remove the page cache from another on: 0 or a negative error."""

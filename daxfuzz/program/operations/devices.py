@@ -22,5 +22,5 @@ def unbind(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
 
 @operation("fail the block of a file page, by its number (hard_offline_page)", FILE, OFFSET)
 async def memory_failure(sim: Simulation, task: Task, call: Call) -> Result:
-    pfn = block_of(await sim.inode(call).extents[int(call.arguments[1])].read())
+    pfn = block_of(await sim.inode(call).extents[int(call.arguments[1])].read_once())
     return -EINVAL if pfn is None else await sim.kernel.memory_failure.memory_failure(pfn, 0)
