@@ -64,7 +64,7 @@ class Small:
     async def waits(self) -> None:
         while await self.a.read():
             await self.b.wake(None, 0)
-            if await self.b.read() > 1:
+            if await self.b.refcount.read() > 1:
                 continue
             await self.a.write(0)
 
@@ -177,7 +177,7 @@ def test_a_wake_of_all_becomes_one_of_one() -> None:
 
 def test_a_count_is_off_by_one() -> None:
     (text,) = made("weaken-comparison", Small.waits)
-    assert "if await self.b.read() >= 1:" in text
+    assert "if await self.b.refcount.read() >= 1:" in text
 
 
 # -- the mutants that the analysis asks for --------------------------------------------------------------------------

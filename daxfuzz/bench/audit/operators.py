@@ -10,6 +10,7 @@ structures that are no subsystem (the xarray, lists of free blocks, the journal)
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -329,12 +330,12 @@ def exclusive_wait(source: Source) -> Iterator[Change]:
 
 
 def drop_recheck(source: Source) -> Iterator[Change]:
-    """A look at shared state counts as passed: what leaves early does not, what goes on always does.
+    """A look under a lock or with a reference counts as passed: what leaves early does not, what goes on always does.
 
     Not where all that comes of it is a wake, of which there may be too many.
     """
     for each in source.statements:
-        if isinstance(each, ast.If) and source.depends_on_state(each.test) and not only_wakes(each):
+        if isinstance(each, ast.If) and source.looks_again(each.test) and not only_wakes(each):
             leaves = isinstance(each.body[-1], LEAVES) and not each.orelse
             yield replaced(source, each.test, "False" if leaves else "True")
 
@@ -347,7 +348,7 @@ def only_wakes(each: ast.If) -> bool:
 def drop_branch(source: Source) -> Iterator[Change]:
     """What is done only in some state of the kernel is never done."""
     for each in source.statements:
-        if not isinstance(each, ast.If) or not source.depends_on_state(each.test):
+        if not isinstance(each, ast.If) or not source.looks_again(each.test):
             continue
         leaves = isinstance(each.body[-1], LEAVES) and not each.orelse
         alone = len(each.body) == 1 and stated(each.body[0]) is not None
@@ -356,11 +357,12 @@ def drop_branch(source: Source) -> Iterator[Change]:
 
 
 def drop_condition(source: Source) -> Iterator[Change]:
-    """One of several conditions is not looked at."""
+    """One of several conditions is not looked at, of those that look under a lock or with a reference, or in a function
+    that answers a question."""
     for node in ast.walk(source.tree):
         if isinstance(node, ast.BoolOp):
             for value in node.values:
-                if source.depends_on_state(value):
+                if source.looks_again(value) or (source.returns_bool() and source.depends_on_state(value)):
                     rest = [part for part in node.values if part is not value]
                     text = ast.unparse(rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest))
                     yield change(source, value, replacer(node, text))
@@ -398,6 +400,8 @@ def weaken_comparison(source: Source) -> Iterator[Change]:
     }
     for node in ast.walk(source.tree):
         if not isinstance(node, ast.Compare) or not source.depends_on_state(node):
+            continue
+        if not source.looks_again(node) and not re.search("refs?|count|refcnt|pending", ast.unparse(node)):
             continue
         if len(node.ops) > 1:
             if [type(op) for op in node.ops] == [ast.Lt, ast.LtE]:
@@ -632,12 +636,7 @@ def early_recheck(source: Source) -> Iterator[Change]:
 
 def holds(each: ast.stmt) -> bool:
     """Whether a statement takes something that a look at shared state after it relies on."""
-    return any(name in HOLDS for name in roles.awaits(each))
-
-
-HOLDS = (
-    frozenset(roles.LOCKS) | roles.GETS | roles.BOOLEAN_GETS | {"try_grab_folio", "prepare_to_wait", "try_get_folio"}
-)
+    return any(name in roles.HOLDS for name in roles.awaits(each))
 
 
 def always(test: ast.expr, look: ast.AST) -> bool:

@@ -144,6 +144,17 @@ LOOKS: Final = READS | frozenset(
 )
 """Whatever looks at shared state and changes nothing."""
 
+COUNTED: Final = frozenset({"add_return", "page_ref_sub_return", "put_devmap_managed_page_refs"})
+"""What drops references and says what is left, or whether it did."""
+
+HOLDS: Final = frozenset(LOCKS) | GETS | BOOLEAN_GETS | {"prepare_to_wait", "try_get_folio", "try_grab_folio"}
+"""What a look at shared state after it relies on."""
+
+SLEEPS: Final = frozenset(
+    {"get_unlocked_entry", "schedule", "wait", "wait_entry_unlocked", "wait_event", "wait_var_event"}
+)
+"""While these wait, everything may change."""
+
 VALUES: Final = READS | {"add_return", "exchange", "get_unlocked_entry", "page_ref_sub_return", "store"}
 """What returns a value of shared state itself."""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from daxfuzz.bench.audit import variants
-from daxfuzz.bench.audit.roles import VALUES, awaits
+from daxfuzz.bench.audit.roles import COUNTED, HOLDS, SLEEPS, VALUES, awaits, called
 
 VARIANTS = "__variants__"
 """Name of daxfuzz.bench.audit.variants in changed functions."""
@@ -67,6 +67,37 @@ class Source:
         return any(True for _ in awaits(node)) or any(
             isinstance(each, ast.Name) and each.id in self.tainted for each in ast.walk(node)
         )
+
+    def looks_again(self, node: ast.AST) -> bool:
+        """Whether a value was read from shared state after the function has taken something that it relies on: a lock,
+        a reference, or a place in a queue; or comes from the very attempt to take it, or from that to drop it."""
+        if any(name in HOLDS | COUNTED for name in awaits(node)):
+            return True
+        reads = [each for each in ast.walk(node) if isinstance(each, ast.Await)]
+        used = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)} & self.tainted
+        for other in ast.walk(self.tree):
+            for target, value in _assigned(other):
+                if any(isinstance(each, ast.Name) and each.id in used for each in ast.walk(target)):
+                    reads += [each for each in ast.walk(value) if isinstance(each, ast.Await)]
+        return any(self._after_hold(read) for read in reads)
+
+    def _after_hold(self, read: ast.AST) -> bool:
+        """Whether the function has taken something before it reads here, maybe in an earlier turn of a loop."""
+        before: ast.AST | None = None
+        node = read
+        while node is not self.tree:
+            node = self.parents[node][0]
+            if isinstance(node, ast.While | ast.For):
+                before = node
+        for each in ast.walk(self.tree):
+            if called(each) in HOLDS | SLEEPS and each is not read:
+                assert isinstance(each, ast.Await)
+                assert isinstance(read, ast.Await)
+                if (each.lineno, each.col_offset) < (read.lineno, read.col_offset):
+                    return True
+                if before is not None and any(part is each for part in ast.walk(before)):
+                    return True
+        return False
 
     def returns_bool(self) -> bool:
         """Whether the function answers a question."""
