@@ -74,4 +74,9 @@ class Draft:
         """Now and then, a signal to somebody else."""
         if self.others and self.rng.random() < 0.08:
             fatal = ("SIGKILL",) if self.rng.random() < 0.4 else ()
-            self.add("signal", self.rng.choice(self.others), *fatal)
+            self.add("signal", self.victim(), *fatal)
+
+    def victim(self) -> str:
+        """Another task to signal: mostly one that may wait for what others hold, not one that just uses memory."""
+        waits = [other for other in self.others if not other.startswith(("pinner", "mapper"))]
+        return self.rng.choice([*self.others, *waits, *waits])
