@@ -53,7 +53,7 @@ class DaxLock(Subsystem):
                 break
             i_pages = mapping.i_pages
             await i_pages.lock.acquire()
-            if await page.mapping.read() is not mapping:
+            if not await self.still_names(page, mapping):
                 await i_pages.lock.release()
                 continue
             xas = XaState(i_pages, await page.index.read())
@@ -72,6 +72,10 @@ class DaxLock(Subsystem):
             break
         await self.k.rcu.read_unlock()
         return cookie
+
+    async def still_names(self, page: Page, mapping: AddressSpace) -> bool:
+        """Whether a page names the same file now that xa_lock is held, without which that may change."""
+        return await page.mapping.read() is mapping
 
     def never_locked(self) -> bool:
         """Whether the device is a character device, which has no entries to lock (S_ISCHR)."""

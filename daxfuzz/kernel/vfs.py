@@ -97,6 +97,16 @@ class Vfs(Subsystem):
         await inode.i_sync.release()
         await self.k.fs.evict_inode(inode)
         await wake_up_var(self.k.var_waitqueues, inode.address)
+        await self.destroy_inode(inode)
+
+    async def destroy_inode(self, inode: Inode) -> None:
+        """Free the inode's memory after a grace period of RCU, if the file system does so then.
+
+        Known deviation: who evicts waits for the grace period, where the kernel leaves that to call_rcu.
+        """
+        if self.k.fs.frees_inodes:
+            await self.k.rcu.synchronize()
+            await inode.i_mapping.i_pages.free()
 
     async def do_unlinkat(self, inode: Inode) -> int:
         """unlink(2) of the file's only name: 0, -ENOENT or the file system's error.

@@ -41,7 +41,7 @@ class XArray(Shared):
     watch: called with (first index, old, new) after each store.
     """
 
-    __slots__ = ("_find", "_load", "_mark", "_sizes", "_store", "entries", "lock", "marks", "spans", "watch")
+    __slots__ = ("_find", "_free", "_load", "_mark", "_sizes", "_store", "entries", "lock", "marks", "spans", "watch")
     GUARDED = ("entries", "marks", "spans")
 
     def __init__(self, world: World, name: str, interrupts: Interrupts, machine: Machine) -> None:
@@ -56,6 +56,7 @@ class XArray(Shared):
         self._find = self.point(Access.READ, "find")
         self._store = self.point(Access.WRITE, "store")
         self._mark = self.point(Access.WRITE, "mark")
+        self._free = self.point(Access.WRITE, "free", wide=True)
 
     def head(self, index: int) -> int | None:
         """First index of the slot that covers an index, None if nothing is there."""
@@ -176,6 +177,18 @@ class XArray(Shared):
         only = list(self.entries) == [0] and self.spans.get(0, 1) == 1
         self.log.append(only)
         return only
+
+    @types.coroutine
+    def free(self) -> Generator[Point, None, None]:
+        """The inode that it is part of is gone. Only the lock is watched for that: it comes first in all that follows
+        a page to its file."""
+        yield self._free
+        self.world.free(self.lock)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody holds the lock, for observers."""
+        return self.lock.FREED or self.lock.owner is None
 
     def state(self) -> Hashable:
         marks = tuple(tuple(self.marks[mark]) for mark in Mark)

@@ -62,7 +62,7 @@ class Association(Oracle):
 
     def freed(self, pfn: int, owner: Owner) -> None:
         for mapping in self.mappings:
-            if mapping.i_pages.lock.owner is None:
+            if mapping.i_pages.quiet:
                 self.check_allocated(mapping, pfn)
 
     def check_allocated(self, mapping: AddressSpace, freed: int | None = None) -> None:
@@ -111,7 +111,7 @@ class Association(Oracle):
                 if head.mapping.value is not mapping or named != index + offset:
                     names = f"{head.mapping.value}[{named}]"
                     self.fail("association", f"{mapping}[{index + offset}] is page {pfn}, which names {names}")
-        quiet = not several or all(each.i_pages.lock.owner is None for each in self.mappings)
+        quiet = not several or all(each.i_pages.quiet for each in self.mappings)
         for page in self.device:
             if page in several:
                 self.later = self.later or not quiet

@@ -120,8 +120,8 @@ class Histories(Ghost):
             pages = range(int(call.arguments[1]), self.sim.program.setup.files[file])
         elif call.name == "fallocate":
             first, length = int(call.arguments[2]), int(call.arguments[3])
-            zeroed = call.arguments[1] in ("PUNCH_HOLE", "ZERO_RANGE")
-            pages = range(first, first + length if zeroed else first)
+            removed = call.arguments[1] in ("PUNCH_HOLE", "ZERO_RANGE", "COLLAPSE_RANGE")
+            pages = range(first, first + length if removed else first)
         else:
             pages = range(int(call.arguments[1]), int(call.arguments[1]) + 1)
         return [self.pages[file, page] for page in pages]
@@ -222,7 +222,7 @@ class Histories(Ghost):
         return False
 
     def being_removed(self, file: str, page: int, begin: int) -> bool:
-        """Whether a call that leaves zeroes behind was under way at some time since a moment."""
+        """Whether a call that takes away what a page has was under way at some time since a moment."""
         return any(
             not value and (not returned or returned >= begin) for value, _, _, returned in self.pages[file, page]
         )

@@ -226,7 +226,7 @@ class RwSemaphore(Lock):
     def down_read_trylock(self) -> Generator[Point, None, bool]:
         """Take the lock shared if nobody has it exclusively and nobody waits: whether it did; one step.
 
-        Who never waits for it takes it in no order with others.
+        Who never waits for it takes it in no order with others: it counts as the first of those that are held.
         """
         me = self.world.current
         yield self._try
@@ -234,7 +234,7 @@ class RwSemaphore(Lock):
         self.log.append(taken)
         if taken:
             self.readers.append(me)
-            me.held.append(self)
+            me.held.insert(0, self)
             if self.on_acquire is not None:
                 self.on_acquire(self, me)
         return taken

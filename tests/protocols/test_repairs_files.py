@@ -11,6 +11,7 @@ from daxfuzz.oracles.lost_dirty_data import LostDirtyData
 from daxfuzz.protocols.patch import Patch, Repair
 from daxfuzz.protocols.registry import protocol
 from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
+from daxfuzz.protocols.repairs.mkclean_flushes import FixMkcleanFlushes
 from daxfuzz.protocols.repairs.truncate_flushes_huge import FixTruncateFlushesHuge
 from daxfuzz.protocols.repairs.write_keeps_entries import FixWriteKeepsEntries
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
@@ -69,3 +70,18 @@ def test_n120(name) -> None:
     violation = trip(sim, "freed-while-referenced")
     assert violation.function == "ext4_remove_space"
     assert_silent(simulate(of, protocol=f"{name}-fixed"))
+
+
+@pytest.mark.parametrize(("name", "pages"), [("refcount-1", 1), ("refcount-1", 2), ("series-v3", 2), ("refcount-0", 2)])
+def test_n240(name: str, pages: int) -> None:
+    of = program(
+        {
+            "a": [f"truncate(file0, {pages})", "fsync(file0)"],
+            "c": ["store(file0, 0)", "fsync(file0)", "store(file0, 0)"],
+        },
+        files={"file0": pages},
+    )
+    of = replace(of, setup=replace(of.setup, huge=pages > 1))
+    sim = simulate(of, *without(name, FixMkcleanFlushes), protocol="refcount-1")
+    assert "a crash leaves 2000 in page 0" in trip(sim, "lost-dirty-data", simple=6_000, preemptions=2).message
+    assert_silent(simulate(of, protocol=f"{name}-fixed"), simple=6_000, preemptions=2)

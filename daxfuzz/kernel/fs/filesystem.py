@@ -83,6 +83,9 @@ class Filesystem(Subsystem):
     caches_unused_inodes: ClassVar[bool] = True
     """Whether an inode with a name outlives its dentries: not with s_op->drop_inode = generic_delete_inode."""
 
+    frees_inodes: ClassVar[bool] = True
+    """Whether an evicted inode is freed after a grace period (s_op->free_inode); xfs has it reclaimed much later."""
+
     char_device = False
     """Whether it is no file system but a character device, whose inode the page map keeps."""
 

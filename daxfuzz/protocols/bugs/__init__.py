@@ -11,27 +11,93 @@ from daxfuzz.protocols.bugs.busy_pages import (
     EvictIgnoresPins,
     PausedIteratorSkipsWaitedEntry,
     ScanSkipsLockedEntry,
+    TruncateIgnoresDmaPins,
     UnmappedBusyPagesSkipped,
 )
-from daxfuzz.protocols.bugs.page_counts import DaxShareCountOffByOne
+from daxfuzz.protocols.bugs.entry_lock import (
+    EntryLockVsTransactionAbba,
+    HoleReplaceWakesOne,
+    InvalidateNullEntryBreaksWakeChain,
+    PmdWaiterOnWrongQueue,
+)
+from daxfuzz.protocols.bugs.faults import (
+    BreakLayoutZapsPrivateCow,
+    FaultMapsStaleHoleVsWrite,
+    FaultVsPunchUnserialised,
+    MkcleanMissesSecondMapping,
+    PmdPteFaultCollision,
+    UnlockedConcurrentFaults,
+)
+from daxfuzz.protocols.bugs.gup import (
+    GupfastPinVsForkWrprotect,
+    LongtermPinBlocksTruncate,
+)
+from daxfuzz.protocols.bugs.lock_page import (
+    ExclusiveWaitByNonLocker,
+    LockMappingEntrySelfDeadlock,
+    LockPageDropsExclusiveWake,
+    LockPageFreedInode,
+    LockPageNullMapping,
+)
+from daxfuzz.protocols.bugs.page_counts import (
+    DaxShareCountOffByOne,
+    GupRefNeverDropped,
+)
+from daxfuzz.protocols.bugs.pgmap import (
+    PgmapReleaseBeforeLastPut,
+)
 from daxfuzz.protocols.bugs.series import (
+    EvictTakesInodeLocks,
     MaybePinnedFallsWithoutWake,
     PgmapPutAtEntryDelete,
     PinOnlyIdleTest,
+    ReclaimWaitsForPinHolder,
+    WaitHoldingFsLocks,
     WakeAfterLastPutReadsPgmap,
+    ZapToZeroWithNoOwner,
+)
+from daxfuzz.protocols.bugs.wakes import (
+    BatchedReleaseSkipsIdleWake,
+    GupPutSkipsFsdaxWake,
 )
 from daxfuzz.protocols.patch import Bug
 
 ALL_BUGS: tuple[type[Bug], ...] = (
+    TruncateIgnoresDmaPins,
+    GupPutSkipsFsdaxWake,
     ScanSkipsLockedEntry,
+    InvalidateNullEntryBreaksWakeChain,
     EvictIgnoresPins,
+    FaultMapsStaleHoleVsWrite,
+    PmdWaiterOnWrongQueue,
+    HoleReplaceWakesOne,
+    EntryLockVsTransactionAbba,
+    LockPageDropsExclusiveWake,
+    ExclusiveWaitByNonLocker,
+    LockPageFreedInode,
+    FaultVsPunchUnserialised,
+    UnlockedConcurrentFaults,
+    PgmapReleaseBeforeLastPut,
+    GupfastPinVsForkWrprotect,
     BreakLayoutEmptyRange,
+    PmdPteFaultCollision,
+    LockMappingEntrySelfDeadlock,
     DaxShareCountOffByOne,
+    LockPageNullMapping,
+    GupRefNeverDropped,
+    MkcleanMissesSecondMapping,
+    BreakLayoutZapsPrivateCow,
+    LongtermPinBlocksTruncate,
     UnmappedBusyPagesSkipped,
     PausedIteratorSkipsWaitedEntry,
+    BatchedReleaseSkipsIdleWake,
     PinOnlyIdleTest,
     MaybePinnedFallsWithoutWake,
     PgmapPutAtEntryDelete,
+    WaitHoldingFsLocks,
+    EvictTakesInodeLocks,
+    ReclaimWaitsForPinHolder,
     WakeAfterLastPutReadsPgmap,
+    ZapToZeroWithNoOwner,
 )
 """In the order of the catalogue."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from daxfuzz.kernel.fs.ext4 import Ext4
+from daxfuzz.kernel.fs.xfs import Xfs
+from daxfuzz.kernel.inode import Inode
 from daxfuzz.protocols.bugs.kinds import FREED_IN_USE
 from daxfuzz.protocols.patch import Bug
 from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
@@ -11,6 +14,29 @@ from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
 from daxfuzz.protocols.repairs.reset_before_waiting import FixResetBeforeWaiting
 from daxfuzz.protocols.repairs.skip_locked import FixSkipLocked
+
+
+class TruncateIgnoresDmaPins(Bug):
+    """Truncate waits for nobody who uses a page.
+
+    A device writes to a page that get_user_pages has given it. Truncate removes the entry and frees the block, which
+    another file gets, and the rest of the data ends there.
+    """
+
+    number = "1"
+    fix = "5fac7408d828, d6dc57e251a4, 430657b6be89"
+    release = "v4.18"
+    category = "missed wait"
+    protocols: ClassVar = ("refcount-1-fixed",)
+    kinds: ClassVar = (*FREED_IN_USE, "freed-while-mapped", "stale-pte")
+
+    class ext4(Ext4):
+        async def ext4_break_layouts(self, inode: Inode) -> int:
+            return 0
+
+    class xfs(Xfs):
+        async def xfs_break_dax_layouts(self, inode: Inode) -> tuple[int, bool]:
+            return 0, False
 
 
 class ScanSkipsLockedEntry(Bug):

@@ -4,8 +4,32 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from daxfuzz.kernel.memremap import Memremap
+from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Bug
 from daxfuzz.protocols.repairs.cow_count import FixCowCount
+
+
+class GupRefNeverDropped(Bug):
+    """The release of a reference skips pages of devices.
+
+    A hypervisor takes a reference of a page and gives it back only if the page is not "reserved", which device pages
+    were said to be (kvm_release_pfn). Nobody has the reference any more, and whoever waits for the page does so for
+    ever. Known deviation: every put_page of a device page is skipped, not only that of one driver.
+    """
+
+    number = "22"
+    fix = "a78986aae9b2"
+    release = "v5.4"
+    category = "reference leak"
+    protocols: ClassVar = ("refcount-1-fixed", "refcount-0-fixed")
+    filesystems: ClassVar = ("ext4", "xfs", "fuse", "device-dax")
+    kinds: ClassVar = ("leak", "refcount-mismatch")
+
+    class memremap(Memremap):
+        async def put_page(self, page: Page) -> None:
+            if page.ram or page is self.k.zero_folio:
+                await super().put_page(page)
 
 
 class DaxShareCountOffByOne(Bug):

@@ -8,6 +8,7 @@ from daxfuzz.protocols.repairs.flush_before_delete import FixFlushBeforeDelete
 from daxfuzz.protocols.repairs.free_under_rcu import FixFreeUnderRcu
 from daxfuzz.protocols.repairs.groups import FUSE_LATER, XFS_LATER
 from daxfuzz.protocols.repairs.idle_while_mapped import FixIdleWhileMapped
+from daxfuzz.protocols.repairs.mkclean_flushes import FixMkcleanFlushes
 from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
 from daxfuzz.protocols.repairs.removal_spares_busy import FixRemovalSparesBusy
 from daxfuzz.protocols.repairs.rescan_after_wake import FixRescanAfterWake
@@ -30,6 +31,7 @@ ZERO_FLAWS: tuple[type[Repair], ...] = (
     FixWriteKeepsEntries,
     FixStaleShare,
     FixWritebackWaits,
+    FixMkcleanFlushes,
     FixFlushBeforeDelete,
     # Who waits for references waits for their sections afterwards.
     FixFreeUnderRcu,

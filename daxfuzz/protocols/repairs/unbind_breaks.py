@@ -9,6 +9,7 @@ from daxfuzz.kernel.inode import Inode
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.refcount_zero.idle_before_unmount import EnsureIdleBeforeUnmount
 from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
+from daxfuzz.sim import TaskState, wait_var_event
 
 
 class FixUnbindBreaks(Repair):
@@ -31,10 +32,17 @@ class FixUnbindBreaks(Repair):
                 await self.break_inode(inode)
 
         async def break_inode(self, inode: Inode) -> None:
-            """Unmap a file, wait for its pages and delete its entries; invalidate_lock is dropped while asleep."""
+            """Unmap a file, wait for its pages and delete its entries; invalidate_lock is dropped while asleep.
+
+            Eviction of a file does that itself, and is waited for.
+            """
             dax = cast("EnsureIdleBeforeUnmount.dax", self.k.dax)
             mapping = inode.i_mapping
             last = len(inode.extents) - 1
+            if not await self.k.vfs.igrab(inode):
+                empty = mapping.i_pages.empty
+                await wait_var_event(self.k.var_waitqueues, inode.address, empty, TaskState.UNINTERRUPTIBLE)
+                return
             await mapping.invalidate_lock.down_write()
             while True:
                 await self.k.memory.unmap_mapping_pages(mapping, 0, last + 1)
@@ -46,3 +54,4 @@ class FixUnbindBreaks(Repair):
                 await mapping.invalidate_lock.down_write()
             await dax.dax_delete_mapping_range(mapping, 0, last)
             await mapping.invalidate_lock.up_write()
+            await self.k.vfs.iput(inode)

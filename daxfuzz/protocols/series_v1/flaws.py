@@ -17,6 +17,7 @@ from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
 from daxfuzz.protocols.repairs.lock_char_entry import FixLockCharEntry
 from daxfuzz.protocols.repairs.lru_pins_inode import FixLruPinsInode
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
+from daxfuzz.protocols.repairs.mkclean_flushes import FixMkcleanFlushes
 from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
 from daxfuzz.protocols.repairs.pud_wait_key import FixPudWaitKey
 from daxfuzz.protocols.repairs.rescan_after_wake import FixRescanAfterWake
@@ -45,6 +46,7 @@ _V6_0 = (
     FixSkipLocked,
     FixFlushBeforeUnlink,
     FixWritebackWaits,
+    FixMkcleanFlushes,
     FixTruncateFlushesHuge,
     FixUnshareAnonOnly,
     FixMoveHoldsRmap,

@@ -16,6 +16,7 @@ from daxfuzz.protocols.repairs.kill_list import FixKillList
 from daxfuzz.protocols.repairs.lock_char_entry import FixLockCharEntry
 from daxfuzz.protocols.repairs.lockless_huge_grab import FixLocklessHugeGrab
 from daxfuzz.protocols.repairs.lru_pins_inode import FixLruPinsInode
+from daxfuzz.protocols.repairs.mkclean_flushes import FixMkcleanFlushes
 from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
 from daxfuzz.protocols.repairs.pud_wait_key import FixPudWaitKey
 from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
@@ -36,6 +37,7 @@ V3_FLAWS: tuple[type[Repair], ...] = (
     FixSkipLocked,
     FixFlushBeforeUnlink,
     FixWritebackWaits,
+    FixMkcleanFlushes,
     FixTruncateFlushesHuge,
     FixUnshareAnonOnly,
     FixMoveHoldsRmap,
