@@ -36,7 +36,12 @@ class Block(Shared):
     @types.coroutine
     def load(self, tlb: Tlb, address: int, pte: Pte) -> Generator[Point, None, int | None]:
         """Read through a translation that the processor holds: None if it has lost it meanwhile."""
-        yield self._load
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._load)
+        else:
+            yield self._load
         value = self.data if tlb.holds(address, pte) else None
         self.log.append(value)
         return value
@@ -44,7 +49,12 @@ class Block(Shared):
     @types.coroutine
     def store(self, tlb: Tlb, address: int, pte: Pte, value: int) -> Generator[Point, None, bool]:
         """Write through a translation that the processor holds: False if it has lost it meanwhile."""
-        yield self._store
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._store)
+        else:
+            yield self._store
         held = tlb.holds(address, pte)
         if held:
             self.data = value
@@ -54,7 +64,12 @@ class Block(Shared):
     @types.coroutine
     def read(self) -> Generator[Point, None, int]:
         """The kernel reads through its own mapping."""
-        yield self._load
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._load)
+        else:
+            yield self._load
         value = self.data
         self.log.append(value)
         return value
@@ -62,25 +77,45 @@ class Block(Shared):
     @types.coroutine
     def write(self, value: int) -> Generator[Point, None, None]:
         """The kernel writes through its own mapping."""
-        yield self._store
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._store)
+        else:
+            yield self._store
         self.data = value
 
     @types.coroutine
     def dma_write(self, value: int) -> Generator[Point, None, None]:
         """A device writes to the bus address it was given; no page table has a say."""
-        yield self._store
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._store)
+        else:
+            yield self._store
         self.data = self.durable = value
 
     @types.coroutine
     def copy_from_iter(self, value: int) -> Generator[Point, None, None]:
         """dax_copy_from_iter: the kernel copies user data past the caches (flushcache)."""
-        yield self._store
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._store)
+        else:
+            yield self._store
         self.data = self.durable = value
 
     @types.coroutine
     def zero(self) -> Generator[Point, None, None]:
         """The file system zeroes a block it has just allocated, past the caches."""
-        yield self._store
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._store)
+        else:
+            yield self._store
         self.data = self.durable = 0
 
     @types.coroutine
@@ -99,7 +134,12 @@ class Block(Shared):
     @types.coroutine
     def flush(self) -> Generator[Point, None, None]:
         """dax_flush: write the processor caches back, through the kernel's own mapping of the block."""
-        yield self._load
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._load)
+        else:
+            yield self._load
         self.durable = self.data
 
     def state(self) -> Hashable:
@@ -188,7 +228,12 @@ class BlockAllocator(Shared):
     @types.coroutine
     def shared(self, pfn: int) -> Generator[Point, None, bool]:
         """Whether a block has more than one owner."""
-        yield self._look
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._look)
+        else:
+            yield self._look
         shared = len(self.table[pfn]) > 1
         self.log.append(shared)
         return shared
@@ -196,7 +241,12 @@ class BlockAllocator(Shared):
     @types.coroutine
     def owners_of(self, pfn: int) -> Generator[Point, None, tuple[Owner, ...]]:
         """All owners of a block (xfs: its records in the rmap btree)."""
-        yield self._look
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._look)
+        else:
+            yield self._look
         owners = self.table[pfn]
         self.log.append(owners)
         return owners
@@ -210,7 +260,12 @@ class BlockAllocator(Shared):
         busy: it is not to be reused before the freeing is durable.
         committed: the next transaction that becomes durable does that; else only after commit_freed.
         """
-        yield self._free
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._free)
+        else:
+            yield self._free
         owner = (inode, index)
         owners = list(self.table[pfn])
         owners.remove(owner)
@@ -228,7 +283,12 @@ class BlockAllocator(Shared):
     @types.coroutine
     def pending(self) -> Generator[Point, None, bool]:
         """Whether a commit would give blocks back (ext4: s_mb_free_pending)."""
-        yield self._look
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._look)
+        else:
+            yield self._look
         pending = bool(self.freed or self.freeing)
         self.log.append(pending)
         return pending

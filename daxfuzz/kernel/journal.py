@@ -132,7 +132,12 @@ class Journal(Lock):
         self.waiting.append(me)
         if self.locked or self.freezer is not None:
             self.world.block(me, self)
-        yield self._acquire
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._acquire)
+        else:
+            yield self._acquire
         self.waiting.remove(me)
         self.handles.append(me)
         self._taken(me, 0)
@@ -144,7 +149,12 @@ class Journal(Lock):
         if self.handles.count(me) > 1:
             self.handles.remove(me)
             return
-        yield self._release
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._release)
+        else:
+            yield self._release
         self.handles.remove(me)
         if not self.handles:
             for waiter in self.updates.waiting:
@@ -154,13 +164,23 @@ class Journal(Lock):
     @types.coroutine
     def update_inode(self, number: int) -> Generator[Point, None, None]:
         """ext4_mark_inode_dirty and ext4_update_inode_fsync_trans: the running transaction changes the inode."""
-        yield self._mark
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._mark)
+        else:
+            yield self._mark
         self.tids[number] = self.running
 
     @types.coroutine
     def log_commit(self, number: int) -> Generator[Point, None, None]:
         """xlog_cil_commit: the checkpoint gets what a transaction has changed of an inode, and pins it."""
-        yield self._log
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._log)
+        else:
+            yield self._log
         self.tids[number] = self.running
         self.allocator.commit_freed()
         if self.sb.on_logged is not None:
@@ -171,7 +191,12 @@ class Journal(Lock):
     @types.coroutine
     def datasync_dirty(self, number: int) -> Generator[Point, None, bool]:
         """ext4_inode_datasync_dirty: whether the inode's last change is not durable yet."""
-        yield self._look
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._look)
+        else:
+            yield self._look
         dirty = self.tids[number] > self.committed
         self.log.append(dirty)
         return dirty

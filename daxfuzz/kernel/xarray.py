@@ -79,7 +79,12 @@ class XArray(Shared):
     @types.coroutine
     def load(self, index: int) -> Generator[Point, None, Entry | None]:
         """The entry at an index."""
-        yield self._load
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._load)
+        else:
+            yield self._load
         head = self.head(index)
         entry = None if head is None else self.entries[head]
         self.log.append(entry)
@@ -88,7 +93,12 @@ class XArray(Shared):
     @types.coroutine
     def find(self, first: int, last: int, mark: Mark | None = None) -> Generator[Point, None, Found | None]:
         """The first present (with `mark`: marked) entry from `first` to `last`, both included."""
-        yield self._find
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._find)
+        else:
+            yield self._find
         found = self._first(first, last, mark)
         self.log.append(found)
         return found
@@ -99,7 +109,12 @@ class XArray(Shared):
 
         A slot that covers the index keeps its size, and is erased as a whole; else the new one gets `span` indices.
         """
-        yield self._store
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._store)
+        else:
+            yield self._store
         head = self.head(index)
         old = None if head is None else self.entries[head]
         self.log.append(old)
@@ -122,7 +137,12 @@ class XArray(Shared):
     @types.coroutine
     def set_mark(self, index: int, mark: Mark) -> Generator[Point, None, None]:
         """Set a mark on a present entry."""
-        yield self._mark
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._mark)
+        else:
+            yield self._mark
         head = self.head(index)
         if head is not None and head not in self.marks[mark]:
             self.marks[mark].append(head)
@@ -131,7 +151,12 @@ class XArray(Shared):
     @types.coroutine
     def clear_mark(self, index: int, mark: Mark) -> Generator[Point, None, None]:
         """Clear a mark."""
-        yield self._mark
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._mark)
+        else:
+            yield self._mark
         head = self.head(index)
         if head in self.marks[mark]:
             self.marks[mark].remove(head)
@@ -139,7 +164,12 @@ class XArray(Shared):
     @types.coroutine
     def get_mark(self, index: int, *marks: Mark) -> Generator[Point, None, bool]:
         """Whether the entry at an index has any of the marks."""
-        yield self._load
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._load)
+        else:
+            yield self._load
         head = self.head(index)
         marked = any(head in self.marks[mark] for mark in marks)
         self.log.append(marked)
@@ -148,7 +178,12 @@ class XArray(Shared):
     @types.coroutine
     def tag_for_writeback(self, first: int, last: int) -> Generator[Point, None, None]:
         """tag_pages_for_writeback, below its lock: every dirty entry of the range gets TOWRITE."""
-        yield self._mark
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._mark)
+        else:
+            yield self._mark
         heads = [self.head(index) for index in range(first, last + 1)]
         both = {*self.marks[Mark.TOWRITE], *(head for head in self.marks[Mark.DIRTY] if head in heads)}
         self.marks[Mark.TOWRITE] = sorted(both)
@@ -156,7 +191,12 @@ class XArray(Shared):
     @types.coroutine
     def marked(self, mark: Mark) -> Generator[Point, None, bool]:
         """mapping_tagged: whether any entry has the mark; without the lock."""
-        yield self._load
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._load)
+        else:
+            yield self._load
         marked = bool(self.marks[mark])
         self.log.append(marked)
         return marked
@@ -164,7 +204,12 @@ class XArray(Shared):
     @types.coroutine
     def empty(self) -> Generator[Point, None, bool]:
         """mapping_empty: without the lock."""
-        yield self._load
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._load)
+        else:
+            yield self._load
         empty = not self.entries
         self.log.append(empty)
         return empty
@@ -173,7 +218,12 @@ class XArray(Shared):
     def only_head(self) -> Generator[Point, None, bool]:
         """Whether there is an entry, and xa_head has it, as only one of a page at index 0: mapping_shrinkable, but not
         mapping_empty; without the lock."""
-        yield self._load
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._load)
+        else:
+            yield self._load
         only = list(self.entries) == [0] and self.spans.get(0, 1) == 1
         self.log.append(only)
         return only

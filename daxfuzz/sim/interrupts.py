@@ -39,13 +39,23 @@ class Interrupts(Shared):
     @types.coroutine
     def local_irq_save(self) -> Generator[Point, None, None]:
         """Turn interrupts of this processor off; sections nest."""
-        yield self._off
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._off)
+        else:
+            yield self._off
         self.world.current.irq_depth += 1
 
     @types.coroutine
     def local_irq_restore(self) -> Generator[Point, None, None]:
         """End the innermost section; the outermost one's end runs what was sent meanwhile."""
-        yield self._on
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._on)
+        else:
+            yield self._on
         self.turn_on(self.world.current)
 
     def turn_on(self, task: Task) -> None:
@@ -76,7 +86,12 @@ class Interrupts(Shared):
 
         Two steps: sending, and the wait for the last answer. The caller's own processor is served at once.
         """
-        yield self._send
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._send)
+        else:
+            yield self._send
         me = self.world.current
         tasks = self.world.tasks
         late = []
@@ -90,7 +105,12 @@ class Interrupts(Shared):
             if self.clean:
                 self.touch()
             self.world.block(me, self)
-        yield self._wait
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._wait)
+        else:
+            yield self._wait
 
     def owners(self) -> tuple[int, ...]:
         return tuple(entry[1] for entry in self.pending)

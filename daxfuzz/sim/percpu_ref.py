@@ -42,7 +42,12 @@ class PercpuRef(Shared):
     @types.coroutine
     def tryget_live(self, n: int = 1) -> Generator[Point, None, bool]:
         """Take `n` references unless the reference is dying."""
-        yield self._tryget_live
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._tryget_live)
+        else:
+            yield self._tryget_live
         live = not self.dying
         self.log.append(live)
         if live:
@@ -54,7 +59,12 @@ class PercpuRef(Shared):
     @types.coroutine
     def tryget(self) -> Generator[Point, None, bool]:
         """Take a reference unless the count is 0; a dying one can still be taken."""
-        yield self._tryget
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._tryget)
+        else:
+            yield self._tryget
         taken = self.count > 0
         self.log.append(taken)
         if taken:
@@ -66,14 +76,24 @@ class PercpuRef(Shared):
     @types.coroutine
     def is_dying(self) -> Generator[Point, None, bool]:
         """Whether it has been killed."""
-        yield self._is_dying
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._is_dying)
+        else:
+            yield self._is_dying
         self.log.append(self.dying)
         return self.dying
 
     @types.coroutine
     def get(self, n: int = 1) -> Generator[Point, None, None]:
         """Take `n` more references; the caller has one already."""
-        yield self._get
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._get)
+        else:
+            yield self._get
         self.count += n
         if self.clean:
             self.touch()
@@ -81,7 +101,12 @@ class PercpuRef(Shared):
     @types.coroutine
     def put(self, n: int = 1) -> Generator[Point, None, None]:
         """Drop `n` references. Raises Violation("refcount-underflow") below 0."""
-        yield self._put
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._put)
+        else:
+            yield self._put
         self._drop(n)
 
     @types.coroutine

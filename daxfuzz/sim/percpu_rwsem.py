@@ -46,7 +46,12 @@ class PercpuRwSemaphore(Lock):
         self.waiting.append(me)
         if self.barred:
             self.world.block(me, self)
-        yield self._acquire
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._acquire)
+        else:
+            yield self._acquire
         self.waiting.remove(me)
         self.readers.append(me)
         self._taken(me, 0)
@@ -54,7 +59,12 @@ class PercpuRwSemaphore(Lock):
     @types.coroutine
     def up_read(self) -> Generator[Point, None, None]:
         """percpu_up_read"""
-        yield self._release
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._release)
+        else:
+            yield self._release
         me = self.world.current
         if me not in self.readers:
             raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")

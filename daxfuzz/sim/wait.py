@@ -68,14 +68,24 @@ class WaitQueueHead(Shared):
     @types.coroutine
     def prepare_to_wait(self, entry: WaitEntry, state: TaskState) -> Generator[Point, None, None]:
         """Queue the entry unless it is queued, and set the task's state."""
-        yield self._enqueue
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._enqueue)
+        else:
+            yield self._enqueue
         self._add(entry)
         entry.task.state = state
 
     @types.coroutine
     def prepare_to_wait_event(self, entry: WaitEntry, state: TaskState) -> Generator[Point, None, int]:
         """As prepare_to_wait; with a signal pending that interrupts `state` it dequeues and returns -ERESTARTSYS."""
-        yield self._enqueue
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._enqueue)
+        else:
+            yield self._enqueue
         task = entry.task
         if task.signal_pending(state):
             self._remove(entry)
@@ -89,14 +99,24 @@ class WaitQueueHead(Shared):
     @types.coroutine
     def finish_wait(self, entry: WaitEntry) -> Generator[Point, None, None]:
         """Set the task running and take the entry off the queue."""
-        yield self._dequeue
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._dequeue)
+        else:
+            yield self._dequeue
         entry.task.state = TaskState.RUNNING
         self._remove(entry)
 
     @types.coroutine
     def active(self) -> Generator[Point, None, bool]:
         """waitqueue_active: whether anybody waits here, for whatever key; without the queue's lock."""
-        yield self._active
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._active)
+        else:
+            yield self._active
         active = bool(self.entries)
         self.log.append(active)
         return active
@@ -108,7 +128,12 @@ class WaitQueueHead(Shared):
         Woken entries leave the queue (autoremove_wake_function). A waiter that is awake already stays queued and
         does not count.
         """
-        yield self._wake
+        world = self.world
+        if world.ahead:
+            world.ahead -= 1
+            self.log.append(self._wake)
+        else:
+            yield self._wake
         for entry in list(self.entries):
             if key is not None and entry.key is not None and entry.key != key:
                 continue
