@@ -8,6 +8,7 @@ from functools import cache
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
+from daxfuzz.search.replay import NEVER
 from daxfuzz.sim import Scheduler
 
 if TYPE_CHECKING:
@@ -37,8 +38,15 @@ class RandomWalk(Scheduler):
             draws.append(positions(self._rng, len(draws)))
 
     def next_task(self, enabled: Sequence[int], current: int) -> int:
-        # Half the cost of enabled[int(random() * len(enabled))]: no float, no multiplication, no global names.
-        return enabled[self._draws[len(enabled)]()]
+        return self.next_run(enabled, current)[0]
+
+    def next_run(self, enabled: Sequence[int], current: int) -> tuple[int, int]:
+        count = len(enabled)
+        if count == 1:
+            # As often as not, since most executions end with one task that the others have left alone.
+            return enabled[0], NEVER
+        # Half the cost of enabled[int(random() * count)]: no float, no multiplication, no global names.
+        return enabled[self._draws[count]()], 1
 
 
 def positions(rng: random.Random, n: int) -> Callable[[], int]:

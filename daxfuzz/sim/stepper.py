@@ -77,10 +77,24 @@ class Stepper(Host):
         world = self.world
         tasks = world.tasks
         enabled = world.enabled
+        record = turns.append
+        note = world.log.append
         current = turns[-1] if turns else -1
-        while enabled and len(turns) < limit:
+        left = limit - len(turns)
+        while enabled and left > 0:
             current, length = next_run(enabled, current)
-            self._take(tasks[current], min(length, limit - len(turns)), turns)
+            task = tasks[current]
+            if length > 1:
+                left -= self._take(task, min(length, left), turns)
+                continue
+            left -= 1
+            world.current = task
+            record(current)
+            note(task.point)
+            try:
+                task.point = task.send(None)
+            except StopIteration:
+                world.finish(task)
 
     def _take(self, task: Task, length: int, turns: list[int]) -> int:
         """Give a task up to `length` turns in a row, fewer if the enabled tasks change; returns how many."""
