@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Generator, Hashable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim import Access, Point, Shared
 
@@ -145,8 +145,8 @@ class Block(Shared):
     def state(self) -> Hashable:
         return self.data, self.durable
 
-    def restore(self, state: Hashable) -> None:
-        self.data, self.durable = cast(Any, state)
+    def restore(self, state: Any) -> None:
+        self.data, self.durable = state
 
 
 Owner = tuple[int, int]
@@ -317,6 +317,6 @@ class BlockAllocator(Shared):
     def state(self) -> Hashable:
         return tuple(self.table), self.freed, self.freeing, self.uncommitted
 
-    def restore(self, state: Hashable) -> None:
-        table, self.freed, self.freeing, self.uncommitted = cast(Any, state)
+    def restore(self, state: Any) -> None:
+        table, self.freed, self.freeing, self.uncommitted = state
         self.table = list(table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Generator, Hashable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim import Access, Point, Shared
 
@@ -71,5 +71,5 @@ class CowFork(Shared):
     def state(self) -> Hashable:
         return tuple(sorted(self.blocks.items()))
 
-    def restore(self, state: Hashable) -> None:
-        self.blocks = dict(cast(Any, state))
+    def restore(self, state: Any) -> None:
+        self.blocks = dict(state)

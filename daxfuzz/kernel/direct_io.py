@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Generator, Hashable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.kept import Kept
@@ -28,6 +28,7 @@ class RequestQueue(Shared):
     __slots__ = ("_done", "_submit", "_take", "idle", "on_done", "on_submit", "queued", "running")
     GUARDED = ("idle", "queued", "running")
     ARRIVAL = True
+    TRACKED = True
 
     def __init__(self, world: World) -> None:
         super().__init__(world, "request_queue")
@@ -44,6 +45,8 @@ class RequestQueue(Shared):
     def submit(self, bio: Kept) -> Generator[Point, None, None]:
         """Hand a request to the device."""
         yield self._submit
+        if self.clean:
+            self.touch()
         self.queued.append(bio)
         if self.on_submit is not None:
             self.on_submit(bio)
@@ -54,6 +57,8 @@ class RequestQueue(Shared):
     def take(self) -> Generator[Point, None, Kept]:
         """The device waits until there is a request, and begins with the oldest."""
         me = self.world.current
+        if self.clean:
+            self.touch()
         self.idle.append(me)
         if not self.queued:
             self.world.block(me, self)
@@ -78,8 +83,8 @@ class RequestQueue(Shared):
     def state(self) -> Hashable:
         return tuple(self.queued), tuple(self.running)
 
-    def restore(self, state: Hashable) -> None:
-        queued, running = cast(Any, state)
+    def restore(self, state: Any) -> None:
+        queued, running = state
         self.queued = list(queued)
         self.running = list(running)
         self.idle = []

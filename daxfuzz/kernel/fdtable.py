@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Generator, Hashable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim import Access, Point, Shared, SpinLock
 
@@ -20,6 +20,7 @@ class FdTable(Shared):
 
     __slots__ = ("_close", "_look", "lock", "open")
     GUARDED = ("open",)
+    TRACKED = True
     ARRIVAL = True
 
     def __init__(self, world: World, name: str) -> None:
@@ -48,6 +49,8 @@ class FdTable(Shared):
         found = number in self.open
         self.log.append(found)
         self.open = tuple(other for other in self.open if other != number)
+        if self.clean:
+            self.touch()
         return found
 
     @types.coroutine
@@ -62,9 +65,11 @@ class FdTable(Shared):
         """Make these the open files of a table that nobody else uses yet, or any more."""
         yield self._close
         self.open = numbers
+        if self.clean:
+            self.touch()
 
     def state(self) -> Hashable:
         return self.open
 
-    def restore(self, state: Hashable) -> None:
-        self.open = cast(Any, state)
+    def restore(self, state: Any) -> None:
+        self.open = state

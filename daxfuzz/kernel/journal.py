@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Generator, Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim import Access, Lock, Point, Shared, Task
 
@@ -18,6 +18,7 @@ class Updates(Shared):
     """t_updates of the running transaction: who commits, and who freezes, waits here for its handles."""
 
     __slots__ = ("_drain", "journal", "waiting")
+    TRACKED = True
 
     def __init__(self, world: World, journal: Journal) -> None:
         super().__init__(world, "journal.t_updates")
@@ -31,6 +32,8 @@ class Updates(Shared):
     def drain(self) -> Generator[Point, None, None]:
         """Wait until no handle is open, after new ones have been barred: one step."""
         me = self.world.current
+        if self.clean:
+            self.touch()
         self.waiting.append(me)
         if self.journal.handles:
             self.world.block(me, self)
@@ -43,7 +46,7 @@ class Updates(Shared):
     def state(self) -> Hashable:
         return ()
 
-    def restore(self, state: Hashable) -> None:
+    def restore(self, state: Any) -> None:
         self.waiting.clear()
 
 
@@ -111,7 +114,6 @@ class Journal(Lock):
         self.handles: list[Task] = []
         self.waiting: list[Task] = []
         self.committer: Task | None = None
-        self.updates.waiting.clear()
         self.tids = [0] * self.inodes
 
     # -- handles -------------------------------------------------------------------------------------------------
@@ -140,7 +142,11 @@ class Journal(Lock):
             yield self._acquire
         self.waiting.remove(me)
         self.handles.append(me)
-        self._taken(me, 0)
+        held = me.held
+        if held and (held[-1] not in self.outer or me.subclasses):
+            self._nest(me, 0)
+        else:
+            held.append(self)
 
     @types.coroutine
     def stop(self) -> Generator[Point, None, None]:
@@ -159,7 +165,11 @@ class Journal(Lock):
         if not self.handles:
             for waiter in self.updates.waiting:
                 self.world.enable(waiter)
-        self._dropped(me)
+        held = me.held
+        if held[-1] is self and self.on_release is None and not me.subclasses:
+            held.pop()
+        else:
+            self._dropped(me)
 
     @types.coroutine
     def update_inode(self, number: int) -> Generator[Point, None, None]:
@@ -313,6 +323,5 @@ class Journal(Lock):
             tuple(self.tids),
         )
 
-    def restore(self, state: Hashable) -> None:
+    def restore(self, state: Any) -> None:
         self._reset()
-        self.outer.clear()

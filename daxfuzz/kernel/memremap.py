@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Awaitable, Generator, Hashable, Iterable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.sim import Access, Completion, PercpuRef, Point, Shared, wake_up_var
@@ -52,6 +52,7 @@ class MemHotplug(Shared):
     """mem_hotplug_lock, and what is done under it: all of it is one step, since nobody else takes this lock here."""
 
     __slots__ = ("_remove",)
+    TRACKED = True
 
     def __init__(self, world: World) -> None:
         super().__init__(world, "mem_hotplug")
@@ -69,7 +70,7 @@ class MemHotplug(Shared):
     def state(self) -> Hashable:
         return ()
 
-    def restore(self, state: Hashable) -> None:
+    def restore(self, state: Any) -> None:
         return
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Generator, Hashable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.sim import Access, Point, Shared, Signal
@@ -23,6 +23,7 @@ class FreeList(Shared):
 
     __slots__ = ("_allocate", "_free", "first", "on_free", "used")
     GUARDED = ("used",)
+    TRACKED = True
 
     def __init__(self, world: World, first: int, pages: int) -> None:
         super().__init__(world, "free_area")
@@ -41,6 +42,8 @@ class FreeList(Shared):
         if number is None:
             return None
         self.used[number] = True
+        if self.clean:
+            self.touch()
         return self.first + number
 
     @types.coroutine
@@ -50,12 +53,14 @@ class FreeList(Shared):
         if self.on_free is not None:
             self.on_free(pfn)
         self.used[pfn - self.first] = False
+        if self.clean:
+            self.touch()
 
     def state(self) -> Hashable:
         return tuple(self.used)
 
-    def restore(self, state: Hashable) -> None:
-        self.used = list(cast(Any, state))
+    def restore(self, state: Any) -> None:
+        self.used = list(state)
 
 
 class PageAlloc(Subsystem):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Generator, Hashable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.kernel.machine import TlbMode
 from daxfuzz.kernel.mm import TABLE, Pte
@@ -33,6 +33,7 @@ class Tlb(Shared):
     __slots__ = ("_flush", "_pmd_pages", "_pud_pages", "entries", "huge", "puds", "task")
     GUARDED = ("entries", "huge", "puds")
     PASSENGER = True
+    TRACKED = True
 
     def __init__(self, world: World, task: Task, machine: Machine) -> None:
         super().__init__(world, f"{task.name}.tlb")
@@ -62,11 +63,15 @@ class Tlb(Shared):
 
         What was there for the address goes: the processor drops a translation that did not permit its access.
         """
+        if self.clean:
+            self.touch()
         self.huge.pop(address // self._pmd_pages, None)
         self.entries[address] = pte
 
     def fill_huge(self, address: int, pmd: Pte) -> None:
         """Keep the translation that a PMD entry gives to all of its addresses."""
+        if self.clean:
+            self.touch()
         self.entries.pop(address, None)
         self.huge[address // self._pmd_pages] = pmd
 
@@ -76,6 +81,8 @@ class Tlb(Shared):
             pud = await mm.pud(address).read()
             if pud is None or (write and not pud.write):
                 return None
+            if self.clean:
+                self.touch()
             self.puds[address // self._pud_pages] = pud
             return pud.sub(address % self._pud_pages)
         pmd = await mm.pmd(address).read()
@@ -126,8 +133,11 @@ class Tlb(Shared):
     def state(self) -> Hashable:
         return tuple(tuple(sorted(each.items())) for each in (self.entries, self.huge, self.puds))
 
-    def restore(self, state: Hashable) -> None:
-        self.entries, self.huge, self.puds = map(dict, cast(Any, state))
+    def restore(self, state: Any) -> None:
+        assert not any(state), "a world is sealed before any processor has walked"
+        self.entries.clear()
+        self.huge.clear()
+        self.puds.clear()
 
 
 class MmuGather:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Awaitable, Callable, Generator, Hashable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.sim import Access, Point, Shared, SpinLock
@@ -244,8 +244,8 @@ class XArray(Shared):
         marks = tuple(tuple(self.marks[mark]) for mark in Mark)
         return tuple(sorted(self.entries.items())), tuple(sorted(self.spans.items())), marks
 
-    def restore(self, state: Hashable) -> None:
-        entries, spans, marks = cast(Any, state)
+    def restore(self, state: Any) -> None:
+        entries, spans, marks = state
         self.entries = dict(entries)
         self.spans = dict(spans)
         self.marks = {mark: list(indices) for mark, indices in zip(Mark, marks, strict=True)}

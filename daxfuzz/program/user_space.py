@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Generator, Hashable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim import Access, Point, Shared
 
@@ -57,14 +57,15 @@ class Birth(Shared):
     def state(self) -> Hashable:
         return self.stage
 
-    def restore(self, state: Hashable) -> None:
-        self.stage = cast(Any, state)
+    def restore(self, state: Any) -> None:
+        self.stage = state
 
 
 class UserSpace(Shared):
     """One task's user space. Touches nothing that others see: a task rests here until it gets the turn to call."""
 
     __slots__ = ("_call",)
+    TRACKED = True
 
     def __init__(self, world: World, name: str) -> None:
         super().__init__(world, name)
@@ -83,5 +84,5 @@ class UserSpace(Shared):
     def state(self) -> Hashable:
         return ()
 
-    def restore(self, state: Hashable) -> None:
+    def restore(self, state: Any) -> None:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Generator, Hashable, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim.point import Access, Point
 from daxfuzz.sim.shared import Shared
@@ -119,8 +119,8 @@ class Interrupts(Shared):
         depths = tuple(task.irq_depth for task in self.world.tasks)
         return depths, tuple((sender, target) for sender, target, _ in self.pending)
 
-    def restore(self, state: Hashable) -> None:
+    def restore(self, state: Any) -> None:
         # A world is sealed at rest: nobody has interrupts off and nothing is on its way.
-        assert not any(cast(Any, state)[0])
-        assert not cast(Any, state)[1]
+        assert not any(state[0])
+        assert not state[1]
         self.pending = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Generator, Hashable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim.point import Access, Point
 from daxfuzz.sim.shared import Shared
@@ -29,21 +29,20 @@ class Lock(Shared):
 
     lock_class: locks of one class count as one in lock-order checks (Linux: lockdep's class).
     outer: the locks that were the last one held when this one was taken, in this execution.
-    on_acquire, on_release: observers, called with (lock, task) after the fact.
+    on_release: observer, called with (lock, task) after the fact.
     on_nest: observer, called with (lock, task) after the task took it while it held another one, the first time in an
         execution for each lock held last, and each time while any of the locks held has a subclass.
     on_sleep: observer, called with (lock, task) when a task that must not sleep arrives at an acquisition that may,
         whether or not the lock is free.
     """
 
-    __slots__ = ("_acquire", "_release", "lock_class", "on_acquire", "on_nest", "on_release", "on_sleep", "outer")
+    __slots__ = ("_acquire", "_release", "lock_class", "on_nest", "on_release", "on_sleep", "outer")
     ARRIVAL = True
     TRACKED = True
 
     def __init__(self, world: World, name: str, lock_class: str | None = None) -> None:
         super().__init__(world, name)
         self.lock_class = lock_class or name
-        self.on_acquire: Callable[[Lock, Task], None] | None = None
         self.on_release: Callable[[Lock, Task], None] | None = None
         self.on_nest: Callable[[Lock, Task], None] | None = None
         self.on_sleep: Callable[[Lock, Task], None] | None = None
@@ -55,22 +54,21 @@ class Lock(Shared):
         """Whether whoever holds it now keeps all others out."""
         raise NotImplementedError
 
-    def _taken(self, task: Task, subclass: int) -> None:
-        """The task has it now. Callers look first whether that is all there is to note."""
+    def _nest(self, task: Task, subclass: int) -> None:
+        """The task has it now, with a subclass, or for the first time with the lock before it, or both hold.
+
+        Callers look whether that is so: mostly it is not, and the task just has one lock more.
+        """
         if subclass:
             task.subclasses[self] = subclass
         held = task.held
         held.append(self)
-        if len(held) > 1 and (task.subclasses or held[-2] not in self.outer):
+        if len(held) > 1:
             if not task.subclasses:
-                if self.clean:
-                    self.touch()
                 self.outer.add(held[-2])
+                self.world.nested.append(self)
             if self.on_nest is not None:
                 self.on_nest(self, task)
-        on_acquire = self.on_acquire
-        if on_acquire is not None:
-            on_acquire(self, task)
 
     def _dropped(self, task: Task) -> None:
         held = task.held
@@ -136,8 +134,8 @@ class Mutex(Lock):
             if self.interrupts is not None:
                 me.irq_depth += 1
         held = me.held
-        if subclass or self.on_acquire is not None or (held and (held[-1] not in self.outer or me.subclasses)):
-            self._taken(me, subclass)
+        if subclass or (held and (held[-1] not in self.outer or me.subclasses)):
+            self._nest(me, subclass)
         else:
             held.append(self)
 
@@ -175,11 +173,10 @@ class Mutex(Lock):
     def state(self) -> Hashable:
         return -1 if self.owner is None else self.owner.index
 
-    def restore(self, state: Hashable) -> None:
+    def restore(self, state: Any) -> None:
         assert state == -1, "a world is sealed with its locks free"
         self.owner = None
         self.waiters.clear()
-        self.outer.clear()
 
 
 class SpinLock(Mutex):
@@ -235,8 +232,6 @@ class RwSemaphore(Lock):
         if taken:
             self.readers.append(me)
             me.held.insert(0, self)
-            if self.on_acquire is not None:
-                self.on_acquire(self, me)
         return taken
 
     @types.coroutine
@@ -264,8 +259,8 @@ class RwSemaphore(Lock):
             if me not in self.readers:
                 self._admit_readers()
         held = me.held
-        if subclass or self.on_acquire is not None or (held and (held[-1] not in self.outer or me.subclasses)):
-            self._taken(me, subclass)
+        if subclass or (held and (held[-1] not in self.outer or me.subclasses)):
+            self._nest(me, subclass)
         else:
             held.append(self)
 
@@ -301,8 +296,8 @@ class RwSemaphore(Lock):
         if self.queue:
             self._wake_queue()
         held = me.held
-        if subclass or self.on_acquire is not None or (held and (held[-1] not in self.outer or me.subclasses)):
-            self._taken(me, subclass)
+        if subclass or (held and (held[-1] not in self.outer or me.subclasses)):
+            self._nest(me, subclass)
         else:
             held.append(self)
         if killable:
@@ -405,9 +400,8 @@ class RwSemaphore(Lock):
             tuple((task.index, write) for task, write in self.queue),
         )
 
-    def restore(self, state: Hashable) -> None:
-        assert cast(Any, state) == (-1, (), ()), "a world is sealed with its locks free"
+    def restore(self, state: Any) -> None:
+        assert state == (-1, (), ()), "a world is sealed with its locks free"
         self.writer = None
         self.readers.clear()
         self.queue.clear()
-        self.outer.clear()

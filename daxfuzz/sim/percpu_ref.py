@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Generator, Hashable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim.point import Access, Point
 from daxfuzz.sim.shared import Shared
@@ -128,5 +128,5 @@ class PercpuRef(Shared):
     def state(self) -> Hashable:
         return self.count, self.dying
 
-    def restore(self, state: Hashable) -> None:
-        self.count, self.dying = cast(Any, state)
+    def restore(self, state: Any) -> None:
+        self.count, self.dying = state

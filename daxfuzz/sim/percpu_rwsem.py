@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Generator, Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim.locks import Lock
 from daxfuzz.sim.task import Task
@@ -25,8 +25,6 @@ class PercpuRwSemaphore(Lock):
 
     __slots__ = ("_bar", "_drain", "barred", "readers", "waiting", "writer")
     GUARDED: tuple[str, ...] = ("barred", "readers", "waiting", "writer")
-    # It may be left barred by tasks that hold nothing.
-    TRACKED = False
 
     def __init__(self, world: World, name: str, lock_class: str | None = None) -> None:
         super().__init__(world, name, lock_class)
@@ -54,7 +52,11 @@ class PercpuRwSemaphore(Lock):
             yield self._acquire
         self.waiting.remove(me)
         self.readers.append(me)
-        self._taken(me, 0)
+        held = me.held
+        if held and (held[-1] not in self.outer or me.subclasses):
+            self._nest(me, 0)
+        else:
+            held.append(self)
 
     @types.coroutine
     def up_read(self) -> Generator[Point, None, None]:
@@ -71,7 +73,11 @@ class PercpuRwSemaphore(Lock):
         self.readers.remove(me)
         if not self.readers and self.writer is not None:
             self.world.enable(self.writer)
-        self._dropped(me)
+        held = me.held
+        if held[-1] is self and self.on_release is None and not me.subclasses:
+            held.pop()
+        else:
+            self._dropped(me)
 
     @types.coroutine
     def down_write(self) -> Generator[Point, None, None]:
@@ -79,6 +85,9 @@ class PercpuRwSemaphore(Lock):
         me = self.world.current
         yield self._bar
         self._refuse_own(me)
+        # It stays barred although no task holds it.
+        if self.clean:
+            self.touch()
         self.barred = True
         self.writer = me
         for task in self.waiting:
@@ -112,9 +121,8 @@ class PercpuRwSemaphore(Lock):
         inside = tuple(sorted(task.index for task in self.readers))
         return self.barred, -1 if self.writer is None else self.writer.index, inside
 
-    def restore(self, state: Hashable) -> None:
+    def restore(self, state: Any) -> None:
         self.barred = False
         self.writer = None
         self.readers.clear()
         self.waiting.clear()
-        self.outer.clear()

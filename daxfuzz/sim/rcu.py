@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Generator, Hashable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim.point import Access, Point
 from daxfuzz.sim.shared import Shared
@@ -103,7 +103,7 @@ class Rcu(Shared):
             (waiter, tuple(readers)) for waiter, readers in sorted(self.waiting.items())
         )
 
-    def restore(self, state: Hashable) -> None:
-        readers, waiting = cast(Any, state)
+    def restore(self, state: Any) -> None:
+        readers, waiting = state
         self.readers = dict(readers)
         self.waiting = {waiter: list(left) for waiter, left in waiting}

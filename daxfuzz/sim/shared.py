@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim.point import Access, Point
 
@@ -43,7 +43,7 @@ class Shared:
         self.name = name
         self.log = world.log
         self.clean = True
-        self.sealed: Hashable = None
+        self.sealed: Any = None
         world.adopt(self)
 
     def touch(self) -> None:
@@ -55,7 +55,7 @@ class Shared:
         """The current state, as an immutable value."""
         raise NotImplementedError
 
-    def restore(self, state: Hashable) -> None:
+    def restore(self, state: Any) -> None:
         """Put back a value that :meth:`state` returned."""
         raise NotImplementedError
 

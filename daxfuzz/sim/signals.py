@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Generator, Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim.point import Access, Point
 from daxfuzz.sim.shared import Shared
@@ -37,6 +37,6 @@ class Signals(Shared):
     def state(self) -> Hashable:
         return tuple(task.signal for task in self.world.tasks)
 
-    def restore(self, state: Hashable) -> None:
+    def restore(self, state: Any) -> None:
         # Tasks are reset with the world.
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Awaitable, Callable, Generator, Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim.point import Access, Point
 from daxfuzz.sim.shared import Shared
@@ -180,7 +180,7 @@ class WaitQueueHead(Shared):
     def state(self) -> Hashable:
         return tuple((entry.task.index, entry.key, entry.exclusive) for entry in self.entries)
 
-    def restore(self, state: Hashable) -> None:
+    def restore(self, state: Any) -> None:
         assert state == (), "a world is sealed with nobody asleep"
         self.entries.clear()
 
@@ -296,7 +296,6 @@ class Completion(WaitQueueHead):
     def state(self) -> Hashable:
         return self.done, super().state()
 
-    def restore(self, state: Hashable) -> None:
-        assert isinstance(state, tuple)
+    def restore(self, state: Any) -> None:
         self.done, entries = state
         super().restore(entries)

@@ -28,6 +28,7 @@ class World:
     unused: turns that such a change has taken off `ahead`.
     turns: index of the task of each turn so far. The host adds a run of turns at its end.
     dirty: tracked objects that are not in their sealed state.
+    nested: locks that have been taken while another one was held, once for each such lock.
     current: the task whose turn it is.
     log: per step its Point, followed by the value that the access returned, if it returned one.
     on_end: called when no task can go on any more or the limit is reached (`enabled` tells which), before the
@@ -48,6 +49,7 @@ class World:
         "ended",
         "freed",
         "log",
+        "nested",
         "objects",
         "on_end",
         "on_reset",
@@ -69,6 +71,7 @@ class World:
         self.checked = False
         self.turns: list[int] = []
         self.dirty: list[Shared] = []
+        self.nested: list[Lock] = []
         self.ended: list[int] = []
         self.deferred: list[Violation] = []
         self.freed: list[tuple[Shared, type[Shared]]] = []
@@ -118,6 +121,9 @@ class World:
             obj.clean = True
             obj.restore(obj.sealed)
         self.dirty.clear()
+        for lock in self.nested:
+            lock.outer.clear()
+        self.nested.clear()
         self.log.clear()
         self.enabled.clear()
         self.ended.clear()

@@ -9,7 +9,7 @@ from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.mm import Pte
 from daxfuzz.kernel.page import COW
 from daxfuzz.kernel.xarray import Mark
-from daxfuzz.sim import Signal
+from daxfuzz.sim import Access, Point, Signal
 
 FIXED = "refcount-1-fixed"
 TWO = {"file0": 1, "file1": 1}
@@ -158,11 +158,11 @@ def test_a_fatal_signal_ends_a_reflink_between_two_blocks() -> None:
 @pytest.mark.parametrize("call", ["reflink(file0, 0, file1, 0, 1)", "reflink(file1, 0, file0, 0, 1)"])
 def test_locks_of_two_files_are_taken_by_address_and_by_number(call) -> None:
     sim = sharing({"a": [call]}, clones={})
-    taken = []
-    for inode in sim.kernel.inodes.values():
-        for lock in (inode.i_rwsem, inode.i_mapping.invalidate_lock):
-            lock.on_acquire = lambda lock, task: taken.append(lock.name)
     run(sim)
+    inodes = sim.kernel.inodes.values()
+    locks = [lock for inode in inodes for lock in (inode.i_rwsem, inode.i_mapping.invalidate_lock)]
+    points = [point for point in sim.world.log if isinstance(point, Point) and point.access is Access.LOCK]
+    taken = [point.object.name for point in points if point.object in locks]
     assert taken == ["file1.i_rwsem", "file0.i_rwsem", "file0.invalidate_lock", "file1.invalidate_lock"]
 
 

@@ -119,17 +119,17 @@ def test_release_of_a_lock_not_held_is_an_error_on_both_hosts():
         on_both(world, Order)
 
 
-def test_held_is_in_order_of_acquisition_and_observers_see_it():
+def test_held_is_in_order_of_acquisition_and_who_observes_releases_sees_it():
     world = World()
     one, two = Mutex(world, "one"), SpinLock(world, "two")
     seen = []
     for lock in (one, two):
-        lock.on_acquire = lambda lock, task: seen.append(("+", lock.name, [held.name for held in task.held]))
         lock.on_release = lambda lock, task: seen.append(("-", lock.name, [held.name for held in task.held]))
 
     async def body() -> None:
-        await one.acquire()
-        await two.acquire()
+        for lock in (one, two):
+            await lock.acquire()
+            seen.append(("+", lock.name, [held.name for held in world.tasks[0].held]))
         await one.release()
         await two.release()
 

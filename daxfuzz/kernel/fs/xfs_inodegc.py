@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Generator, Hashable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim import Access, Point, Shared
 
@@ -24,6 +24,7 @@ class InodeGc(Shared):
     __slots__ = ("_done", "_drain", "_queue", "_switch", "_take", "draining", "enabled", "idle", "queued", "running")
     GUARDED = ("draining", "enabled", "idle", "queued", "running")
     ARRIVAL = True
+    TRACKED = True
 
     def __init__(self, world: World) -> None:
         super().__init__(world, "inodegc")
@@ -42,6 +43,8 @@ class InodeGc(Shared):
     def queue(self, number: int) -> Generator[Point, None, None]:
         """xfs_inodegc_queue"""
         yield self._queue
+        if self.clean:
+            self.touch()
         self.queued.append(number)
         self._update()
 
@@ -49,6 +52,8 @@ class InodeGc(Shared):
     def take(self) -> Generator[Point, None, int]:
         """The worker waits until it may begin with a file, and does."""
         me = self.world.current
+        if self.clean:
+            self.touch()
         self.idle.append(me)
         if not (self.enabled and self.queued):
             self.world.block(me, self)
@@ -69,6 +74,8 @@ class InodeGc(Shared):
     def stop(self) -> Generator[Point, None, None]:
         """xfs_inodegc_stop, up to the wait."""
         yield self._switch
+        if self.clean:
+            self.touch()
         self.enabled = False
         self._update()
 
@@ -76,6 +83,8 @@ class InodeGc(Shared):
     def drain(self) -> Generator[Point, None, int | None]:
         """drain_workqueue: wait until no worker is busy, or do the next file oneself: None if there is none left."""
         me = self.world.current
+        if self.clean:
+            self.touch()
         self.draining.append(me)
         if self.running and not self.queued:
             self.world.block(me, self)
@@ -111,8 +120,8 @@ class InodeGc(Shared):
     def state(self) -> Hashable:
         return tuple(self.queued), tuple(self.running), self.enabled
 
-    def restore(self, state: Hashable) -> None:
-        queued, running, self.enabled = cast(Any, state)
+    def restore(self, state: Any) -> None:
+        queued, running, self.enabled = state
         self.queued = list(queued)
         self.running = list(running)
         self.idle = []
