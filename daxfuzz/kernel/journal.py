@@ -125,22 +125,23 @@ class Journal(Lock):
     @types.coroutine
     def start(self) -> Generator[Point, None, None]:
         """jbd2_journal_start, not interruptible: one step; none for a task that has a handle already."""
-        me = self.world.current
+        world = self.world
+        me = world.current
         if me in self.handles:
             self.handles.append(me)
             return
         if (me.atomic or me.irq_depth) and self.on_sleep is not None:
             self.on_sleep(self, me)
-        self.waiting.append(me)
-        if self.locked or self.freezer is not None:
-            self.world.block(me, self)
-        world = self.world
-        if world.ahead:
+        barred = self.locked or self.freezer is not None
+        if world.ahead and not barred:
             world.ahead -= 1
             self.log.append(self._acquire)
         else:
+            if barred:
+                world.block(me, self)
+            self.waiting.append(me)
             yield self._acquire
-        self.waiting.remove(me)
+            self.waiting.remove(me)
         self.handles.append(me)
         held = me.held
         if held and (held[-1] not in self.outer or me.subclasses):
@@ -151,11 +152,11 @@ class Journal(Lock):
     @types.coroutine
     def stop(self) -> Generator[Point, None, None]:
         """jbd2_journal_stop: one step; none for a nested handle. The last one lets a commit go on."""
-        me = self.world.current
+        world = self.world
+        me = world.current
         if self.handles.count(me) > 1:
             self.handles.remove(me)
             return
-        world = self.world
         if world.ahead:
             world.ahead -= 1
             self.log.append(self._release)

@@ -70,6 +70,8 @@ class XArray(Shared):
         return None
 
     def _first(self, first: int, last: int, mark: Mark | None) -> Found | None:
+        if not self.entries:
+            return None
         for index in range(first, last + 1):
             head = self.head(index)
             if head is not None and (mark is None or head in self.marks[mark]):
@@ -122,7 +124,8 @@ class XArray(Shared):
             head = index
         if entry is None:
             self.entries.pop(head, None)
-            self.spans.pop(head, None)
+            if self.spans:
+                self.spans.pop(head, None)
             for indices in self.marks.values():
                 if head in indices:
                     indices.remove(head)
@@ -130,8 +133,9 @@ class XArray(Shared):
             self.entries[head] = entry
             if span > 1:
                 self.spans[head] = max(span, self.spans.get(head, 1))
-        if self.watch is not None:
-            self.watch(head, old, entry)
+        watch = self.watch
+        if watch is not None:
+            watch(head, old, entry)
         return old
 
     @types.coroutine

@@ -35,18 +35,13 @@ class FreedBlock(Oracle):
         listen(self.kernel.free_list, "on_free", self.freed)
         self.tlbs = {tlb.task.index: tlb for mm in self.kernel.mms for tlb in mm.tlbs}
         self.sim.on_hold.append(self.held)
-        self.sim.on_begin.append(self.began)
         self.sim.on_end.append(self.returned)
 
     def reset(self) -> None:
-        self.frees: list[int] = []
-        self.begin = [0] * len(self.world.tasks)
-
-    def began(self, task: Task, call: Call) -> None:
-        self.begin[task.index] = len(self.frees)
+        self.frees: list[tuple[int, list[int]]] = []
 
     def freed(self, pfn: int, owner: Owner | None = None) -> None:
-        self.frees.append(pfn)
+        self.frees.append((pfn, [task.operation for task in self.world.tasks]))
         for task, reference in self.sim.references():
             if reference.page.pfn == pfn:
                 self.report(reference, task, pfn)
@@ -66,11 +61,10 @@ class FreedBlock(Oracle):
 
     def returned(self, task: Task, call: Call, result: Result) -> None:
         tlb = self.tlbs.get(task.index)
-        if tlb is None or not (tlb.entries or tlb.huge or tlb.puds):
-            return
-        for address, pte in tlb.translations():
-            if not pte.zero and not self.belongs(pte.pfn, self.kernel.file_page(address)):
-                self.fail("stale-tlb", f"{call} returns while {task.name} still translates to block {pte.pfn}")
+        if tlb is not None and (tlb.entries or tlb.huge or tlb.puds):
+            for address, pte in tlb.translations():
+                if not pte.zero and not self.belongs(pte.pfn, self.kernel.file_page(address)):
+                    self.fail("stale-tlb", f"{call} returns while {task.name} still translates to block {pte.pfn}")
 
     def belongs(self, pfn: int, owner: Owner) -> bool:
         """Whether a block is still the file page's, or a page of memory still in use."""
@@ -84,7 +78,8 @@ class FreedBlock(Oracle):
         pfn = reference.page.pfn
         if self.belongs(pfn, (reference.inode, reference.file_page)):
             return
-        if pfn >= self.kernel.device_pages or pfn in self.frees[self.begin[task.index] :]:
+        during = any(freed == pfn and calls[task.index] == task.operation for freed, calls in self.frees)
+        if pfn >= self.kernel.device_pages or during:
             self.report(reference, task, pfn)
 
     def report(self, reference: Reference, task: Task, pfn: int) -> None:

@@ -58,7 +58,8 @@ class HangOracle(Oracle):
         self.world.on_end.append(self.at_end)
 
     def at_end(self) -> None:
-        if not self.world.enabled:
+        world = self.world
+        if not world.enabled and len(world.ended) < len(world.tasks):
             self.judge(waits(self.sim))
 
     def judge(self, found: list[Wait]) -> None:
@@ -68,8 +69,6 @@ class HangOracle(Oracle):
 
 def waits(sim: Simulation) -> list[Wait]:
     """One Wait per task that is blocked when nobody can go on, in index order."""
-    if len(sim.world.ended) == len(sim.world.tasks):
-        return []
     return [wait_of(sim, task) for task in sim.stuck()]
 
 

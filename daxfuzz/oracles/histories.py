@@ -84,7 +84,9 @@ class Histories(Ghost):
         listen(self.kernel.request_queue, "on_submit", self.submitted)
         listen(self.kernel.request_queue, "on_done", self.done)
         sim.on_begin.append(self.began, WRITES)
+        sim.on_begin.append(self.began_to_move, ("fallocate",))
         sim.on_end.append(self.ended, WRITES)
+        sim.on_end.append(self.has_moved, ("fallocate",))
         sim.on_end.append(self.forked, ("fork",))
         sim.world.on_reset.append(self.reset)
         self.reset()
@@ -153,26 +155,20 @@ class Histories(Ghost):
         return found
 
     def began(self, task: Task, call: Call) -> None:
-        clock = self.tick()
-        if call.name == "fallocate" and call.arguments[1] in SHIFTS:
-            self.moving.setdefault(str(call.arguments[0]), {})[task.index] = clock
-        value = self.sim.unique_value(task) if call.name in VALUES else COPIED if call.name == "reflink" else 0
+        self.clock = clock = self.clock + 1
+        name = call.name
+        value = self.sim.unique_value(task) if name in VALUES else COPIED if name == "reflink" else 0
         writes = self.open[task.index] = []
         for history in self.written_by(task, call):
             write = [value, clock, 0, 0]
             history.append(write)
             writes.append(write)
-        if call.name == "reflink":
+        if name == "reflink":
             file, first = str(call.arguments[0]), int(call.arguments[1])
             self.copies += [(write, (file, first + offset)) for offset, write in enumerate(writes)]
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
-        clock = self.tick()
-        if call.name == "fallocate" and call.arguments[1] in SHIFTS:
-            file = str(call.arguments[0])
-            begin = self.moving[file].pop(task.index)
-            if result == 0:
-                self.moved[file] = min(begin, self.moved.get(file, begin))
+        self.clock = clock = self.clock + 1
         failed = isinstance(result, str) or result < 0
         if failed or (call.name == "dma_write" and self.plain_reference_of_private_page(task, call)):
             end = FAILED
@@ -181,6 +177,17 @@ class Histories(Ghost):
         for write in self.open[task.index]:
             write[2] = end
             write[3] = clock
+
+    def began_to_move(self, task: Task, call: Call) -> None:
+        if call.arguments[1] in SHIFTS:
+            self.moving.setdefault(str(call.arguments[0]), {})[task.index] = self.clock
+
+    def has_moved(self, task: Task, call: Call, result: Result) -> None:
+        if call.arguments[1] in SHIFTS:
+            file = str(call.arguments[0])
+            begin = self.moving[file].pop(task.index)
+            if result == 0:
+                self.moved[file] = min(begin, self.moved.get(file, begin))
 
     def current(self, file: str, page: int, value: int, begin: int) -> bool:
         """Whether a read that began at a moment and ends now may return a value."""

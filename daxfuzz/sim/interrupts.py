@@ -45,7 +45,7 @@ class Interrupts(Shared):
             self.log.append(self._off)
         else:
             yield self._off
-        self.world.current.irq_depth += 1
+        world.current.irq_depth += 1
 
     @types.coroutine
     def local_irq_restore(self) -> Generator[Point, None, None]:
@@ -56,7 +56,7 @@ class Interrupts(Shared):
             self.log.append(self._on)
         else:
             yield self._on
-        self.turn_on(self.world.current)
+        self.turn_on(world.current)
 
     def turn_on(self, task: Task) -> None:
         """The end of a section as part of another step, such as spin_unlock_irq.
@@ -92,8 +92,8 @@ class Interrupts(Shared):
             self.log.append(self._send)
         else:
             yield self._send
-        me = self.world.current
-        tasks = self.world.tasks
+        me = world.current
+        tasks = world.tasks
         late = []
         for target in targets:
             if target != me.index and tasks[target].irq_depth:
@@ -104,8 +104,7 @@ class Interrupts(Shared):
             self.pending += tuple(late)
             if self.clean:
                 self.touch()
-            self.world.block(me, self)
-        world = self.world
+            world.block(me, self)
         if world.ahead:
             world.ahead -= 1
             self.log.append(self._wait)

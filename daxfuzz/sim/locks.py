@@ -113,7 +113,6 @@ class Mutex(Lock):
         if self.on_sleep is not None and (me.atomic or me.irq_depth):
             self.on_sleep(self, me)
         # From its arrival on the task is parked in front of the lock, and blocked whenever somebody holds it.
-        waiters = self.waiters
         if self.owner is None and world.ahead:
             world.ahead -= 1
             self.log.append(self._acquire)
@@ -123,12 +122,13 @@ class Mutex(Lock):
                     yield self._acquire
                     self._refuse_own(me)
                 world.block(me, self)
-            waiters.append(me)
+            self.waiters.append(me)
             yield self._acquire
-            waiters.remove(me)
+            self.waiters.remove(me)
         self.owner = me
-        for waiter in waiters:
-            world.block(waiter, self)
+        if self.waiters:
+            for waiter in self.waiters:
+                world.block(waiter, self)
         if self.spins:
             me.atomic += 1
             if self.interrupts is not None:
@@ -152,8 +152,9 @@ class Mutex(Lock):
         if self.owner is not me:
             raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")
         self.owner = None
-        for waiter in self.waiters:
-            world.enable(waiter)
+        if self.waiters:
+            for waiter in self.waiters:
+                world.enable(waiter)
         if self.spins:
             me.atomic -= 1
             if self.interrupts is not None:
@@ -246,10 +247,11 @@ class RwSemaphore(Lock):
             self.log.append(self._acquire)
         else:
             yield self._acquire
-        if self.writer is None and not (self.queue and self.readers and any(write for _, write in self.queue)):
+        if self.writer is None and not self.queue:
             self.readers.append(me)
-            if self.queue:
-                self._wake_queue()
+        elif self.writer is None and not (self.readers and any(write for _, write in self.queue)):
+            self.readers.append(me)
+            self._wake_queue()
         else:
             self._refuse_own(me)
             self.queue.append((me, False))

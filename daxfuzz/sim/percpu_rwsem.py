@@ -38,19 +38,19 @@ class PercpuRwSemaphore(Lock):
     @types.coroutine
     def down_read(self) -> Generator[Point, None, None]:
         """percpu_down_read, not interruptible: one step, as soon as no writer bars the way."""
-        me = self.world.current
+        world = self.world
+        me = world.current
         if (me.atomic or me.irq_depth) and self.on_sleep is not None:
             self.on_sleep(self, me)
-        self.waiting.append(me)
-        if self.barred:
-            self.world.block(me, self)
-        world = self.world
-        if world.ahead:
+        if world.ahead and not self.barred:
             world.ahead -= 1
             self.log.append(self._acquire)
         else:
+            if self.barred:
+                world.block(me, self)
+            self.waiting.append(me)
             yield self._acquire
-        self.waiting.remove(me)
+            self.waiting.remove(me)
         self.readers.append(me)
         held = me.held
         if held and (held[-1] not in self.outer or me.subclasses):
@@ -67,7 +67,7 @@ class PercpuRwSemaphore(Lock):
             self.log.append(self._release)
         else:
             yield self._release
-        me = self.world.current
+        me = world.current
         if me not in self.readers:
             raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")
         self.readers.remove(me)

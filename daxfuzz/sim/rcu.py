@@ -49,7 +49,7 @@ class Rcu(Shared):
             self.log.append(self._lock)
         else:
             yield self._lock
-        task = self.world.current
+        task = world.current
         me = task.index
         self.readers[me] = self.readers.get(me, 0) + 1
         if self.atomic:
@@ -66,19 +66,21 @@ class Rcu(Shared):
             self.log.append(self._unlock)
         else:
             yield self._unlock
-        task = self.world.current
+        task = world.current
         me = task.index
-        self.readers[me] -= 1
         if self.atomic:
             task.atomic -= 1
-        if self.readers[me]:
+        left = self.readers[me] - 1
+        if left:
+            self.readers[me] = left
             return
         del self.readers[me]
-        for waiter, readers in sorted(self.waiting.items()):
-            if me in readers:
-                readers.remove(me)
-                if not readers:
-                    self.world.enable(self.world.tasks[waiter])
+        if self.waiting:
+            for waiter, readers in sorted(self.waiting.items()):
+                if me in readers:
+                    readers.remove(me)
+                    if not readers:
+                        world.enable(world.tasks[waiter])
 
     @types.coroutine
     def synchronize(self) -> Generator[Point, None, None]:
