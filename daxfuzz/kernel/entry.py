@@ -48,7 +48,8 @@ class Entry(NamedTuple):
 
     def pfns(self, machine: Machine) -> range:
         """Page frame numbers of a real entry (for_each_mapped_pfn); none of another one."""
-        return range(self.pfn, self.pfn + (self.size(machine) if self.real else 0))
+        pfn = self.pfn
+        return range(pfn, pfn if self.zero or self.empty else pfn + self.size(machine))
 
     def __repr__(self) -> str:
         what = "zero" if self.zero else "empty" if self.empty else f"pfn {self.pfn}"

@@ -220,9 +220,10 @@ class Memory(Subsystem):
 
         even_cows: also the anonymous pages in private mappings, which are no pages of the file any more.
         """
-        if tlb.mm.puds:
+        mm = tlb.mm
+        if mm.puds:
             return self.zap_pud_range(tlb, addresses)
-        if addresses and tlb.mm.pmd_addr_end(addresses.start, addresses.stop) == addresses.stop:
+        if addresses and addresses.start // mm.pmd_pages == addresses[-1] // mm.pmd_pages:
             return self.zap_pmd_range(tlb, addresses, even_cows)
         return self.unmap_pmd_ranges(tlb, addresses, even_cows)
 
@@ -276,7 +277,7 @@ class Memory(Subsystem):
             if pte is None:
                 continue
             tlb.addresses.append(address)
-            if self.k.is_ram(pte):
+            if mm.anon_vma and self.k.is_ram(pte):
                 page = self.k.pages[pte.pfn]
                 await page.mapcount.add(-1)
                 tlb.pages.append(page)

@@ -87,7 +87,8 @@ class Vma:
 
     def addresses(self, first: int, last: int) -> range:
         """Addresses that map the file pages from `first` to `last`, both included, as far as they are mapped."""
-        return range(self.start + first, self.start + min(last, self.pages - 1) + 1)
+        end = last + 1 if last < self.pages else self.pages
+        return range(self.start + first, self.start + end)
 
     def __repr__(self) -> str:
         return f"{self.mm.name}:{self.mapping.host.name}"

@@ -178,7 +178,8 @@ class TlbFlush(Subsystem):
         mm = tlb.mm
         if await mm.tlb_flush_pending.read() > 1:
             tlb.addresses = list(mm.slots)
-        await self.tlb_flush_mmu(tlb)
+        if tlb.addresses or tlb.pages:
+            await self.tlb_flush_mmu(tlb)
         await mm.tlb_flush_pending.add(-1)
 
     async def tlb_flush_mmu(self, tlb: MmuGather) -> None:

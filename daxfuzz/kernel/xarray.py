@@ -70,12 +70,11 @@ class XArray(Shared):
         return None
 
     def _first(self, first: int, last: int, mark: Mark | None) -> Found | None:
-        if not self.entries:
-            return None
-        for index in range(first, last + 1):
-            head = self.head(index)
-            if head is not None and (mark is None or head in self.marks[mark]):
-                return Found(index, self.entries[head], head + self.spans.get(head, 1))
+        entries, spans = self.entries, self.spans
+        for index in range(first, last + 1) if entries else ():
+            head = index if index in entries or not spans else self.head(index)
+            if head in entries and (mark is None or head in self.marks[mark]):
+                return Found(index, entries[head], head + spans.get(head, 1))
         return None
 
     @types.coroutine
