@@ -127,6 +127,8 @@ class Simulation:
         async def user_space() -> None:
             task = self.world.tasks[index]
             user = self._user_spaces[index]
+            on_begin, on_end = self.on_begin, self.on_end
+            results = self.results[index]
             task_works = self.kernel.task_works
             birth = self.births.get(self.kernel.mm_of[index].index)
             if birth is not None:
@@ -137,13 +139,14 @@ class Simulation:
             for position, call in enumerate(calls):
                 await user.call()
                 task.operation = position
-                for begin in self.on_begin[call.name]:
+                name = call.name
+                for begin in on_begin[name]:
                     begin(task, call)
-                result = await OPERATIONS[call.name](self, task, call)
+                result = await OPERATIONS[name](self, task, call)
                 if task_works:
                     await self.kernel.vfs.task_work_run(task)
-                self.results[index].append(result)
-                for end in self.on_end[call.name]:
+                results.append(result)
+                for end in on_end[name]:
                     end(task, call, result)
                 if task.signal is Signal.FATAL or result in FINAL:
                     task.operation = DEAD

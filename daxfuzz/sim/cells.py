@@ -21,7 +21,7 @@ T = TypeVar("T", bound=Hashable)
 class Cell(Shared, Generic[T]):
     """A variable with plain loads and stores, sequentially consistent. Values are immutable.
 
-    watch: called with (old, new) after each store.
+    watch: called with (old, new) after each store, apart from an exchange that finds what it would store.
     """
 
     __slots__ = ("_read", "_write", "value", "watch")
@@ -75,13 +75,14 @@ class Cell(Shared, Generic[T]):
         else:
             yield self._write
         old = self.value
-        self.value = value
         self.log.append(old)
-        if self.clean:
-            self.touch()
-        watch = self.watch
-        if watch is not None:
-            watch(old, value)
+        if old is not value:
+            self.value = value
+            if self.clean:
+                self.touch()
+            watch = self.watch
+            if watch is not None:
+                watch(old, value)
         return old
 
     def state(self) -> Hashable:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.errno import EINVAL
 from daxfuzz.kernel.gup import Foll
-from daxfuzz.program.operations.operation import FILE, PAGE, READ_ONLY, SIGNATURES, Result, operation, parameter
+from daxfuzz.program.operations.operation import FILE, PAGE, READ_ONLY, Result, operation, parameter
 from daxfuzz.program.signature import Holds, Kind
 
 if TYPE_CHECKING:
@@ -50,10 +50,15 @@ async def pin_user_pages_fast(sim: Simulation, task: Task, call: Call) -> Result
 
 def _request(sim: Simulation, task: Task, call: Call, flags: int) -> tuple[Mm, range, int]:
     """The addresses of one page, or of as many as the call says; READ_ONLY is the absence of FOLL_WRITE."""
-    _, length, flag = (argument for _, argument in SIGNATURES[call.name].bind(call.arguments)[1:])
-    flags |= {READ_ONLY: 0, "FOLL_LONGTERM": Foll.WRITE | Foll.LONGTERM}.get(str(flag), Foll.WRITE)
+    length = 1
+    write = Foll.WRITE
+    for argument in call.arguments[2:]:
+        if isinstance(argument, int):
+            length = argument
+        else:
+            write = 0 if argument == READ_ONLY else Foll.WRITE | Foll.LONGTERM
     address = sim.address(call)
-    return sim.kernel.mm_of[task.index], range(address, address + int(length or 1)), flags
+    return sim.kernel.mm_of[task.index], range(address, address + length), flags | write
 
 
 @operation("drop FOLL_GET references, page by page", parameter("register", Kind.REGISTER, holds=Holds.GET))
