@@ -31,61 +31,67 @@ class LockOrder(Oracle):
     kinds = ("lock-order",)
 
     def attach(self) -> None:
-        for obj in self.world.objects:
-            if isinstance(obj, Lock):
-                listen(obj, "on_nest", self.nested)
-        self.pairs: dict[tuple[Lock, Lock] | tuple[str, str], str] = {}
-        self.known: set[tuple[Lock, Lock] | tuple[str, str]] = set()
+        self.locks = [obj for obj in self.world.objects if isinstance(obj, Lock)]
+        for lock in self.locks:
+            listen(lock, "on_nest", self.nested)
+        self.annotated_pairs: dict[tuple[str, str], str] = {}
+        self.known: set[tuple[str, str]] = set()
         self.ever: Graph = {}
         self.ever_cyclic = False
 
     def reset(self) -> None:
-        self.pairs.clear()
+        self.annotated_pairs.clear()
         self.edges: Graph = {}
         self.siblings: dict[Lock, dict[Lock, list[Gates]]] = {}
         self.reported: list[tuple[str, ...]] = []
 
     def nested(self, lock: Lock, task: Task) -> None:
-        held = task.held
         if task.subclasses:
             self.annotated(lock, task)
             return
-        pair = (held[-2], lock)
-        self.pairs[pair] = task.name
-        if self.ever_cyclic or pair not in self.known:
-            self.new_pair(pair, held[-2].lock_class, lock.lock_class, task)
+        before = task.held[-2]
+        if not self.ever_cyclic:
+            lock.quiet.add(before)
+        self.new_pair(before.lock_class, lock.lock_class, task)
 
     def annotated(self, lock: Lock, task: Task) -> None:
         """An acquisition by a task that holds a lock with a subclass, perhaps this one."""
         held = task.held
         before, after = class_of(held[-2], task), class_of(lock, task)
         pair = (before, after)
-        if pair not in self.pairs:
-            self.pairs[pair] = task.name
+        if pair not in self.annotated_pairs:
+            self.annotated_pairs[pair] = task.name
             if self.ever_cyclic or pair not in self.known:
-                self.new_pair(pair, before, after, task)
+                self.known.add(pair)
+                self.new_pair(before, after, task)
         for position, other in enumerate(held[:-1]):
             if other.lock_class == lock.lock_class:
                 # Only what was taken before both keeps others from both; what came between is part of the cycle.
                 gates = frozenset(gate for gate in held[:position] if gate.held_exclusively())
                 self.new_siblings(other, lock, gates, task)
 
-    def new_pair(self, pair: tuple[Lock, Lock] | tuple[str, str], before: str, after: str, task: Task) -> None:
+    def new_pair(self, before: str, after: str, task: Task) -> None:
         """A pair that this execution has not seen, and that the filter does not let pass."""
         if not self.ever_cyclic:
-            self.known.add(pair)
             self.ever.setdefault(before, {})[after] = task.name
             self.ever_cyclic = bool(path(self.ever, after, before))
             if not self.ever_cyclic:
                 return
-            for (one, other), name in list(self.pairs.items())[:-1]:
-                start = one if isinstance(one, str) else one.lock_class
-                end = other if isinstance(other, str) else other.lock_class
-                self.edges.setdefault(start, {}).setdefault(end, name)
+            for lock in self.locks:
+                lock.quiet.clear()
+            self.seen_before(before, after)
         edges = self.edges.setdefault(before, {})
         if after not in edges:
             edges[after] = task.name
             self.check(task, before, after)
+
+    def seen_before(self, before: str, after: str) -> None:
+        """The edges of this execution up to a new one: until now the filter was enough."""
+        pairs = [(one.lock_class, other.lock_class, task.name) for one, other, task in self.world.nested]
+        pairs += [(one, other, name) for (one, other), name in self.annotated_pairs.items()]
+        for one, other, name in pairs:
+            if (one, other) != (before, after):
+                self.edges.setdefault(one, {}).setdefault(other, name)
 
     def check(self, task: Task, before: str, after: str) -> None:
         """Report the cycle that a new edge of this execution closes, if it does."""

@@ -29,14 +29,16 @@ class Lock(Shared):
 
     lock_class: locks of one class count as one in lock-order checks (Linux: lockdep's class).
     outer: the locks that were the last one held when this one was taken, in this execution.
+    quiet: those of them that on_nest need not be told of, in any execution; whoever observes may add to it.
     on_release: observer, called with (lock, task) after the fact.
     on_nest: observer, called with (lock, task) after the task took it while it held another one, the first time in an
-        execution for each lock held last, and each time while any of the locks held has a subclass.
+        execution for each lock held last that is not in `quiet`, and each time while any of the locks held has a
+        subclass.
     on_sleep: observer, called with (lock, task) when a task that must not sleep arrives at an acquisition that may,
         whether or not the lock is free.
     """
 
-    __slots__ = ("_acquire", "_release", "lock_class", "on_nest", "on_release", "on_sleep", "outer")
+    __slots__ = ("_acquire", "_release", "lock_class", "on_nest", "on_release", "on_sleep", "outer", "quiet")
     ARRIVAL = True
     TRACKED = True
 
@@ -47,6 +49,7 @@ class Lock(Shared):
         self.on_nest: Callable[[Lock, Task], None] | None = None
         self.on_sleep: Callable[[Lock, Task], None] | None = None
         self.outer: set[Lock] = set()
+        self.quiet: set[Lock] = set()
         self._acquire = self.point(Access.LOCK, "lock")
         self._release = self.point(Access.UNLOCK, "unlock")
 
@@ -62,13 +65,18 @@ class Lock(Shared):
         if subclass:
             task.subclasses[self] = subclass
         held = task.held
+        if not held:
+            held.append(self)
+            return
+        before = held[-1]
         held.append(self)
-        if len(held) > 1:
-            if not task.subclasses:
-                self.outer.add(held[-2])
-                self.world.nested.append(self)
-            if self.on_nest is not None:
-                self.on_nest(self, task)
+        if not task.subclasses:
+            self.outer.add(before)
+            self.world.nested.append((before, self, task))
+            if before in self.quiet:
+                return
+        if self.on_nest is not None:
+            self.on_nest(self, task)
 
     def _dropped(self, task: Task) -> None:
         held = task.held

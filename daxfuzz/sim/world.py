@@ -28,7 +28,8 @@ class World:
     unused: turns that such a change has taken off `ahead`.
     turns: index of the task of each turn so far. The host adds a run of turns at its end.
     dirty: tracked objects that are not in their sealed state.
-    nested: locks that have been taken while another one was held, once for each such lock.
+    nested: pairs of locks of which the second was taken while the first was the last one held, with the first task
+        that did so, in order; not those that a task has taken while it held a lock with a subclass.
     current: the task whose turn it is.
     log: per step its Point, followed by the value that the access returned, if it returned one.
     on_end: called when no task can go on any more or the limit is reached (`enabled` tells which), before the
@@ -71,7 +72,7 @@ class World:
         self.checked = False
         self.turns: list[int] = []
         self.dirty: list[Shared] = []
-        self.nested: list[Lock] = []
+        self.nested: list[tuple[Lock, Lock, Task]] = []
         self.ended: list[int] = []
         self.deferred: list[Violation] = []
         self.freed: list[tuple[Shared, type[Shared]]] = []
@@ -121,7 +122,7 @@ class World:
             obj.clean = True
             obj.restore(obj.sealed)
         self.dirty.clear()
-        for lock in self.nested:
+        for _, lock, _ in self.nested:
             lock.outer.clear()
         self.nested.clear()
         self.log.clear()
