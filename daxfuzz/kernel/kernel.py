@@ -117,6 +117,7 @@ class Kernel:
 
     subsystems: for each name in SUBSYSTEMS the class to use.
     files: size in pages by name; their inodes are numbered in this order.
+    tlbs: the translations of each task's processor, by the task's index.
     task_works: per task the files that it puts when it returns to user space.
     reclaimers: tasks that reclaim memory (PF_MEMALLOC); each looks only at whether itself does.
     regions: places for the mapping of each file in each mm; a second one is for mremap.
@@ -194,6 +195,7 @@ class Kernel:
         "splice",
         "task_works",
         "tlb",
+        "tlbs",
         "truncate",
         "var_waitqueues",
         "vfs",
@@ -304,6 +306,7 @@ class Kernel:
         self.fs.make()
         self.mms: list[Mm] = []
         self.mm_of: dict[int, Mm] = {}
+        self.tlbs: dict[int, Tlb] = {}
 
     def pfn_to_page(self, pfn: int) -> Page:
         """The page of a number; -1 is the zero page."""
@@ -332,7 +335,9 @@ class Kernel:
         self.mms.append(mm)
         for task in tasks:
             mm.tasks.append(task)
-            mm.tlbs.append(Tlb(self.world, task, self.machine))
+            mm.cpumask.append(task.index)
+            tlb = self.tlbs[task.index] = Tlb(self.world, task, self.machine)
+            mm.tlbs.append(tlb)
             self.mm_of[task.index] = mm
         return mm
 
@@ -366,8 +371,7 @@ class Kernel:
 
     def tlb_of(self, task: Task) -> Tlb:
         """The translations of the processor that runs a task."""
-        mm = self.mm_of[task.index]
-        return mm.tlbs[mm.tasks.index(task)]
+        return self.tlbs[task.index]
 
     def warn(self, message: str, page: Page | None) -> None:
         """WARN_ON_ONCE: the kernel prints and goes on."""

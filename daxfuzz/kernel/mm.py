@@ -114,11 +114,13 @@ class Mm:
     mm_users: tasks that have not exited.
     born: the mm has been there from the start; else fork fills it.
     tlbs: one per task, since each task has a processor of its own.
+    cpumask: indices of the tasks, as the numbers of these processors (mm_cpumask).
     """
 
     __slots__ = (
         "anon_vma",
         "born",
+        "cpumask",
         "files",
         "has_pinned",
         "index",
@@ -190,6 +192,7 @@ class Mm:
                     self.puds[address // self.pud_pages] = Cell(world, f"{name}.pud{number}.{i}", None)
         self.tasks: list[Task] = []
         self.tlbs: list[Tlb] = []
+        self.cpumask: list[int] = []
 
     def pud(self, address: int) -> Cell[Pte | None]:
         """pud_offset"""

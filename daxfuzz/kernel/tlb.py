@@ -206,5 +206,5 @@ class TlbFlush(Subsystem):
         if self.k.machine.tlb is TlbMode.BROADCAST:
             await mm.tlbs[0].broadcast(mm.tlbs, addresses)
             return
-        by_task = {tlb.task.index: tlb for tlb in mm.tlbs}
-        await self.k.interrupts.call_function(by_task, lambda index: by_task[index].drop(addresses))
+        tlbs = self.k.tlbs
+        await self.k.interrupts.call_function(mm.cpumask, lambda index: tlbs[index].drop(addresses))

@@ -33,7 +33,7 @@ class FreedBlock(Oracle):
     def attach(self) -> None:
         listen(self.kernel.allocator, "on_free", self.freed)
         listen(self.kernel.free_list, "on_free", self.freed)
-        self.tlbs = {tlb.task.index: tlb for mm in self.kernel.mms for tlb in mm.tlbs}
+        self.tlbs = self.kernel.tlbs
         self.sim.on_hold.append(self.held)
         self.sim.on_end.append(self.returned)
 

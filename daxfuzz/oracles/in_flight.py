@@ -34,7 +34,9 @@ class InFlight(Ghost):
         self.judges: list[Callable[[int, int, int], None]] = []
         for page in (*self.kernel.pages, self.kernel.zero_folio):
             listen(page.refcount, "watch", self.watcher(page.pfn))
-        if self.per_pte or self.kernel.free_list.used:
+        # Entries that map pages of memory hold them in every protocol.
+        self.ptes_hold = bool(self.per_pte or self.kernel.free_list.used)
+        if self.ptes_hold:
             for mm in self.kernel.mms:
                 for slot in mm.slots.values():
                     listen(slot, "watch", self.remapped)

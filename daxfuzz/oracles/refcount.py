@@ -78,7 +78,7 @@ class Refcount(Oracle):
             head = head_of(reference.page)
             held[head.pfn] += self.in_flight.weight(reference)
             pins[head.pfn] += bool(reference.flags & Foll.PIN) and not self.in_flight.small(head)
-        for mm in self.kernel.mms:
+        for mm in self.kernel.mms if self.in_flight.ptes_hold else ():
             for pte in leaves(mm):
                 if not pte.zero:
                     held[head_of(self.kernel.pages[pte.pfn]).pfn] += self.in_flight.entry_weight(pte)
