@@ -167,10 +167,12 @@ class Journal(Lock):
             for waiter in self.updates.waiting:
                 self.world.enable(waiter)
         held = me.held
-        if held[-1] is self and self.on_release is None and not me.subclasses:
+        if held[-1] is self and not me.subclasses:
             held.pop()
         else:
-            self._dropped(me)
+            self._forget(me)
+        if self.on_release is not None:
+            self.on_release(self, me)
 
     @types.coroutine
     def update_inode(self, number: int) -> Generator[Point, None, None]:

@@ -95,12 +95,11 @@ class Association(Oracle):
             return
         self.check_allocated(mapping)
         table = self.kernel.allocator.table
+        dax = self.kernel.dax
         # Entries of more than one file page may have these.
-        several = [
-            page for page in self.device if len(table[page.pfn]) > 1 or self.kernel.dax.shared_count(page) is not None
-        ]
+        several = [page for page in self.device if len(table[page.pfn]) > 1 or dax.shared_count(page) is not None]
         for index, entry in mapping.i_pages.entries.items():
-            pages = self.kernel.dax.folio_pages(entry)
+            pages = dax.folio_pages(entry)
             for offset, pfn in enumerate(entry.pfns(self.kernel.machine)):
                 page = self.device[pfn]
                 self.check_folio(mapping, index + offset, page, self.device[pfn - offset % pages], pages)

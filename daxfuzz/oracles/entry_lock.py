@@ -34,6 +34,7 @@ class EntryLock(Oracle):
             self.fail("entry-lock", f"{me.name} overwrites {inode.name}[{index}], which another task has locked")
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
-        for (inode, index), owner in self.owners.items():
-            if owner == task.index:
-                self.fail("entry-lock", f"{call} returns with entry {index} of inode {inode} locked")
+        if self.owners:
+            for (inode, index), owner in self.owners.items():
+                if owner == task.index:
+                    self.fail("entry-lock", f"{call} returns with entry {index} of inode {inode} locked")

@@ -27,17 +27,14 @@ def mapped(mm: Mm, address: int) -> Pte | None:
 
 def translations(mm: Mm) -> Iterator[tuple[int, Pte]]:
     """The translation of each page that has one."""
-    for number, cell in mm.pmds.items():
-        pmd = cell.value
+    pmds, size = mm.pmds, mm.pmd_pages
+    for address, slot in mm.slots.items():
+        pmd = pmds[address // size].value
         if pmd is None:
             continue
-        first = number * mm.pmd_pages
-        for address in range(first, first + mm.pmd_pages):
-            slot = mm.slots.get(address)
-            if slot is not None:
-                pte = pmd.sub(address - first) if isinstance(pmd, Pte) else slot.value
-                if pte is not None:
-                    yield address, pte
+        pte = pmd.sub(address % size) if isinstance(pmd, Pte) else slot.value
+        if pte is not None:
+            yield address, pte
 
 
 def leaves(mm: Mm) -> Iterator[Pte]:

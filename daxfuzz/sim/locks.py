@@ -78,17 +78,17 @@ class Lock(Shared):
         if self.on_nest is not None:
             self.on_nest(self, task)
 
-    def _dropped(self, task: Task) -> None:
+    def _forget(self, task: Task) -> None:
+        """The task has it no longer, which it did not take last, or some lock with a subclass.
+
+        Callers look whether that is so: mostly it is not, and the task just has one lock less.
+        """
         held = task.held
         if held[-1] is self:
             held.pop()
         else:
             held.remove(self)
-        if task.subclasses:
-            task.subclasses.pop(self, None)
-        on_release = self.on_release
-        if on_release is not None:
-            on_release(self, task)
+        task.subclasses.pop(self, None)
 
     def _refuse_own(self, task: Task) -> None:
         if self in task.held:
@@ -168,10 +168,12 @@ class Mutex(Lock):
             if self.interrupts is not None:
                 self.interrupts.turn_on(me)
         held = me.held
-        if held[-1] is self and self.on_release is None and not me.subclasses:
+        if held[-1] is self and not me.subclasses:
             held.pop()
         else:
-            self._dropped(me)
+            self._forget(me)
+        if self.on_release is not None:
+            self.on_release(self, me)
 
     def held_exclusively(self) -> bool:
         return self.owner is not None
@@ -330,10 +332,12 @@ class RwSemaphore(Lock):
         if self.queue:
             self._wake_queue()
         held = me.held
-        if held[-1] is self and self.on_release is None and not me.subclasses:
+        if held[-1] is self and not me.subclasses:
             held.pop()
         else:
-            self._dropped(me)
+            self._forget(me)
+        if self.on_release is not None:
+            self.on_release(self, me)
 
     @types.coroutine
     def up_write(self) -> Generator[Point, None, None]:
@@ -351,10 +355,12 @@ class RwSemaphore(Lock):
         if self.queue:
             self._wake_queue()
         held = me.held
-        if held[-1] is self and self.on_release is None and not me.subclasses:
+        if held[-1] is self and not me.subclasses:
             held.pop()
         else:
-            self._dropped(me)
+            self._forget(me)
+        if self.on_release is not None:
+            self.on_release(self, me)
 
     @types.coroutine
     def downgrade_write(self) -> Generator[Point, None, None]:

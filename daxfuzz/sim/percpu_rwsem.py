@@ -74,10 +74,12 @@ class PercpuRwSemaphore(Lock):
         if not self.readers and self.writer is not None:
             self.world.enable(self.writer)
         held = me.held
-        if held[-1] is self and self.on_release is None and not me.subclasses:
+        if held[-1] is self and not me.subclasses:
             held.pop()
         else:
-            self._dropped(me)
+            self._forget(me)
+        if self.on_release is not None:
+            self.on_release(self, me)
 
     @types.coroutine
     def down_write(self) -> Generator[Point, None, None]:
