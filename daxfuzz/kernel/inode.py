@@ -20,22 +20,19 @@ class AddressSpace:
 
     i_mmap: the VMAs that map the file, in the order of their mm.
     exiting: AS_EXITING, set at the end of the inode's life.
+    address: &mapping->i_pages, as wait keys use it.
     """
 
-    __slots__ = ("exiting", "host", "i_mmap", "i_mmap_rwsem", "i_pages", "invalidate_lock")
+    __slots__ = ("address", "exiting", "host", "i_mmap", "i_mmap_rwsem", "i_pages", "invalidate_lock")
 
     def __init__(self, world: World, host: Inode, interrupts: Interrupts, machine: Machine) -> None:
         self.host = host
+        self.address = (host.number + 1) * 1_000_003
         self.i_pages = XArray(world, f"{host.name}.i_pages", interrupts, machine)
         self.invalidate_lock = RwSemaphore(world, f"{host.name}.invalidate_lock", "invalidate_lock")
         self.i_mmap_rwsem = RwSemaphore(world, f"{host.name}.i_mmap_rwsem", "i_mmap_rwsem")
         self.exiting: Cell[bool] = Cell(world, f"{host.name}.exiting", False)
         self.i_mmap: GuardedCell[tuple[Vma, ...]] = GuardedCell(world, f"{host.name}.i_mmap", ())
-
-    @property
-    def address(self) -> int:
-        """&mapping->i_pages, as wait keys use it."""
-        return (self.host.number + 1) * 1_000_003
 
     def __repr__(self) -> str:
         return f"{self.host.name}.mapping"

@@ -29,6 +29,7 @@ class Page:
     0 is its own head.
 
     pfn: page frame number, which is the number of the block, too.
+    address: &page.
     ram: ordinary memory, used for anonymous pages; free while its refcount is 0.
     anon_exclusive: PageAnonExclusive, the page belongs to one mm alone, which may write to it and pin it.
     refcount: for what it counts, and its value when idle, see the protocol.
@@ -43,6 +44,7 @@ class Page:
     """
 
     __slots__ = (
+        "address",
         "anon_exclusive",
         "head",
         "hwpoison",
@@ -63,6 +65,7 @@ class Page:
     def __init__(self, world: World, pfn: int, pgmap: DevPagemap, idle: int, ram: bool = False) -> None:
         name = f"page{pfn}"
         self.pfn = pfn
+        self.address = pfn * PAGE_STRUCT_SIZE
         self.refcount = Atomic(world, f"{name}.refcount", idle)
         self.pincount = Atomic(world, f"{name}.pincount", 0)
         self.mapcount = Atomic(world, f"{name}.mapcount", 0)
@@ -91,11 +94,6 @@ class Page:
     def freed(self) -> bool:
         """Whether the struct is gone, for observers."""
         return self.refcount.FREED
-
-    @property
-    def address(self) -> int:
-        """&page"""
-        return self.pfn * PAGE_STRUCT_SIZE
 
     @property
     def refcount_address(self) -> int:

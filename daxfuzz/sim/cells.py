@@ -1,7 +1,4 @@
-"""Plain and atomic variables.
-
-They are most of what tasks touch, and so they take turns that their task has ahead without parking it.
-"""
+"""Plain and atomic variables."""
 
 from __future__ import annotations
 
