@@ -251,7 +251,8 @@ class XArray(Shared):
         entries, spans, marks = state
         self.entries = dict(entries)
         self.spans = dict(spans)
-        self.marks = {mark: list(indices) for mark, indices in zip(Mark, marks, strict=True)}
+        for marked, indices in zip(self.marks.values(), marks, strict=True):
+            marked[:] = indices
 
 
 class XaState:
