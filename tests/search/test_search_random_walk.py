@@ -58,3 +58,16 @@ def test_one_walk_serves_worlds_of_different_sizes() -> None:
     walk = RandomWalk(random.Random(0))
     for tasks in (1, 5, 2, 8):
         assert sorted(Stepper(lost_update(tasks)).run(walk).turns) == sorted([*range(tasks)] * 2)
+
+
+def test_a_lone_task_is_no_choice() -> None:
+    rng = random.Random(3)
+    walk = RandomWalk(rng)
+    walk.new_execution(lost_update(2))
+    before = rng.getstate()
+    task, turns = walk.next_run([1], 0)
+    assert task == walk.next_task([1], 0) == 1
+    assert turns > 1000
+    assert rng.getstate() == before
+    assert {walk.next_run([0, 1], 0)[1] for _ in range(20)} == {1}
+    assert rng.getstate() != before
