@@ -45,6 +45,7 @@ from daxfuzz.kernel.vmscan import Vmscan
 from daxfuzz.sim import (
     Cell,
     Completion,
+    GuardedCell,
     Interrupts,
     Mutex,
     PercpuRef,
@@ -255,7 +256,7 @@ class Kernel:
         self.rcu = Rcu(world, "rcu")
         self.dax_srcu = Rcu(world, "dax_srcu")
         self.dax_share_lock = SpinLock(world, "dax_share_lock")
-        self.dax_alive: Cell[bool] = Cell(world, "dax_device.alive", True)
+        self.dax_alive: GuardedCell[bool] = GuardedCell(world, "dax_device.alive", True)
         self.dax_holder: Cell[bool] = Cell(world, "dax_device.holder", self.fs.holds_device)
         self.device_lock = Mutex(world, "device_lock")
         self.device_bound: Cell[bool] = Cell(world, "device.driver", True)
@@ -273,7 +274,7 @@ class Kernel:
         kind = MemoryType.GENERIC if self.fs.char_device else MemoryType.FS_DAX
         born = self.memremap.born_references(blocks // self.align)
         self.pgmap = DevPagemap(world, "pgmap", kind, born, self.align)
-        self.pgmap_array: Cell[DevPagemap | None] = Cell(world, "pgmap_array", self.pgmap)
+        self.pgmap_array: GuardedCell[DevPagemap | None] = GuardedCell(world, "pgmap_array", self.pgmap)
         self.pages = [Page(world, pfn, self.pgmap, self.dax.idle_refcount()) for pfn in range(blocks)]
         for head in self.pages[:: self.align] if self.align > 1 else ():
             self.memremap.memmap_init_compound(head, self.align)

@@ -39,9 +39,23 @@ class XArray(Shared):
     spans: number of indices of each slot that covers more than one.
     marks: per mark the first indices of the slots that have it.
     watch: called with (first index, old, new) after each store.
+    watch_marks: called in each step that changes marks.
     """
 
-    __slots__ = ("_find", "_free", "_load", "_mark", "_sizes", "_store", "entries", "lock", "marks", "spans", "watch")
+    __slots__ = (
+        "_find",
+        "_free",
+        "_load",
+        "_mark",
+        "_sizes",
+        "_store",
+        "entries",
+        "lock",
+        "marks",
+        "spans",
+        "watch",
+        "watch_marks",
+    )
     GUARDED = ("entries", "marks", "spans")
 
     def __init__(self, world: World, name: str, interrupts: Interrupts, machine: Machine) -> None:
@@ -51,6 +65,7 @@ class XArray(Shared):
         self.marks: dict[Mark, list[int]] = {mark: [] for mark in Mark}
         self.lock = SpinLock(world, f"{name}.xa_lock", "xa_lock", interrupts)
         self.watch: Callable[[int, Entry | None, Entry | None], None] | None = None
+        self.watch_marks: Callable[[], None] | None = None
         self._sizes = (machine.pmd_pages, machine.pud_pages)
         self._load = self.point(Access.READ, "load")
         self._find = self.point(Access.READ, "find")
@@ -150,6 +165,8 @@ class XArray(Shared):
         if head is not None and head not in self.marks[mark]:
             self.marks[mark].append(head)
             self.marks[mark].sort()
+        if self.watch_marks is not None:
+            self.watch_marks()
 
     @types.coroutine
     def clear_mark(self, index: int, mark: Mark) -> Generator[Point, None, None]:
@@ -163,6 +180,8 @@ class XArray(Shared):
         head = self.head(index)
         if head in self.marks[mark]:
             self.marks[mark].remove(head)
+        if self.watch_marks is not None:
+            self.watch_marks()
 
     @types.coroutine
     def get_mark(self, index: int, *marks: Mark) -> Generator[Point, None, bool]:
@@ -190,6 +209,8 @@ class XArray(Shared):
         heads = [self.head(index) for index in range(first, last + 1)]
         both = {*self.marks[Mark.TOWRITE], *(head for head in self.marks[Mark.DIRTY] if head in heads)}
         self.marks[Mark.TOWRITE] = sorted(both)
+        if self.watch_marks is not None:
+            self.watch_marks()
 
     @types.coroutine
     def marked(self, mark: Mark) -> Generator[Point, None, bool]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LockHeld(Oracle):
-    """A call returns with no lock held and interrupts on."""
+    """A call returns with no lock held, outside all read-side sections, and with interrupts on."""
 
     kinds = ("lock-held",)
 
@@ -23,5 +23,9 @@ class LockHeld(Oracle):
     def ended(self, task: Task, call: Call, result: Result) -> None:
         if task.held:
             self.fail("lock-held", f"{call} returns with {task.held[-1].name} held", channel=task.held[-1].lock_class)
+        for domain in (self.kernel.rcu, self.kernel.dax_srcu):
+            if task.index in domain.readers:
+                message = f"{call} returns inside a section of {domain.name}"
+                self.fail("lock-held", message, channel=domain.name)
         if task.irq_depth:
             self.fail("lock-held", f"{call} returns with interrupts off", channel="interrupts")

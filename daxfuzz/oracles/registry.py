@@ -12,6 +12,7 @@ from daxfuzz.oracles.deadlock import Deadlock
 from daxfuzz.oracles.dma_corruption import DmaCorruption
 from daxfuzz.oracles.entry_lock import EntryLock
 from daxfuzz.oracles.freed_block import FreedBlock
+from daxfuzz.oracles.frozen_write import FrozenWrite
 from daxfuzz.oracles.held_longterm_pin import HeldLongtermPin
 from daxfuzz.oracles.kernel_warning import KernelWarning, SpuriousWarning
 from daxfuzz.oracles.livelock import Livelock
@@ -49,6 +50,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     Association,
     StalePte,
     WindowAccess,
+    FrozenWrite,
     StaleData,
     LostDirtyData,
     KernelWarning,

@@ -12,7 +12,8 @@ from daxfuzz.sim import GuardedCell
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.mm import Mm
-    from daxfuzz.sim import Cell, Lock
+    from daxfuzz.kernel.xarray import XArray
+    from daxfuzz.sim import Cell, Lock, Rcu
 
 Rule = tuple["Cell[Any]", "Lock"]
 """A variable, and the lock that whoever stores there holds exclusively."""
@@ -23,8 +24,9 @@ class UnlockedAccess(Oracle):
 
     Stored under a lock: page-table entries (under that of their table), the VMAs of a process (mmap_lock) and of a
     file (i_mmap_rwsem), the size of a file (i_rwsem), its extents (the lock of the block map), the lists of ranges of
-    virtio-fs (theirs), and in a page, which file page it is (the xa_lock of a file). Lists and extents are also looked
-    at under their locks only.
+    virtio-fs (theirs), the marks of entries (xa_lock), and in a page, which file page it is (the xa_lock of a file).
+    Lists and extents are also looked at under their locks only, dax_alive in sections of dax_srcu, and pgmap_array in
+    those of RCU.
 
     Nobody else can have a file whose last reference is gone; nor a page table that munmap frees, since no VMA leads
     there any more.
@@ -37,12 +39,15 @@ class UnlockedAccess(Oracle):
             for cell, lock in rules_of(mm):
                 self.guard(cell, lock)
         for inode in self.kernel.inodes.values():
+            self.watch_marks(inode.i_mapping.i_pages)
             for cell, lock in self.rules_of_file(inode):
                 self.guard(cell, lock, inode)
         if not self.kernel.fs.char_device:
             for page in self.kernel.pages[: self.kernel.device_pages]:
                 listen(page.mapping, "watch", self.associated)
                 listen(page.index, "watch", self.associated)
+        self.watch_section(self.kernel.dax_alive, self.kernel.dax_srcu)
+        self.watch_section(self.kernel.pgmap_array, self.kernel.rcu)
         conn = self.kernel.fuse_conn
         if conn is not None:
             for cell in (conn.free_ranges, conn.busy_ranges, conn.nr_free_ranges):
@@ -84,6 +89,28 @@ class UnlockedAccess(Oracle):
         listen(cell, "watch", stored)
         if isinstance(cell, GuardedCell):
             listen(cell, "watch_read", loaded)
+
+    def watch_section(self, cell: GuardedCell[Any], domain: Rcu) -> None:
+        """Ask for a section at each load."""
+        world = self.world
+
+        def loaded() -> None:
+            if world.current.index not in domain.readers:
+                message = f"{world.current.name} loads {cell.name} outside a section of {domain.name}"
+                self.fail("unlocked-access", message, channel=domain.name)
+
+        listen(cell, "watch_read", loaded)
+
+    def watch_marks(self, i_pages: XArray) -> None:
+        """Ask for xa_lock at each change of marks."""
+        world = self.world
+
+        def marked() -> None:
+            if i_pages.lock.owner is not world.current:
+                message = f"{world.current.name} marks entries of {i_pages.name} without xa_lock"
+                self.fail("unlocked-access", message, channel="xa_lock")
+
+        listen(i_pages, "watch_marks", marked)
 
     def accessed(self, how: str, cell: Cell[Any], lock: Lock) -> None:
         """Somebody has not got the lock."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oracle_kit import assert_silent, program, simulate, trip
 
+from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.gup import Gup
 from daxfuzz.kernel.inode import Inode
@@ -66,3 +67,18 @@ def test_a_lock_kept_on_the_way_out_of_an_interrupted_wait_is_a_finding() -> Non
     violation = trip(simulate(INTERRUPTED, KeepTheLockWhenInterrupted), "lock-held")
     assert violation.channel == "invalidate_lock"
     assert_silent(simulate(INTERRUPTED))
+
+
+class StayInTheSection(Patch):
+    """dax: Do not end the section of dax_srcu."""
+
+    class dax_fault(DaxFault):
+        async def dax_iomap_direct_access(self, block: int, pages: int) -> int | None:
+            await self.k.dax_srcu.read_lock()
+            return block if await self.k.dax_alive.read() else None
+
+
+def test_a_section_that_is_not_ended_is_a_finding() -> None:
+    fault = program({"mapper": ["store(file0, 0)"]}, prefault=False)
+    violation = trip(simulate(fault, StayInTheSection), "lock-held", simple=1, random=0)
+    assert violation.message == "store(file0, 0) returns inside a section of dax_srcu"

@@ -6,6 +6,8 @@ import pytest
 from oracle_kit import assert_silent, program, simulate, trip
 
 from daxfuzz.kernel.dax import Dax
+from daxfuzz.kernel.dax_fault import DaxFault
+from daxfuzz.kernel.dax_writeback import DaxWriteback
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.fs.fuse_dax import FuseDax
@@ -18,6 +20,7 @@ from daxfuzz.program.case import Program
 from daxfuzz.protocols.patch import Patch
 
 FAULT = program({"mapper": ["store(file0, 0)"]}, prefault=False)
+SYNC = program({"syncer": ["store(file0, 0)", "fsync(file0)"]})
 TRUNCATE = program({"truncator": ["truncate(file0, 0)"]})
 DEMAND = program({"mapper": ["store(file0, 0)", "munmap(file0)", "mmap(file0)", "store(file0, 0)"]}, prefault=False)
 
@@ -64,9 +67,28 @@ class QueueWithoutLock(Patch):
             await self.conn().free_ranges.write(())
 
 
+class MarkWithoutXaLock(Patch):
+    """dax: Mark what is to be written back without xa_lock."""
+
+    class dax_writeback(DaxWriteback):
+        async def dax_writeback_mapping_range(self, mapping: AddressSpace, first: int, last: int) -> int:
+            await mapping.i_pages.tag_for_writeback(first, last)
+            return await super().dax_writeback_mapping_range(mapping, first, last)
+
+
+class LookWithoutSrcu(Patch):
+    """dax: Look whether the device lives outside dax_srcu."""
+
+    class dax_fault(DaxFault):
+        async def dax_iomap_direct_access(self, block: int, pages: int) -> int | None:
+            return block if await self.k.dax_alive.read() else None
+
+
 @pytest.mark.parametrize(
     ("of", "filesystem", "patch", "said"),
     [
+        (SYNC, "ext4", MarkWithoutXaLock, "marks entries of file0.i_pages without xa_lock"),
+        (FAULT, "ext4", LookWithoutSrcu, "loads dax_device.alive outside a section of dax_srcu"),
         (FAULT, "ext4", InsertWithoutPtl, "without mm0.ptl0.0"),
         (TRUNCATE, "ext4", TruncateUnderSharedLock, "without file0.i_data_sem"),
         (TRUNCATE, "ext4", DisassociateWithoutXaLock, "without xa_lock"),
@@ -74,7 +96,7 @@ class QueueWithoutLock(Patch):
     ],
 )
 def test_a_store_without_its_lock_is_a_finding(of: Program, filesystem: str, patch: type[Patch], said: str) -> None:
-    sim = simulate(of, patch, filesystem=filesystem, oracles=[UnlockedAccess])
+    sim = simulate(of, patch, protocol="pin-wait", filesystem=filesystem, oracles=[UnlockedAccess])
     violation = trip(sim, "unlocked-access", simple=1, random=0)
     assert said in violation.message
 
