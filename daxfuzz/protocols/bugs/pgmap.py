@@ -20,7 +20,7 @@ class PgmapReleaseBeforeLastPut(Bug):
     release = "v5.3"
     category = "use-after-free"
     protocols: ClassVar = ("refcount-1-fixed", "series-v1-fixed", "series-v3-fixed", "refcount-0-fixed")
-    filesystems: ClassVar = ("ext4", "xfs", "fuse", "device-dax")
+    filesystems: ClassVar = ("device-dax", "ext4", "xfs", "fuse")
     kinds: ClassVar = ("use-after-free",)
 
     class memremap(Memremap):
