@@ -58,6 +58,7 @@ class Histories(Ghost):
     copies: what reflink has written, with the file page that it has come from.
     moved: per file the clock at the begin of the first call that moved its contents, if there is one.
     moving: per file the same of those that are under way, by task.
+    children: (parent, child) for each mm that was forked, in this order.
     private: by mm and file, what is written through private mappings, which is not written to the file.
     mixed: files that one mm may map both ways.
     """
@@ -99,6 +100,7 @@ class Histories(Ghost):
             private.reset()
         self.transfers: dict[Kept, Write] = {}
         self.open: dict[int, list[Write]] = {}
+        self.children: list[tuple[int, int]] = []
         self.copies: list[tuple[Write, tuple[str, int]]] = []
         self.moved: dict[str, int] = {}
         self.moving: dict[str, dict[int, int]] = {}
@@ -163,6 +165,10 @@ class Histories(Ghost):
             write = [value, clock, 0, 0]
             history.append(write)
             writes.append(write)
+        if name == "dma_write":
+            for each in self.sim.registers[task.index].get(str(call.arguments[0]), ()):
+                if each.page.ram and not each.flags & Foll.PIN:
+                    self.seen_by_children(task.index, each.inode, each.file_page, value)
         if name == "reflink":
             file, first = str(call.arguments[0]), int(call.arguments[1])
             self.copies += [(write, (file, first + offset)) for offset, write in enumerate(writes)]
@@ -241,8 +247,10 @@ class Histories(Ghost):
         private = self.private_of(self.sim.world.tasks[bio.task], file)
         if private is not None and bio.pfn >= self.kernel.device_pages:
             history = private.pages[bio.file_page]
-        self.transfers[bio] = [bio.value, self.tick(), 0, 0]
-        history.append(self.transfers[bio])
+        write = self.transfers[bio] = [bio.value, self.tick(), 0, 0]
+        history.append(write)
+        if bio.pfn >= self.kernel.device_pages:
+            self.seen_by_children(bio.task, bio.inode, bio.file_page, bio.value)
 
     def done(self, bio: Kept) -> None:
         """A device has written; to a private page through a plain reference, which the process may not have by now."""
@@ -257,11 +265,23 @@ class Histories(Ghost):
         self.tick()
         parent = self.kernel.mm_of[task.index].index
         child = self.kernel.mm_of[self.sim.task(str(call.arguments[0])).index].index
+        self.children.append((parent, child))
         for (mm, file), private in self.private.items():
             if mm == child and (parent, file) in self.private:
                 theirs = self.private[parent, file]
                 for page, inherited in enumerate(private.inherited):
                     inherited += theirs.inherited[page] + theirs.pages[page]
+
+    def seen_by_children(self, task: int, inode: int, page: int, value: int) -> None:
+        """A device writes through a plain reference to a private page. Who has been forked since that was taken may
+        see it: fork leaves such a page to both (open(2) warns of it)."""
+        file = list(self.kernel.inodes)[inode]
+        heirs = [self.kernel.mm_of[task].index]
+        for parent, child in self.children:
+            private = self.private.get((child, file))
+            if parent in heirs and private is not None:
+                heirs.append(child)
+                private.inherited[page].append([value, self.clock, FAILED, self.clock])
 
     def plain_reference_of_private_page(self, task: Task, call: Call) -> bool:
         """Whether a device has written through a FOLL_GET reference to a private page: fork does not heed those, so

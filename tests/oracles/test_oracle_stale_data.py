@@ -7,15 +7,18 @@ from oracle_kit import LIMIT, assert_silent, ordered, program, simulate, trip
 
 from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.fork import Fork
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.fs.filesystem import Iomap
 from daxfuzz.kernel.inode import Inode
 from daxfuzz.kernel.memory import Fault, VmFault
-from daxfuzz.kernel.mm import Mm
+from daxfuzz.kernel.mm import Mm, Vma
+from daxfuzz.kernel.page import Page
 from daxfuzz.kernel.tlb import TlbFlush
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.oracles.histories import Histories
 from daxfuzz.oracles.stale_data import StaleData
+from daxfuzz.program.case import Program
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.sim import Scheduler, Stepper
 from daxfuzz.triage.bench import verdict
@@ -67,6 +70,14 @@ class NoFlush(Patch):
     class tlb(TlbFlush):
         async def flush_tlb_mm_range(self, mm: Mm, addresses: list[int]) -> None:
             return
+
+
+class ShareThePinned(Patch):
+    """fork: Share pages that are pinned, too."""
+
+    class fork(Fork):
+        async def page_needs_cow_for_dma(self, page: Page, vma: Vma) -> bool:
+            return False
 
 
 class NoZeroing(Patch):
@@ -166,6 +177,22 @@ def test_moved_contents_are_what_some_page_of_the_file_has_had_since() -> None:
     histories = Histories.of(sim)
     old, moved, zeroes = 1000, 1001, 0
     assert [histories.current("file0", 0, value, histories.tick()) for value in (old, moved, zeroes)] == [0, 1, 1]
+
+
+def forked_under(reference: str) -> Program:
+    """A device writes to a private page that a child was forked with."""
+    parent = ["mmap(file0, MAP_PRIVATE)", f"r0 = {reference}(file0, 0)", "fork(child)", "dma_write(r0)"]
+    return program({"parent": parent, "child": ["load(file0, 0)"]})
+
+
+def test_a_child_may_see_what_a_device_writes_through_a_plain_reference_of_its_parent() -> None:
+    assert_silent(simulate(forked_under("get_user_pages"), protocol="refcount-1-fixed"), random=40)
+
+
+def test_a_child_sees_nothing_of_what_a_device_writes_to_a_pinned_page() -> None:
+    of = forked_under("pin_user_pages")
+    assert_silent(simulate(of, protocol="refcount-1-fixed"), random=40)
+    trip(simulate(of, ShareThePinned, protocol="refcount-1-fixed", oracles=[StaleData]), "stale-data")
 
 
 @pytest.mark.parametrize("mapping", [(), ("mmap(file0, MAP_PRIVATE)",)])
