@@ -95,7 +95,8 @@ class DaxLock(Subsystem):
             self.k.bug("dax_unlock_page: page.mapping is NULL")
         if cookie is NOT_LOCKED:
             return
-        assert not isinstance(mapping, Cow)
+        if isinstance(mapping, Cow):
+            self.k.bug("dax_unlock_page: PAGE_MAPPING_DAX_COW is dereferenced")
         await self.k.dax.dax_unlock_entry(mapping, XaState(mapping.i_pages, index), cookie)
 
     async def dax_lock_mapping_entry(self, mapping: AddressSpace, index: int) -> tuple[Entry, Page | None]:

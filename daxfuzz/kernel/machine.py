@@ -46,6 +46,7 @@ class Machine:
     low_memory: memory is short: who allocates some has to reclaim other memory first.
     spare_blocks: blocks of a device with a file system beside one for each page of all files; negative: some miss.
     ram_pages: pages of memory for private mappings; 0 for as many as the program can use.
+    rmapbt: xfs keeps reverse mappings, which tell whose the blocks that fail are (mkfs.xfs -m rmapbt).
     """
 
     bias: int = GUP_PIN_COUNTING_BIAS
@@ -58,6 +59,7 @@ class Machine:
     low_memory: bool = False
     spare_blocks: int = 1
     ram_pages: int = 0
+    rmapbt: bool = True
 
     @property
     def pud_pages(self) -> int:

@@ -196,11 +196,12 @@ def _read_machine(reader: _Reader) -> Machine:
         wait_buckets=_WAIT_BUCKETS.value(reader.number(_WAIT_BUCKETS.choices)),
         pmd_pages=PMD_SIZES[reader.number(len(PMD_SIZES))],
         xa_check_sched=_XA_CHECK_SCHED.value(reader.number(_XA_CHECK_SCHED.choices)),
-        merge_vmas=(flags := reader.number(4)) % 2 == 0,
+        merge_vmas=(flags := reader.number(8)) % 2 == 0,
         window_ranges=_WINDOW_RANGES.value(reader.number(_WINDOW_RANGES.choices)),
-        low_memory=flags >= 2,
+        low_memory=flags // 2 % 2 == 1,
         spare_blocks=_SPARE_BLOCKS.value(reader.number(_SPARE_BLOCKS.choices)),
         ram_pages=_RAM_PAGES.value(reader.number(_RAM_PAGES.choices)),
+        rmapbt=flags < 4,
     )
 
 
@@ -210,7 +211,7 @@ def _write_machine(writer: _Writer, machine: Machine) -> None:
     writer.number(_WAIT_BUCKETS.number(machine.wait_buckets), _WAIT_BUCKETS.choices)
     writer.number(_position(machine.pmd_pages, PMD_SIZES, "pmd_pages"), len(PMD_SIZES))
     writer.number(_XA_CHECK_SCHED.number(machine.xa_check_sched), _XA_CHECK_SCHED.choices)
-    writer.number(int(not machine.merge_vmas) + 2 * machine.low_memory, 4)
+    writer.number((not machine.merge_vmas) + 2 * machine.low_memory + 4 * (not machine.rmapbt), 8)
     writer.number(_WINDOW_RANGES.number(machine.window_ranges), _WINDOW_RANGES.choices)
     writer.number(_SPARE_BLOCKS.number(machine.spare_blocks), _SPARE_BLOCKS.choices)
     writer.number(_RAM_PAGES.number(machine.ram_pages), _RAM_PAGES.choices)

@@ -218,6 +218,7 @@ def smaller_scale(program: Program) -> Iterator[Program]:
         replace(machine, xa_check_sched=plain.xa_check_sched),
         replace(machine, spare_blocks=plain.spare_blocks),
         replace(machine, ram_pages=plain.ram_pages),
+        replace(machine, rmapbt=True),
         replace(machine, wait_buckets=plain.wait_buckets),
         replace(machine, bias=min(machine.bias, 8)),
         replace(machine, bias=min(machine.bias, 4)),

@@ -6,8 +6,10 @@ import pytest
 from kernel_kit import Steered, add_task, run, simulate
 
 from daxfuzz.kernel.dax_lock import NOT_LOCKED
+from daxfuzz.kernel.machine import Machine
 from daxfuzz.kernel.page import COW
-from daxfuzz.sim import Signal, Stepper, Violation
+from daxfuzz.search import labels_of
+from daxfuzz.sim import Scheduler, Signal, Stepper, Violation
 
 INJECT = ["madvise(file0, MADV_HWPOISON, 0, 1)"]
 
@@ -86,6 +88,15 @@ def test_nothing_fails_on_a_device_that_is_gone() -> None:
     sim = simulate({"a": ["memory_failure(file0, 0)"], "u": ["unbind()"]})
     run(sim, ("u", ""))
     assert sim.results == [[-6], [0]]
+
+
+def test_without_reverse_mappings_xfs_leaves_a_failure_to_the_generic_path() -> None:
+    calls = {"a": ["memory_failure(file0, 0)"]}
+    for rmapbt, path in ((True, "xfs_dax_notify_ddev_failure"), (False, "mf_generic_kill_procs")):
+        sim = simulate(calls, filesystem="xfs", machine=Machine(rmapbt=rmapbt))
+        functions = {label.function for label in labels_of(sim.world, Stepper(sim.world).run(Scheduler()).turns)}
+        assert path in functions
+        assert sim.results == [[0]]
 
 
 def test_a_shared_page_is_dereferenced_as_a_mapping() -> None:

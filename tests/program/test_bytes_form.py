@@ -87,6 +87,7 @@ OTHER_SETTINGS = {
     "low_memory": True,
     "spare_blocks": -1,
     "ram_pages": 1,
+    "rmapbt": False,
 }
 
 

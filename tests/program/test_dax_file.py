@@ -273,7 +273,8 @@ def message_of(text: str | bytes) -> str:
         (
             HEAD + "machine.tbl = 1\n" + TASKS,
             'case.dax:3: machine.tbl: unknown key (did you mean "tlb"?); allowed: bias, tlb, '
-            "wait_buckets, pmd_pages, xa_check_sched, merge_vmas, window_ranges, low_memory, spare_blocks, ram_pages",
+            "wait_buckets, pmd_pages, xa_check_sched, merge_vmas, window_ranges, low_memory, spare_blocks, "
+            "ram_pages, rmapbt",
         ),
         (
             HEAD + 'setup = {files = {"a b" = 1}}\n' + TASKS,

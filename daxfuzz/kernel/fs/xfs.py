@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from daxfuzz.kernel.errno import EAGAIN, EFBIG, EFSCORRUPTED, EINVAL, ENOSPC
+from daxfuzz.kernel.errno import EAGAIN, EFBIG, EFSCORRUPTED, EINVAL, ENOSPC, EOPNOTSUPP
 from daxfuzz.kernel.fs.filesystem import Falloc, Iomap
 from daxfuzz.kernel.fs.xfs_reflink import XfsReflink
 from daxfuzz.kernel.inode import Unwritten, block_of, mapped_block
@@ -521,10 +521,12 @@ class Xfs(XfsReflink):
     # -- memory failure ------------------------------------------------------------------------------------------
 
     async def notify_failure(self, first: int, pages: int, flags: int) -> int:
-        """xfs_dax_notify_failure (fs/xfs/xfs_notify_failure.c, v6.0), with a reverse map.
+        """xfs_dax_notify_failure (fs/xfs/xfs_notify_failure.c, v6.0).
 
         Known deviation: v6.0 computes nonsense from the length with which kill_dax says that all of the device is gone.
         """
+        if not self.k.machine.rmapbt:
+            return -EOPNOTSUPP
         return await self.xfs_dax_notify_ddev_failure(range(first, min(first + pages, self.k.device_pages)), flags)
 
     async def xfs_dax_notify_ddev_failure(self, blocks: range, flags: int) -> int:

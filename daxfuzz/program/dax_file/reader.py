@@ -218,6 +218,7 @@ _DOCUMENT = _table(
                 "low_memory": _boolean,
                 "spare_blocks": _integer(MIN_SPARE_BLOCKS, MAX_SPARE_BLOCKS),
                 "ram_pages": _integer(0, MAX_RAM_PAGES),
+                "rmapbt": _boolean,
             }
         ),
         "setup": _table(

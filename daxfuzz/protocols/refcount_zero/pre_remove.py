@@ -76,7 +76,7 @@ class IntroducePreRemove(Patch):
         # -- removal -------------------------------------------------------------------------------------------------
 
         async def notify_failure(self, first: int, pages: int, flags: int) -> int:
-            if not flags & Mf.MEM_PRE_REMOVE:
+            if not flags & Mf.MEM_PRE_REMOVE or not self.k.machine.rmapbt:
                 return await super().notify_failure(first, pages, flags)
             frozen = not await self.k.vfs.freeze_super(Frozen.KERNEL)
             error = await super().notify_failure(first, pages, flags)
