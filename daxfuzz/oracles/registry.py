@@ -14,6 +14,7 @@ from daxfuzz.oracles.entry_lock import EntryLock
 from daxfuzz.oracles.freed_block import FreedBlock
 from daxfuzz.oracles.frozen_write import FrozenWrite
 from daxfuzz.oracles.held_longterm_pin import HeldLongtermPin
+from daxfuzz.oracles.inode_count import InodeCount
 from daxfuzz.oracles.kernel_warning import KernelWarning, SpuriousWarning
 from daxfuzz.oracles.livelock import Livelock
 from daxfuzz.oracles.lock_held import LockHeld
@@ -38,6 +39,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     CowOwnership,
     Refcount,
     Mapcount,
+    InodeCount,
     LostWakeup,
     HeldLongtermPin,
     WaitsForStranger,
