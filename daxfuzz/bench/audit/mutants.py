@@ -82,10 +82,16 @@ def source_of(function: types.FunctionType) -> Source:
     return Source(function)
 
 
+HOST = ("virtiofsd",)
+"""Subsystems that are no part of the kernel."""
+
+
 def live_of(kernel: ComposedKernel) -> list[Live]:
     """Every function of a composed kernel that can be called, each once."""
     found: dict[types.FunctionType, Live] = {}
     for name, cls in kernel.subsystems.items():
+        if name in HOST:
+            continue
         for function in live_functions(cls):
             owner = next(base for base in cls.__mro__ if vars(base).get(function.__name__) is function)
             if owner is Subsystem or not can_replace(kernel, name, owner, function):
