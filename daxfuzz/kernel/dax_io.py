@@ -37,7 +37,9 @@ class DaxIo(Subsystem):
 
     async def dax_iomap_iter(self, inode: Inode, index: int, iomap: Iomap, value: int, copy: UserCopy | None) -> int:
         """Write into one extent: first remove what mappings made of the hole that was here."""
-        assert iomap.pfn is not None
+        if iomap.pfn is None:
+            self.k.warn("dax_iomap_iter: nothing is mapped", None)
+            return -EIO
         if self.invalidates(iomap):
             await self.k.truncate.invalidate_inode_pages2_range(inode.i_mapping, index, index)
         await self.k.dax_srcu.read_lock()

@@ -8,6 +8,7 @@ import pytest
 from kernel_kit import Steered, add_task, run, simulate
 
 from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.fs.filesystem import Iomap
 from daxfuzz.kernel.fs.fuse_conn import FuseConnDax
 from daxfuzz.kernel.machine import Machine
 from daxfuzz.oracles.registry import attach
@@ -373,3 +374,17 @@ def test_the_server_grows_a_file_and_maps_it_one_after_the_other() -> None:
     add_task(sim, "w", lambda: kernel.virtiofsd.do_write(file0, 1, 7))
     run(sim, ("m", "setupmapping.write"), ("m", "+"), ("w", ""), ("m", ""), ("w", ""))
     assert [kernel.allocator.table[pfn] for pfn in (0, 1)] == [((0, 0),), ((0, 1),)]
+
+
+def test_a_write_to_what_the_file_system_has_not_mapped_warns_and_fails() -> None:
+    sim = fuse({"a": []})
+    warned: list[str] = []
+    sim.kernel.on_warn = lambda message, page: warned.append(message)
+
+    async def body() -> int:
+        return await sim.kernel.dax_io.dax_iomap_iter(sim.kernel.inodes["file0"], 0, Iomap(None), 1, None)
+
+    returned = add_task(sim, "x", body)
+    run(sim)
+    assert returned == [-5]
+    assert warned == ["dax_iomap_iter: nothing is mapped"]
