@@ -36,11 +36,7 @@ class Block(Shared):
     @types.coroutine
     def load(self, tlb: Tlb, address: int, pte: Pte) -> Generator[Point, None, int | None]:
         """Read through a translation that the processor holds: None if it has lost it meanwhile."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._load)
-        else:
+        if not self.world.goes_on(self._load):
             yield self._load
         value = self.data if tlb.holds(address, pte) else None
         self.log.append(value)
@@ -49,11 +45,7 @@ class Block(Shared):
     @types.coroutine
     def store(self, tlb: Tlb, address: int, pte: Pte, value: int) -> Generator[Point, None, bool]:
         """Write through a translation that the processor holds: False if it has lost it meanwhile."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._store)
-        else:
+        if not self.world.goes_on(self._store):
             yield self._store
         held = tlb.holds(address, pte)
         if held:
@@ -64,11 +56,7 @@ class Block(Shared):
     @types.coroutine
     def read(self) -> Generator[Point, None, int]:
         """The kernel reads through its own mapping."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._load)
-        else:
+        if not self.world.goes_on(self._load):
             yield self._load
         value = self.data
         self.log.append(value)
@@ -77,44 +65,28 @@ class Block(Shared):
     @types.coroutine
     def write(self, value: int) -> Generator[Point, None, None]:
         """The kernel writes through its own mapping."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._store)
-        else:
+        if not self.world.goes_on(self._store):
             yield self._store
         self.data = value
 
     @types.coroutine
     def dma_write(self, value: int) -> Generator[Point, None, None]:
         """A device writes to the bus address it was given; no page table has a say."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._store)
-        else:
+        if not self.world.goes_on(self._store):
             yield self._store
         self.data = self.durable = value
 
     @types.coroutine
     def copy_from_iter(self, value: int) -> Generator[Point, None, None]:
         """dax_copy_from_iter: the kernel copies user data past the caches (flushcache)."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._store)
-        else:
+        if not self.world.goes_on(self._store):
             yield self._store
         self.data = self.durable = value
 
     @types.coroutine
     def zero(self) -> Generator[Point, None, None]:
         """The file system zeroes a block it has just allocated, past the caches."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._store)
-        else:
+        if not self.world.goes_on(self._store):
             yield self._store
         self.data = self.durable = 0
 
@@ -134,11 +106,7 @@ class Block(Shared):
     @types.coroutine
     def flush(self) -> Generator[Point, None, None]:
         """dax_flush: write the processor caches back, through the kernel's own mapping of the block."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._load)
-        else:
+        if not self.world.goes_on(self._load):
             yield self._load
         self.durable = self.data
 
@@ -228,11 +196,7 @@ class BlockAllocator(Shared):
     @types.coroutine
     def shared(self, pfn: int) -> Generator[Point, None, bool]:
         """Whether a block has more than one owner."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._look)
-        else:
+        if not self.world.goes_on(self._look):
             yield self._look
         shared = len(self.table[pfn]) > 1
         self.log.append(shared)
@@ -241,11 +205,7 @@ class BlockAllocator(Shared):
     @types.coroutine
     def owners_of(self, pfn: int) -> Generator[Point, None, tuple[Owner, ...]]:
         """All owners of a block (xfs: its records in the rmap btree)."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._look)
-        else:
+        if not self.world.goes_on(self._look):
             yield self._look
         owners = self.table[pfn]
         self.log.append(owners)
@@ -260,11 +220,7 @@ class BlockAllocator(Shared):
         busy: it is not to be reused before the freeing is durable.
         committed: the next transaction that becomes durable does that; else only after commit_freed.
         """
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._free)
-        else:
+        if not self.world.goes_on(self._free):
             yield self._free
         owner = (inode, index)
         owners = list(self.table[pfn])
@@ -283,11 +239,7 @@ class BlockAllocator(Shared):
     @types.coroutine
     def pending(self) -> Generator[Point, None, bool]:
         """Whether a commit would give blocks back (ext4: s_mb_free_pending)."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._look)
-        else:
+        if not self.world.goes_on(self._look):
             yield self._look
         pending = bool(self.freed or self.freeing)
         self.log.append(pending)

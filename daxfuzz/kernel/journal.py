@@ -133,10 +133,7 @@ class Journal(Lock):
         if (me.atomic or me.irq_depth) and self.on_sleep is not None:
             self.on_sleep(self, me)
         barred = self.locked or self.freezer is not None
-        if world.ahead and not barred:
-            world.ahead -= 1
-            self.log.append(self._acquire)
-        else:
+        if barred or not world.goes_on(self._acquire):
             if barred:
                 world.block(me, self)
             self.waiting.append(me)
@@ -157,10 +154,7 @@ class Journal(Lock):
         if self.handles.count(me) > 1:
             self.handles.remove(me)
             return
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._release)
-        else:
+        if not world.goes_on(self._release):
             yield self._release
         self.handles.remove(me)
         if not self.handles:
@@ -177,22 +171,14 @@ class Journal(Lock):
     @types.coroutine
     def update_inode(self, number: int) -> Generator[Point, None, None]:
         """ext4_mark_inode_dirty and ext4_update_inode_fsync_trans: the running transaction changes the inode."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._mark)
-        else:
+        if not self.world.goes_on(self._mark):
             yield self._mark
         self.tids[number] = self.running
 
     @types.coroutine
     def log_commit(self, number: int) -> Generator[Point, None, None]:
         """xlog_cil_commit: the checkpoint gets what a transaction has changed of an inode, and pins it."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._log)
-        else:
+        if not self.world.goes_on(self._log):
             yield self._log
         self.tids[number] = self.running
         self.allocator.commit_freed()
@@ -204,11 +190,7 @@ class Journal(Lock):
     @types.coroutine
     def datasync_dirty(self, number: int) -> Generator[Point, None, bool]:
         """ext4_inode_datasync_dirty: whether the inode's last change is not durable yet."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._look)
-        else:
+        if not self.world.goes_on(self._look):
             yield self._look
         dirty = self.tids[number] > self.committed
         self.log.append(dirty)

@@ -95,11 +95,7 @@ class XArray(Shared):
     @types.coroutine
     def load(self, index: int) -> Generator[Point, None, Entry | None]:
         """The entry at an index."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._load)
-        else:
+        if not self.world.goes_on(self._load):
             yield self._load
         head = self.head(index)
         entry = None if head is None else self.entries[head]
@@ -109,11 +105,7 @@ class XArray(Shared):
     @types.coroutine
     def find(self, first: int, last: int, mark: Mark | None = None) -> Generator[Point, None, Found | None]:
         """The first present (with `mark`: marked) entry from `first` to `last`, both included."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._find)
-        else:
+        if not self.world.goes_on(self._find):
             yield self._find
         found = self._first(first, last, mark)
         self.log.append(found)
@@ -125,11 +117,7 @@ class XArray(Shared):
 
         A slot that covers the index keeps its size, and is erased as a whole; else the new one gets `span` indices.
         """
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._store)
-        else:
+        if not self.world.goes_on(self._store):
             yield self._store
         head = self.head(index)
         old = None if head is None else self.entries[head]
@@ -155,11 +143,7 @@ class XArray(Shared):
     @types.coroutine
     def set_mark(self, index: int, mark: Mark) -> Generator[Point, None, None]:
         """Set a mark on a present entry."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._mark)
-        else:
+        if not self.world.goes_on(self._mark):
             yield self._mark
         head = self.head(index)
         if head is not None and head not in self.marks[mark]:
@@ -171,11 +155,7 @@ class XArray(Shared):
     @types.coroutine
     def clear_mark(self, index: int, mark: Mark) -> Generator[Point, None, None]:
         """Clear a mark."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._mark)
-        else:
+        if not self.world.goes_on(self._mark):
             yield self._mark
         head = self.head(index)
         if head in self.marks[mark]:
@@ -186,11 +166,7 @@ class XArray(Shared):
     @types.coroutine
     def get_mark(self, index: int, *marks: Mark) -> Generator[Point, None, bool]:
         """Whether the entry at an index has any of the marks."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._load)
-        else:
+        if not self.world.goes_on(self._load):
             yield self._load
         head = self.head(index)
         marked = any(head in self.marks[mark] for mark in marks)
@@ -200,11 +176,7 @@ class XArray(Shared):
     @types.coroutine
     def tag_for_writeback(self, first: int, last: int) -> Generator[Point, None, None]:
         """tag_pages_for_writeback, below its lock: every dirty entry of the range gets TOWRITE."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._mark)
-        else:
+        if not self.world.goes_on(self._mark):
             yield self._mark
         heads = [self.head(index) for index in range(first, last + 1)]
         both = {*self.marks[Mark.TOWRITE], *(head for head in self.marks[Mark.DIRTY] if head in heads)}
@@ -215,11 +187,7 @@ class XArray(Shared):
     @types.coroutine
     def marked(self, mark: Mark) -> Generator[Point, None, bool]:
         """mapping_tagged: whether any entry has the mark; without the lock."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._load)
-        else:
+        if not self.world.goes_on(self._load):
             yield self._load
         marked = bool(self.marks[mark])
         self.log.append(marked)
@@ -228,11 +196,7 @@ class XArray(Shared):
     @types.coroutine
     def empty(self) -> Generator[Point, None, bool]:
         """mapping_empty: without the lock."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._load)
-        else:
+        if not self.world.goes_on(self._load):
             yield self._load
         empty = not self.entries
         self.log.append(empty)
@@ -242,11 +206,7 @@ class XArray(Shared):
     def only_head(self) -> Generator[Point, None, bool]:
         """Whether there is an entry, and xa_head has it, as only one of a page at index 0: mapping_shrinkable, but not
         mapping_empty; without the lock."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._load)
-        else:
+        if not self.world.goes_on(self._load):
             yield self._load
         only = list(self.entries) == [0] and self.spans.get(0, 1) == 1
         self.log.append(only)

@@ -74,11 +74,7 @@ class UserSpace(Shared):
     @types.coroutine
     def call(self) -> Generator[Point, None, None]:
         """The next call begins with this step."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._call)
-        else:
+        if not self.world.goes_on(self._call):
             yield self._call
 
     def state(self) -> Hashable:

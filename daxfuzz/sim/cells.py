@@ -35,11 +35,7 @@ class Cell(Shared, Generic[T]):
     @types.coroutine
     def read(self) -> Generator[Point, None, T]:
         """Load the value."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._read)
-        else:
+        if not self.world.goes_on(self._read):
             yield self._read
         value = self.value
         self.log.append(value)
@@ -48,11 +44,7 @@ class Cell(Shared, Generic[T]):
     @types.coroutine
     def write(self, value: T) -> Generator[Point, None, None]:
         """Store a value."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._write)
-        else:
+        if not self.world.goes_on(self._write):
             yield self._write
         old = self.value
         self.value = value
@@ -65,11 +57,7 @@ class Cell(Shared, Generic[T]):
     @types.coroutine
     def exchange(self, value: T) -> Generator[Point, None, T]:
         """Store a value and return the one it replaced, in one step."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._write)
-        else:
+        if not self.world.goes_on(self._write):
             yield self._write
         old = self.value
         self.log.append(old)
@@ -104,11 +92,7 @@ class GuardedCell(Cell[T]):
     @types.coroutine
     def read(self) -> Generator[Point, None, T]:
         """Load the value, with its lock held."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._read)
-        else:
+        if not self.world.goes_on(self._read):
             yield self._read
         value = self.value
         self.log.append(value)
@@ -143,11 +127,7 @@ class Atomic(Shared):
     @types.coroutine
     def read(self) -> Generator[Point, None, int]:
         """atomic_read"""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._read)
-        else:
+        if not self.world.goes_on(self._read):
             yield self._read
         value = self.value
         self.log.append(value)
@@ -156,11 +136,7 @@ class Atomic(Shared):
     @types.coroutine
     def set(self, value: int) -> Generator[Point, None, None]:
         """atomic_set"""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._write)
-        else:
+        if not self.world.goes_on(self._write):
             yield self._write
         old = self.value
         self.value = value
@@ -173,11 +149,7 @@ class Atomic(Shared):
     @types.coroutine
     def add(self, n: int) -> Generator[Point, None, None]:
         """atomic_add: returns nothing, so two of them commute."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._add)
-        else:
+        if not self.world.goes_on(self._add):
             yield self._add
         old = self.value
         self.value = value = old + n
@@ -190,11 +162,7 @@ class Atomic(Shared):
     @types.coroutine
     def add_return(self, n: int) -> Generator[Point, None, int]:
         """atomic_add_return: the new value."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._update)
-        else:
+        if not self.world.goes_on(self._update):
             yield self._update
         old = self.value
         self.value = value = old + n
@@ -209,11 +177,7 @@ class Atomic(Shared):
     @types.coroutine
     def cmpxchg(self, old: int, new: int) -> Generator[Point, None, bool]:
         """atomic_cmpxchg: whether the value was `old` and is `new` now."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._update)
-        else:
+        if not self.world.goes_on(self._update):
             yield self._update
         same = self.value == old
         self.log.append(same)
@@ -230,11 +194,7 @@ class Atomic(Shared):
     @types.coroutine
     def add_unless_zero(self, n: int) -> Generator[Point, None, bool]:
         """atomic_add_unless(v, n, 0): False, and no change, if the value is 0."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._update)
-        else:
+        if not self.world.goes_on(self._update):
             yield self._update
         value = self.value
         self.log.append(value)

@@ -39,24 +39,16 @@ class Interrupts(Shared):
     @types.coroutine
     def local_irq_save(self) -> Generator[Point, None, None]:
         """Turn interrupts of this processor off; sections nest."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._off)
-        else:
+        if not self.world.goes_on(self._off):
             yield self._off
-        world.current.irq_depth += 1
+        self.world.current.irq_depth += 1
 
     @types.coroutine
     def local_irq_restore(self) -> Generator[Point, None, None]:
         """End the innermost section; the outermost one's end runs what was sent meanwhile."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._on)
-        else:
+        if not self.world.goes_on(self._on):
             yield self._on
-        self.turn_on(world.current)
+        self.turn_on(self.world.current)
 
     def turn_on(self, task: Task) -> None:
         """The end of a section as part of another step, such as spin_unlock_irq.
@@ -86,14 +78,10 @@ class Interrupts(Shared):
 
         Two steps: sending, and the wait for the last answer. The caller's own processor is served at once.
         """
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._send)
-        else:
+        if not self.world.goes_on(self._send):
             yield self._send
-        me = world.current
-        tasks = world.tasks
+        me = self.world.current
+        tasks = self.world.tasks
         late = []
         for target in targets:
             if target != me.index and tasks[target].irq_depth:
@@ -104,11 +92,8 @@ class Interrupts(Shared):
             self.pending += tuple(late)
             if self.clean:
                 self.touch()
-            world.block(me, self)
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._wait)
-        else:
+            self.world.block(me, self)
+        if not self.world.goes_on(self._wait):
             yield self._wait
 
     def owners(self) -> tuple[int, ...]:

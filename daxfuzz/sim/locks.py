@@ -121,10 +121,7 @@ class Mutex(Lock):
         if self.on_sleep is not None and (me.atomic or me.irq_depth):
             self.on_sleep(self, me)
         # From its arrival on the task is parked in front of the lock, and blocked whenever somebody holds it.
-        if self.owner is None and world.ahead:
-            world.ahead -= 1
-            self.log.append(self._acquire)
-        else:
+        if self.owner is not None or not world.goes_on(self._acquire):
             if self.owner is not None:
                 if self.owner is me:
                     yield self._acquire
@@ -152,10 +149,7 @@ class Mutex(Lock):
         """Let the lock go: one step. Raises RuntimeError if the task does not hold it."""
         world = self.world
         me = world.current
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._release)
-        else:
+        if not world.goes_on(self._release):
             yield self._release
         if self.owner is not me:
             raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")
@@ -252,10 +246,7 @@ class RwSemaphore(Lock):
         me = world.current
         if self.on_sleep is not None and (me.atomic or me.irq_depth):
             self.on_sleep(self, me)
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._acquire)
-        else:
+        if not world.goes_on(self._acquire):
             yield self._acquire
         if self.writer is None and not self.queue:
             self.readers.append(me)
@@ -286,10 +277,7 @@ class RwSemaphore(Lock):
         me = world.current
         if self.on_sleep is not None and (me.atomic or me.irq_depth):
             self.on_sleep(self, me)
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._acquire)
-        else:
+        if not world.goes_on(self._acquire):
             yield self._acquire
         if self.writer is not None or self.readers:
             self._refuse_own(me)
@@ -321,10 +309,7 @@ class RwSemaphore(Lock):
         """Give up a shared hold."""
         world = self.world
         me = world.current
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._release)
-        else:
+        if not world.goes_on(self._release):
             yield self._release
         if me not in self.readers:
             raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")
@@ -344,10 +329,7 @@ class RwSemaphore(Lock):
         """Give up the exclusive hold."""
         world = self.world
         me = world.current
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._release)
-        else:
+        if not world.goes_on(self._release):
             yield self._release
         if self.writer is not me:
             raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")

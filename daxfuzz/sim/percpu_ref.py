@@ -42,11 +42,7 @@ class PercpuRef(Shared):
     @types.coroutine
     def tryget_live(self, n: int = 1) -> Generator[Point, None, bool]:
         """Take `n` references unless the reference is dying."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._tryget_live)
-        else:
+        if not self.world.goes_on(self._tryget_live):
             yield self._tryget_live
         live = not self.dying
         self.log.append(live)
@@ -59,11 +55,7 @@ class PercpuRef(Shared):
     @types.coroutine
     def tryget(self) -> Generator[Point, None, bool]:
         """Take a reference unless the count is 0; a dying one can still be taken."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._tryget)
-        else:
+        if not self.world.goes_on(self._tryget):
             yield self._tryget
         taken = self.count > 0
         self.log.append(taken)
@@ -76,11 +68,7 @@ class PercpuRef(Shared):
     @types.coroutine
     def is_dying(self) -> Generator[Point, None, bool]:
         """Whether it has been killed."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._is_dying)
-        else:
+        if not self.world.goes_on(self._is_dying):
             yield self._is_dying
         self.log.append(self.dying)
         return self.dying
@@ -88,11 +76,7 @@ class PercpuRef(Shared):
     @types.coroutine
     def get(self, n: int = 1) -> Generator[Point, None, None]:
         """Take `n` more references; the caller has one already."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._get)
-        else:
+        if not self.world.goes_on(self._get):
             yield self._get
         self.count += n
         if self.clean:
@@ -101,11 +85,7 @@ class PercpuRef(Shared):
     @types.coroutine
     def put(self, n: int = 1) -> Generator[Point, None, None]:
         """Drop `n` references. Raises Violation("refcount-underflow") below 0."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._put)
-        else:
+        if not self.world.goes_on(self._put):
             yield self._put
         self._drop(n)
 

@@ -42,10 +42,7 @@ class PercpuRwSemaphore(Lock):
         me = world.current
         if (me.atomic or me.irq_depth) and self.on_sleep is not None:
             self.on_sleep(self, me)
-        if world.ahead and not self.barred:
-            world.ahead -= 1
-            self.log.append(self._acquire)
-        else:
+        if self.barred or not world.goes_on(self._acquire):
             if self.barred:
                 world.block(me, self)
             self.waiting.append(me)
@@ -61,13 +58,9 @@ class PercpuRwSemaphore(Lock):
     @types.coroutine
     def up_read(self) -> Generator[Point, None, None]:
         """percpu_up_read"""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._release)
-        else:
+        if not self.world.goes_on(self._release):
             yield self._release
-        me = world.current
+        me = self.world.current
         if me not in self.readers:
             raise RuntimeError(f"{me.name} releases {self.name}, which it does not hold")
         self.readers.remove(me)

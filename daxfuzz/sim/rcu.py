@@ -43,13 +43,9 @@ class Rcu(Shared):
     @types.coroutine
     def read_lock(self) -> Generator[Point, None, None]:
         """Open a section."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._lock)
-        else:
+        if not self.world.goes_on(self._lock):
             yield self._lock
-        task = world.current
+        task = self.world.current
         me = task.index
         self.readers[me] = self.readers.get(me, 0) + 1
         if self.atomic:
@@ -60,13 +56,9 @@ class Rcu(Shared):
     @types.coroutine
     def read_unlock(self) -> Generator[Point, None, None]:
         """Close the innermost section."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._unlock)
-        else:
+        if not self.world.goes_on(self._unlock):
             yield self._unlock
-        task = world.current
+        task = self.world.current
         me = task.index
         if self.atomic:
             task.atomic -= 1
@@ -80,7 +72,7 @@ class Rcu(Shared):
                 if me in readers:
                     readers.remove(me)
                     if not readers:
-                        world.enable(world.tasks[waiter])
+                        self.world.enable(self.world.tasks[waiter])
 
     @types.coroutine
     def synchronize(self) -> Generator[Point, None, None]:

@@ -18,8 +18,7 @@ class Shared:
     together are the shared half of an exhaustive search's key, so nothing that tasks change may live elsewhere.
 
     A primitive yields its Point, and makes its access in the turn that it then gets. Most take a turn that their task
-    has ahead (World.ahead) without parking it: they note the Point in the log, as the host would. That stands in each
-    of them, since every step goes through it and a call would cost a good part of what is saved.
+    has ahead (World.goes_on) without parking it.
 
     clean: it is in its sealed state. Only where TRACKED says so.
     sealed: the state in which every execution starts.

@@ -68,11 +68,7 @@ class WaitQueueHead(Shared):
     @types.coroutine
     def prepare_to_wait(self, entry: WaitEntry, state: TaskState) -> Generator[Point, None, None]:
         """Queue the entry unless it is queued, and set the task's state."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._enqueue)
-        else:
+        if not self.world.goes_on(self._enqueue):
             yield self._enqueue
         self._add(entry)
         entry.task.state = state
@@ -80,11 +76,7 @@ class WaitQueueHead(Shared):
     @types.coroutine
     def prepare_to_wait_event(self, entry: WaitEntry, state: TaskState) -> Generator[Point, None, int]:
         """As prepare_to_wait; with a signal pending that interrupts `state` it dequeues and returns -ERESTARTSYS."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._enqueue)
-        else:
+        if not self.world.goes_on(self._enqueue):
             yield self._enqueue
         task = entry.task
         if task.signal_pending(state):
@@ -99,11 +91,7 @@ class WaitQueueHead(Shared):
     @types.coroutine
     def finish_wait(self, entry: WaitEntry) -> Generator[Point, None, None]:
         """Set the task running and take the entry off the queue."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._dequeue)
-        else:
+        if not self.world.goes_on(self._dequeue):
             yield self._dequeue
         entry.task.state = TaskState.RUNNING
         self._remove(entry)
@@ -111,11 +99,7 @@ class WaitQueueHead(Shared):
     @types.coroutine
     def active(self) -> Generator[Point, None, bool]:
         """waitqueue_active: whether anybody waits here, for whatever key; without the queue's lock."""
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._active)
-        else:
+        if not self.world.goes_on(self._active):
             yield self._active
         active = bool(self.entries)
         self.log.append(active)
@@ -128,11 +112,7 @@ class WaitQueueHead(Shared):
         Woken entries leave the queue (autoremove_wake_function). A waiter that is awake already stays queued and
         does not count.
         """
-        world = self.world
-        if world.ahead:
-            world.ahead -= 1
-            self.log.append(self._wake)
-        else:
+        if not self.world.goes_on(self._wake):
             yield self._wake
         for entry in list(self.entries):
             if key is not None and entry.key is not None and entry.key != key:

@@ -14,6 +14,7 @@ from daxfuzz.sim.trace import running_function
 from daxfuzz.sim.violation import Violation
 
 if TYPE_CHECKING:
+    from daxfuzz.sim.point import Point
     from daxfuzz.sim.shared import Shared
 
 
@@ -151,6 +152,14 @@ class World:
     def shared_state(self) -> tuple[Hashable, ...]:
         """The states of all objects, in order of creation."""
         return tuple(obj.state() for obj in self.objects)
+
+    def goes_on(self, point: Point) -> bool:
+        """Whether the current task has its next turn already: taken then, and noted in the log. Else it parks."""
+        if not self.ahead:
+            return False
+        self.ahead -= 1
+        self.log.append(point)
+        return True
 
     def enable(self, task: Task) -> None:
         """The task can take a turn from now on."""
