@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import signal
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ Examples:
   daxfuzz audit refcount-1-fixed
   daxfuzz audit refcount-1-fixed --function dax_unlock_entry --all
   daxfuzz audit refcount-1-fixed --mutant Gup.gup_pte:drop-recheck:2 --diff
-  daxfuzz audit series-v1-fixed --executions 2000 --json > audit.json
+  daxfuzz audit series-v1-fixed --sample 400 --executions 2000 --json > audit.json
 """
 
 
@@ -47,6 +48,9 @@ Examples:
 @click.argument("protocol")
 @click.option("--mutant", "names", multiple=True, metavar="NAME", help="Only this one. Repeatable.")
 @click.option("--function", "functions", multiple=True, metavar="NAME", help="Only the mutants of it. Repeatable.")
+@click.option(
+    "--sample", type=click.IntRange(1), metavar="N", help="Only N of them, drawn evenly; --seed draws others."
+)
 @click.option(
     "--executions", type=click.IntRange(1), default=50_000, show_default=True, help="Of the workload, for each mutant."
 )
@@ -69,6 +73,7 @@ def audit(
     protocol: str,
     names: tuple[str, ...],
     functions: tuple[str, ...],
+    sample: int | None,
     executions: int,
     seed: int,
     processes: int,
@@ -89,10 +94,12 @@ def audit(
     Exit code: 0 if all mutants die that are not equivalent, else 1; 130 after Ctrl-C, and the next run goes on.
     """
     mutants = chosen(protocol, names, functions)
+    if sample is not None:
+        mutants = drawn(mutants, sample, seed)
     if only_list or diff:
         show(protocol, mutants, diff, as_json)
         return 0
-    if save and (names or functions):
+    if save and (names or functions or sample):
         raise click.UsageError("--save is for an audit of all mutants")
     path = path or Path(f"audit-{file_name(protocol)}.json")
     if fresh:
@@ -136,6 +143,11 @@ def chosen(protocol: str, names: Sequence[str], functions: Sequence[str]) -> tup
             raise unknown("function", function, sorted({live.function.__name__ for live in live_in(protocol)}))
         found += [mutant for live in lives for mutant in mutants_in(live)]
     return tuple({mutant.name: mutant for mutant in found}.values())
+
+
+def drawn(mutants: Sequence[Mutant], number: int, seed: int) -> tuple[Mutant, ...]:
+    """So many mutants, each as likely as any other; a larger sample has those of a smaller one."""
+    return tuple(sorted(mutants, key=lambda mutant: hashlib.sha256(f"{seed}:{mutant.name}".encode()).digest())[:number])
 
 
 def show(protocol: str, mutants: Sequence[Mutant], diff: bool, as_json: bool) -> None:

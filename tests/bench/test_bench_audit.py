@@ -433,6 +433,16 @@ def test_mutants_are_listed_and_shown() -> None:
     assert "-    await self.dax_wake_entry(mapping, xas.index, entry, WakeMode.WAKE_NEXT)" in result.stdout
 
 
+def test_a_sample_is_drawn_by_the_seed() -> None:
+    def sample(number: int, seed: int) -> set[str]:
+        options = ("--function", "dax_unlock_entry", "--sample", str(number), "--seed", str(seed))
+        return {each["mutant"] for each in run_json("audit", PROTOCOL, *options, "--list")["mutants"]}
+
+    assert len(sample(3, 0)) == 3
+    assert sample(3, 0) < sample(5, 0)
+    assert len({frozenset(sample(3, seed)) for seed in range(5)}) > 1
+
+
 @pytest.mark.parametrize(
     "options",
     [("refcount-7",), (PROTOCOL, "--mutant", "Dax.f:drop-wake:1"), (PROTOCOL, "--function", "dax_unlok_entry")],

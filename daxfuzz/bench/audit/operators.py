@@ -690,9 +690,8 @@ def later_names(source: Source, start: ast.stmt) -> set[str]:
 
 def short_range(source: Source) -> Iterator[Change]:
     """The last page of a range is left out when mappings or entries are removed, or searched for users."""
-    ranges = roles.UNMAPS | {"dax_layout_busy_page_range", "dax_layout_busy_page"}
     for node in ast.walk(source.tree):
-        if called(node) in ranges and len(call_of(node).args) >= 3:
+        if called(node) in roles.RANGES and len(call_of(node).args) >= 3:
             last = call_of(node).args[2]
             yield replaced(source, last, f"{ast.unparse(last)} - 1")
 

@@ -96,6 +96,20 @@ UNMAPS: Final = frozenset(
 )
 """What takes away mappings and entries before blocks go."""
 
+RANGES: Final = frozenset(
+    {
+        "dax_delete_mapping_range",
+        "dax_layout_busy_page",
+        "dax_layout_busy_page_range",
+        "invalidate_inode_pages2_range",
+        "pfn_mkclean_range",
+        "truncate_inode_pages_range",
+        "truncate_pagecache_range",
+        "unmap_mapping_pages",
+    }
+)
+"""Functions of (what, first, last or how many)."""
+
 WAITS: Final = frozenset(
     {
         "call_function",
