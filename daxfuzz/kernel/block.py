@@ -125,7 +125,8 @@ class BlockAllocator(Shared):
     """Hands out the free blocks with the lowest numbers, so that a freed one is reused soon.
 
     table: by pfn, who owns the block: nobody while it is free, more than one where files share it.
-    freed: free blocks that cannot be reused before the transaction that freed them is durable.
+    freed: blocks that an owner has given up, by a transaction that is not durable yet: one that is free cannot be
+        reused before.
     freeing: the same, for a transaction that is on its way there.
     uncommitted: the same, with the task whose transaction it is, which is not committed yet (xfs).
     on_free: called with (pfn, last owner) after a block was freed.
@@ -175,9 +176,7 @@ class BlockAllocator(Shared):
 
     def unusable(self, pfn: int) -> bool:
         """Whether a block has an owner, or was freed by a transaction that is not durable yet."""
-        if self.table[pfn] or pfn in self.freed or pfn in self.freeing:
-            return True
-        return any(pfn == busy for _, busy in self.uncommitted)
+        return bool(self.table[pfn]) or self.given_up(pfn)
 
     @types.coroutine
     def claim(self, pfn: int, inode: int, index: int) -> Generator[Point, None, None]:
@@ -217,7 +216,7 @@ class BlockAllocator(Shared):
     ) -> Generator[Point, None, bool]:
         """An owner gives a block up. Whether it was the last one, so that the block is free now.
 
-        busy: it is not to be reused before the freeing is durable.
+        busy: nothing is to be done with it before the freeing is durable, whether or not it has other owners.
         committed: the next transaction that becomes durable does that; else only after commit_freed.
         """
         if not self.world.goes_on(self._free):
@@ -227,7 +226,7 @@ class BlockAllocator(Shared):
         owners.remove(owner)
         self.table[pfn] = tuple(owners)
         self.log.append(not owners)
-        if busy and not owners:
+        if busy:
             if committed:
                 self.freed += (pfn,)
             else:
@@ -244,6 +243,19 @@ class BlockAllocator(Shared):
         pending = bool(self.freed or self.freeing)
         self.log.append(pending)
         return pending
+
+    @types.coroutine
+    def busy(self, pfn: int) -> Generator[Point, None, bool]:
+        """Whether a transaction that is not durable yet has taken a block from an owner."""
+        if not self.world.goes_on(self._look):
+            yield self._look
+        busy = self.given_up(pfn)
+        self.log.append(busy)
+        return busy
+
+    def given_up(self, pfn: int) -> bool:
+        """Whether the block is in a list of those that an owner has given up."""
+        return pfn in self.freed or pfn in self.freeing or any(pfn == each for _, each in self.uncommitted)
 
     def commit_freed(self) -> None:
         """The current task's transaction commits; part of the step in which it does."""

@@ -212,6 +212,10 @@ class DaxFault(Subsystem):
             return VmFault.SIGBUS
         return await self.dax_insert_pfn_mkwrite(vmf)
 
+    def maps_synced(self, vmf: Fault, entry: Entry) -> bool:
+        """Whether the entry that is found after the metadata has become durable is taken for that of the fault."""
+        return vmf.pages > 1 or not entry.huge
+
     async def dax_insert_pfn_mkwrite(self, vmf: Fault) -> VmFault:
         """Map what NEEDDSYNC left unmapped, writable. The entry was unlocked meanwhile: if it is gone, or not of
         this size, the access is tried again."""
@@ -220,7 +224,7 @@ class DaxFault(Subsystem):
         xas = XaState(i_pages, vmf.index, vmf.pages)
         await i_pages.lock.acquire()
         entry = await self.k.dax.get_unlocked_entry(mapping, xas, vmf.pages)
-        if entry is None or entry is CONFLICT or (vmf.pages == 1 and entry.huge):
+        if entry is None or entry is CONFLICT or not self.maps_synced(vmf, entry):
             await self.k.dax.put_unlocked_entry(mapping, xas, entry, WakeMode.WAKE_NEXT)
             await i_pages.lock.release()
             return VmFault.NOPAGE

@@ -11,6 +11,7 @@ from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.registry import PROTOCOLS
 from daxfuzz.protocols.repairs.cow_flushes import FixCowFlushes
 from daxfuzz.protocols.repairs.cow_is_dirty import FixCowIsDirty
+from daxfuzz.protocols.repairs.unshare_durable import FixUnshareDurable
 from daxfuzz.protocols.repairs.write_unshares import FixWriteUnshares
 from daxfuzz.sim import Stepper
 
@@ -34,16 +35,23 @@ FOUND = program(
     clones={"file1": "file0"},
 )
 FOUND_PLAYED = (("writer", "dax_iomap_iter.read_lock"), ("syncer", ""), ("mapper", ""), ("writer", ""))
+UNSHARED = program(
+    {"syncer": ["fsync(file0)"], "mapper": ["store(file0, 0)", "store(file1, 0)", "fsync(file1)"]},
+    files=TWO,
+    clones={"file1": "file0"},
+)
+UNSHARED_PLAYED = (("syncer", "blkdev_issue_flush.tryget_live"), ("mapper", ""), ("syncer", ""))
 
 CASES: list[tuple[type[Repair], Program, tuple[tuple[str, str], ...], tuple[type[Repair], ...]]] = [
     (FixCowFlushes, COPY, COPY_PLAYED, ()),
     # With it, write(2) leaves no copy for a fault to find.
     (FixCowIsDirty, FOUND, FOUND_PLAYED, (FixWriteUnshares,)),
+    (FixUnshareDurable, UNSHARED, UNSHARED_PLAYED, ()),
 ]
 
 
 @pytest.mark.parametrize("protocol", ["refcount-1", "pin-wait", "series-v1", "series-v3", "refcount-0"])
-@pytest.mark.parametrize(("repair", "of", "played", "others"), CASES, ids=["N-10", "N-12"])
+@pytest.mark.parametrize(("repair", "of", "played", "others"), CASES, ids=["N-10", "N-12", "N-201"])
 def test_a_crash_after_copy_on_write(
     repair: type[Repair],
     of: Program,

@@ -28,9 +28,11 @@ from daxfuzz.protocols.repairs.share_lock import FixShareLock
 from daxfuzz.protocols.repairs.shared_page_failure import FixSharedPageFailure
 from daxfuzz.protocols.repairs.shared_reads import FixSharedReads
 from daxfuzz.protocols.repairs.shared_warning import FixSharedWarning
+from daxfuzz.protocols.repairs.sync_pte_below_pmd import FixSyncPteBelowPmd
 from daxfuzz.protocols.repairs.unbind_invalidates import FixUnbindInvalidates
 from daxfuzz.protocols.repairs.unbind_waits import FixUnbindWaits
 from daxfuzz.protocols.repairs.undo_huge_grabs import FixUndoHugeGrabs
+from daxfuzz.protocols.repairs.unshare_durable import FixUnshareDurable
 from daxfuzz.protocols.repairs.upgrade_of_other import FixUpgradeOfOther
 from daxfuzz.protocols.repairs.write_unshares import FixWriteUnshares
 from daxfuzz.protocols.repairs.write_without_faults import FixWriteWithoutFaults
@@ -57,6 +59,8 @@ XFS_LATER = (
     FixLeaseSignal,
     FixNotifyWithoutAgf,
     FixPmdMakesWay,
+    FixSyncPteBelowPmd,
+    FixUnshareDurable,
 )
 """xfs, and files that share blocks: what v6.19 has, too."""
 
