@@ -23,6 +23,7 @@ from daxfuzz.search.random_walk import RandomWalk
 from daxfuzz.search.recorder import Recorder, Turn
 from daxfuzz.search.replay import DivergedError, Replay, SparseReplay, default_task, first_divergence
 from daxfuzz.search.sparse import Switches, sparsify, switches_of
+from daxfuzz.search.sticky import StickyWalk
 from daxfuzz.search.strategies import STRATEGIES, Strategy, make_scheduler
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Replay",
     "RoundRobin",
     "SparseReplay",
+    "StickyWalk",
     "Strategy",
     "Switches",
     "Turn",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from daxfuzz.search.pct import PCT
 from daxfuzz.search.random_walk import RandomWalk
+from daxfuzz.search.sticky import StickyWalk
 from daxfuzz.sim import Scheduler
 
 
@@ -34,11 +35,19 @@ def _pct(depth: int) -> Strategy:
     return Strategy(f"random priorities with {changes} (PCT, depth {depth})", make)
 
 
+STICKY_MEANS = (5.0, 10.0, 20.0, 40.0)
+"""Turns between two draws of a sticky walk; some flaws need many switches, others few."""
+
+
 STRATEGIES: dict[str, Strategy] = {
     "random": Strategy("at each turn any task that can run, all equally likely", lambda rng, bound: RandomWalk(rng)),
     "pct-2": _pct(2),
     "pct-3": _pct(3),
     "pct-4": _pct(4),
+    "sticky": Strategy(
+        "a task that runs goes on for 5, 10, 20 or 40 turns on average, then any",
+        lambda rng, bound: StickyWalk(rng, rng.choice(STICKY_MEANS)),
+    ),
 }
 """Names are part of the command line and of recorded campaigns: never renamed, order never changed."""
 

@@ -28,7 +28,7 @@ class Effort:
     """How many executions to spend: on schedules with at most one preemption, and on each random strategy."""
 
     simple: int = 120
-    random: int = 25
+    random: int = 20
 
 
 SPARE_TURNS = 300
@@ -40,9 +40,9 @@ ENDLESS_TURNS = 1_500
 SHORTEST = 64
 """The shortest beginning of an endless execution that is tried alone; longer ones have twice as many turns each."""
 
-SLIGHT = Effort(40, 5)
+SLIGHT = Effort(40, 4)
 QUICK = Effort()
-THOROUGH = Effort(600, 250)
+THOROUGH = Effort(600, 200)
 
 
 @dataclass(frozen=True, slots=True)
