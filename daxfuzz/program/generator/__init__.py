@@ -32,6 +32,10 @@ LOW_MEMORY = 0.08
 """How many programs run where memory is short."""
 RIVALS = 0.12
 """How many programs of virtio-fs are about files that take the window from each other."""
+CROWDS = 0.12
+"""How many programs are about one page that all tasks are after."""
+FAMILIES = 0.06
+"""How many are about a process whose threads touch private pages, and fork."""
 OTHER_FILE = 0.2
 """How many tasks of a program with several files mostly use another one than the first."""
 SIGNALLED = 0.05
@@ -42,6 +46,12 @@ def generate(rng: Random, filesystem: str) -> Program:
     """Draw a program for a file system. The same state of `rng` gives the same program."""
     if filesystem == "fuse" and rng.random() < RIVALS:
         return draw_rivals(rng)
+    if filesystem != "device-dax":
+        shape = rng.random()
+        if shape < CROWDS:
+            return draw_crowd(rng, filesystem)
+        if shape < CROWDS + FAMILIES:
+            return draw_family(rng, filesystem)
     machine = draw_machine(rng, filesystem)
     reflink = filesystem in REFLINK and rng.random() < 0.6
     files = draw_files(rng, filesystem, 2 if reflink else rng.choice((1, 1, 1, 2)))
@@ -95,6 +105,40 @@ def draw_rivals(rng: Random) -> Program:
         others = [other for other in names if other != name]
         tasks[name] = ROLES[role](Draft(rng, machine, prefers, others, children_of(name, spaces)))
     return Program(tasks, Setup(files, spaces, prefault=rng.random() < 0.75, huge=rng.random() < 0.5), machine)
+
+
+def draw_crowd(rng: Random, filesystem: str) -> Program:
+    """One small file, and as many tasks as there may be, each with hardly more than one call."""
+    machine = draw_machine(rng, filesystem)
+    files = draw_files(rng, filesystem, 1)
+    files = {name: min(pages, machine.pmd_pages) for name, pages in files.items()}
+    last = rng.choice(("visitor", "visitor", "visitor", "evictor", "truncator", "mapper"))
+    # Whoever opens a file of virtio-fs looks at all of its entries.
+    others = ("visitor", "looker") if filesystem == "fuse" else ("visitor",)
+    roles = ["visitor", *(rng.choice(others) for _ in range(rng.choice((1, 2, 2)))), last]
+    names = name_tasks(roles)
+    rng.shuffle(names)
+    spaces = draw_address_spaces(rng, names)
+    program = draw_tasks(rng, machine, files, spaces)
+    return leave_unlinked(program) if rng.random() < 0.7 else program
+
+
+def draw_family(rng: Random, filesystem: str) -> Program:
+    """A process of two threads, one of which forks, and what it forks."""
+    machine = draw_machine(rng, filesystem)
+    names = name_tasks(["parent", "thread", rng.choice(("thread", "visitor", "copier", "truncator"))])
+    spaces = {"mm0": (names[0], names[1]), "mm1": (names[2],)}
+    return draw_tasks(rng, machine, draw_files(rng, filesystem, 1), spaces)
+
+
+def draw_tasks(rng: Random, machine: Machine, files: dict[str, int], spaces: dict[str, tuple[str, ...]]) -> Program:
+    """What tasks with the names of their roles do in the given address spaces."""
+    names = [name for members in spaces.values() for name in members]
+    tasks = {}
+    for name in names:
+        others = [other for other in names if other != name]
+        tasks[name] = ROLES[name.rstrip("0123456789")](Draft(rng, machine, files, others, children_of(name, spaces)))
+    return Program(tasks, Setup(files, spaces, prefault=rng.random() < 0.5, huge=rng.random() < 0.5), machine)
 
 
 def others_first(files: dict[str, int]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from daxfuzz.program.generator.roles.cloner import cloner
 from daxfuzz.program.generator.roles.copier import copier, forker
 from daxfuzz.program.generator.roles.dropper import dropper
 from daxfuzz.program.generator.roles.evictor import evictor
+from daxfuzz.program.generator.roles.family import parent, thread
 from daxfuzz.program.generator.roles.freezer import freezer
 from daxfuzz.program.generator.roles.hoarder import hoarder
 from daxfuzz.program.generator.roles.injector import injector
@@ -23,6 +24,7 @@ from daxfuzz.program.generator.roles.splicer import device, splicer
 from daxfuzz.program.generator.roles.syncer import syncer
 from daxfuzz.program.generator.roles.truncator import truncator
 from daxfuzz.program.generator.roles.unbinder import unbinder
+from daxfuzz.program.generator.roles.visitor import looker, visitor
 from daxfuzz.program.generator.roles.writer import writer
 
 ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
@@ -49,6 +51,10 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         opener,
         hoarder,
         signaller,
+        visitor,
+        looker,
+        parent,
+        thread,
     )
 }
 """By name."""
