@@ -71,14 +71,15 @@ class Bug(Patch):
     The title names the mistake; the rest of the docstring gives the mechanism, in which one task meets another. A bug
     that is a flaw without its repair has no hunks.
 
-    number: in the catalogue of historical bugs; S1 to S8 are those of the series of 2022 that review has found.
+    number: in the catalogue of historical bugs: 1 to 28, further ones from C1 on, and S1 to S8, those of the series of
+        2022 that its review has found.
     fix: the kernel commit that repaired it, or where that was proposed.
     release: the first with the fix.
     category: what kind of mistake it is.
     protocols: -fixed ones that can have it, the one nearest to the release first.
     filesystems: those it can be seen on, the one of the report first.
     kinds: of findings, those that it is known by.
-    reopens: repairs that are left out of the protocol.
+    reopens: repairs that are left out of the protocol: of the flaw that the bug is, or because they would hide it.
     """
 
     number: ClassVar[str] = ""

@@ -1,7 +1,7 @@
 """Historical bugs: each takes away the fix of one from a protocol that has it.
 
-One file for each family. Numbers are those of the catalogue of historical bugs; S1 to S8 are defects of the series of
-2022 that its review has found.
+One file for each family. Numbers are those of the catalogue of historical bugs: 1 to 28 are those that must be found
+again, C1 and so on further ones, and S1 to S8 defects of the series of 2022 that its review has found.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from daxfuzz.protocols.bugs.busy_pages import (
     UnmappedBusyPagesSkipped,
 )
 from daxfuzz.protocols.bugs.entry_lock import (
+    DaxImmapLockDeadlocks,
     EntryLockVsTransactionAbba,
+    FuseOpenLeaksInvalidateLock,
     HoleReplaceWakesOne,
     InvalidateNullEntryBreaksWakeChain,
     PmdWaiterOnWrongQueue,
@@ -26,9 +28,11 @@ from daxfuzz.protocols.bugs.faults import (
     FaultVsPunchUnserialised,
     MkcleanMissesSecondMapping,
     PmdPteFaultCollision,
+    StaleHugeZeroPage,
     UnlockedConcurrentFaults,
 )
 from daxfuzz.protocols.bugs.gup import (
+    CowBreakEitherWay,
     GupfastPinVsForkWrprotect,
     LongtermPinBlocksTruncate,
 )
@@ -42,6 +46,7 @@ from daxfuzz.protocols.bugs.lock_page import (
 from daxfuzz.protocols.bugs.page_counts import (
     DaxShareCountOffByOne,
     GupRefNeverDropped,
+    MixedPmdPteAssociation,
 )
 from daxfuzz.protocols.bugs.pgmap import (
     PgmapReleaseBeforeLastPut,
@@ -91,6 +96,11 @@ ALL_BUGS: tuple[type[Bug], ...] = (
     UnmappedBusyPagesSkipped,
     PausedIteratorSkipsWaitedEntry,
     BatchedReleaseSkipsIdleWake,
+    DaxImmapLockDeadlocks,
+    MixedPmdPteAssociation,
+    StaleHugeZeroPage,
+    CowBreakEitherWay,
+    FuseOpenLeaksInvalidateLock,
     PinOnlyIdleTest,
     MaybePinnedFallsWithoutWake,
     PgmapPutAtEntryDelete,
@@ -100,4 +110,4 @@ ALL_BUGS: tuple[type[Bug], ...] = (
     WakeAfterLastPutReadsPgmap,
     ZapToZeroWithNoOwner,
 )
-"""In the order of the catalogue."""
+"""In the order of their numbers."""

@@ -1,10 +1,11 @@
-"""The lock of entries: wakes that go astray, and its place among other locks."""
+"""The lock of entries: wakes that go astray, and its place among other locks; other locks that faults may not hold."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from daxfuzz.kernel.dax import Dax, WakeMode
+from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.entry import CONFLICT, Entry
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.fs.filesystem import Iomap
@@ -12,13 +13,17 @@ from daxfuzz.kernel.inode import AddressSpace, Inode
 from daxfuzz.kernel.memory import Fault, VmFault
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.protocols.patch import Bug
+from daxfuzz.protocols.repairs.open_keeps_entries import FixOpenKeepsEntries
+from daxfuzz.protocols.repairs.open_unlocks import FixOpenUnlocks
 
 
 class InvalidateNullEntryBreaksWakeChain(Bug):
     """Who deletes an entry wakes one waiter, who finds no entry and wakes nobody.
 
-    Several tasks wait for an entry, among them two that would delete it. The first one does and wakes the second, for
-    which there is nothing to do; put_unlocked_entry passes a wake on only where there is an entry.
+    Several tasks that open a file of virtio-fs wait for an entry that fsync has locked, to delete it. The first one
+    does and wakes the second, for which there is nothing to do; put_unlocked_entry passes a wake on only where there
+    is an entry. That open(2) deletes entries is a flaw by itself (N-04), but without it hardly anybody does so at the
+    same time as others.
     """
 
     number = "4"
@@ -26,8 +31,9 @@ class InvalidateNullEntryBreaksWakeChain(Bug):
     release = "v5.13"
     category = "lost wakeup"
     protocols: ClassVar = ("refcount-1-fixed", "refcount-0-fixed")
-    filesystems: ClassVar = ("ext4", "fuse", "xfs")
+    filesystems: ClassVar = ("fuse", "ext4")
     kinds: ClassVar = ("lost-wakeup",)
+    reopens: ClassVar = (FixOpenKeepsEntries,)
 
     class dax(Dax):
         async def put_unlocked_entry(
@@ -120,3 +126,44 @@ class EntryLockVsTransactionAbba(Bug):
             if write:
                 await self.k.journal.stop()
             return await super().iomap_end(inode, index, write, iomap, written)
+
+
+class DaxImmapLockDeadlocks(Bug):
+    """Faults hold the lock of the file's mappings while they ask for a block.
+
+    The lock was to keep faults on one page apart, before entries had one. A fault that replaces the page of a hole
+    unmaps it from others, for which it takes the lock again.
+    """
+
+    number = "C1"
+    fix = "0f90cc6609c7"
+    release = "v4.3"
+    category = "deadlock"
+    protocols: ClassVar = ("refcount-1-fixed", "refcount-0-fixed")
+    filesystems: ClassVar = ("ext4", "xfs", "fuse")
+    kinds: ClassVar = ("self-deadlock", "lock-order", "deadlock")
+
+    class dax_fault(DaxFault):
+        async def dax_iomap_pte_fault(self, vmf: Fault) -> VmFault:
+            lock = vmf.vma.mapping.i_mmap_rwsem
+            await lock.down_write()
+            result = await super().dax_iomap_pte_fault(vmf)
+            await lock.up_write()
+            return result
+
+
+class FuseOpenLeaksInvalidateLock(Bug):
+    """open(2) of a file of virtio-fs may end with a lock held.
+
+    O_TRUNC waits for busy pages. A signal ends the wait, and the error path jumps past the unlock of invalidate_lock;
+    every later fault and truncate waits for ever.
+    """
+
+    number = "C20"
+    fix = "none"
+    release = "not merged"
+    category = "lock leak"
+    protocols: ClassVar = ("refcount-1-fixed", "refcount-0-fixed")
+    filesystems: ClassVar = ("fuse",)
+    kinds: ClassVar = ("lock-held",)
+    reopens: ClassVar = (FixOpenUnlocks,)

@@ -8,14 +8,17 @@ from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.entry import ZERO, Entry
 from daxfuzz.kernel.fs.ext4 import Ext4
-from daxfuzz.kernel.inode import AddressSpace
+from daxfuzz.kernel.fs.filesystem import Iomap, UserCopy
+from daxfuzz.kernel.inode import AddressSpace, Inode
 from daxfuzz.kernel.memory import Fault, VmFault
 from daxfuzz.kernel.mm import Pte, Vma, VmFlag
 from daxfuzz.kernel.page import Page
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.protocols.bugs.kinds import OLD_DATA
 from daxfuzz.protocols.patch import Bug
+from daxfuzz.protocols.repairs.invalidate_entries import invalidate_entry
 from daxfuzz.protocols.repairs.mkclean_flushes import FixMkcleanFlushes
+from daxfuzz.protocols.repairs.write_keeps_entries import FixWriteKeepsEntries
 
 
 class FaultMapsStaleHoleVsWrite(Bug):
@@ -180,3 +183,26 @@ class BreakLayoutZapsPrivateCow(Bug):
             end = len(mapping.host.extents) if last is None else last + 1
             await self.k.memory.unmap_mapping_pages(mapping, first, end - first, even_cows=True)
             return await super().dax_layout_busy_page(mapping, first, last)
+
+
+class StaleHugeZeroPage(Bug):
+    """A write into a hole does not unmap what mappings made of it.
+
+    Somebody has read the hole through a mapping, and has a zero page there. write(2) allocates a block and deletes the
+    entry of the hole, but the page-table entry stays, and loads go on to return zeroes.
+    """
+
+    number = "C4"
+    fix = "cd656375f946"
+    release = "v4.12"
+    category = "stale mapping"
+    protocols: ClassVar = ("refcount-1-fixed", "refcount-0-fixed")
+    kinds: ClassVar = OLD_DATA
+
+    class dax_io(FixWriteKeepsEntries.dax_io):
+        async def dax_iomap_iter(
+            self, inode: Inode, index: int, iomap: Iomap, value: int, copy: UserCopy | None
+        ) -> int:
+            if iomap.new:
+                await invalidate_entry(self.k, inode.i_mapping, index, lambda entry: not entry.real)
+            return await super(FixWriteKeepsEntries.dax_io, self).dax_iomap_iter(inode, index, iomap, value, copy)

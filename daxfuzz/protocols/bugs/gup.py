@@ -57,3 +57,23 @@ class LongtermPinBlocksTruncate(Bug):
 
         def fast_path_stops(self, flags: int) -> bool:
             return False
+
+
+class CowBreakEitherWay(Bug):
+    """A read-only pin takes a page that another process has, too.
+
+    After fork both have the page read-only. One of them pins it to read, without getting a copy first; when it writes
+    later it is given one, and the device goes on to read the old page.
+    """
+
+    number = "C8"
+    fix = "17839856fd58, a7f226604170"
+    release = "v5.8"
+    category = "copy-on-write"
+    protocols: ClassVar = ("refcount-1-fixed", "refcount-0-fixed")
+    filesystems: ClassVar = ("ext4", "xfs", "fuse")
+    kinds: ClassVar = ("cow-ownership",)
+
+    class gup(Gup):
+        async def gup_must_unshare(self, flags: int, page: Page) -> bool:
+            return False

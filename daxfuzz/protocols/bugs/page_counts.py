@@ -1,11 +1,15 @@
-"""References and shares that are not given back, or once too often."""
+"""References, shares and associations of pages that are not given back, or once too often."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from daxfuzz.kernel.dax import Dax
+from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.memory import Fault, VmFault
 from daxfuzz.kernel.memremap import Memremap
 from daxfuzz.kernel.page import Page
+from daxfuzz.kernel.xarray import XaState
 from daxfuzz.protocols.patch import Bug
 from daxfuzz.protocols.repairs.cow_count import FixCowCount
 
@@ -47,3 +51,27 @@ class DaxShareCountOffByOne(Bug):
     filesystems: ClassVar = ("xfs",)
     kinds: ClassVar = ("association", "kernel-warning")
     reopens: ClassVar = (FixCowCount,)
+
+
+class MixedPmdPteAssociation(Bug):
+    """A fault on a page makes the pages of a PMD entry forget their file.
+
+    The entry stays what it is. Yet the fault disassociates all of its pages and associates only its own, because the
+    sizes differ, so that a memory failure of the others finds no file.
+    """
+
+    number = "C2"
+    fix = "1571c029a2ff"
+    release = "v5.2"
+    category = "association"
+    protocols: ClassVar = ("refcount-1-fixed",)
+    filesystems: ClassVar = ("ext4", "xfs", "fuse")
+    kinds: ClassVar = ("association", "kernel-warning")
+
+    class dax(Dax):
+        async def keep_entry(self, xas: XaState, vmf: Fault, entry: Entry) -> tuple[VmFault | None, Entry]:
+            if vmf.pages < entry.size(self.k.machine):
+                await self.dax_disassociate_entry(entry, vmf.vma.mapping, trunc=False)
+                own = Entry(entry.pfn + vmf.index % entry.size(self.k.machine))
+                await self.dax_associate_entry(own, vmf.vma.mapping, vmf, 0)
+            return await super().keep_entry(xas, vmf, entry)
