@@ -108,7 +108,7 @@ def test_nothing_found(tmp_path: Path) -> None:
 
 
 def test_bug_is_hunted_where_it_belongs_and_named_in_the_case(tmp_path: Path) -> None:
-    args = ("--bug", "pin-only-idle-test", "--executions", 100, "--workers", 1, "--json")
+    args = ("--bug", "pin-only-idle-test", "--executions", 400, "--workers", 1, "--json")
     process = start("fuzz", *args, cwd=tmp_path)
     stdout, stderr = finish(process)
     assert process.returncode == 1, stderr

@@ -34,7 +34,7 @@ RIVALS = 0.12
 """How many programs of virtio-fs are about files that take the window from each other."""
 CROWDS = 0.12
 """How many programs are about one page that all tasks are after."""
-FAMILIES = 0.06
+FAMILIES = 0.08
 """How many are about a process whose threads touch private pages, and fork."""
 OTHER_FILE = 0.2
 """How many tasks of a program with several files mostly use another one than the first."""
@@ -112,9 +112,9 @@ def draw_crowd(rng: Random, filesystem: str) -> Program:
     machine = draw_machine(rng, filesystem)
     files = draw_files(rng, filesystem, 1)
     files = {name: min(pages, machine.pmd_pages) for name, pages in files.items()}
-    last = rng.choice(("visitor", "visitor", "visitor", "evictor", "truncator", "mapper"))
     # Whoever opens a file of virtio-fs looks at all of its entries.
-    others = ("visitor", "looker") if filesystem == "fuse" else ("visitor",)
+    others = ("visitor", "looker", "looker") if filesystem == "fuse" else ("visitor",)
+    last = rng.choice((*others * 3, "evictor", "evictor", "truncator", "mapper"))
     roles = ["visitor", *(rng.choice(others) for _ in range(rng.choice((1, 2, 2)))), last]
     names = name_tasks(roles)
     rng.shuffle(names)

@@ -28,9 +28,9 @@ def thread(draft: Draft) -> tuple[Call, ...]:
     rng = draft.rng
     file, page = draft.place()
     for _ in range(rng.choice((1, 1, 2))):
-        if rng.random() < 0.5:
-            flags = (READ_ONLY,) if rng.random() < 0.25 else ()
-            draft.take("pin_user_pages_fast" if rng.random() < 0.6 else "pin_user_pages", file, page, *flags)
+        if rng.random() < 0.6:
+            flags = (READ_ONLY,) if rng.random() < 0.2 else ()
+            draft.take("pin_user_pages_fast" if rng.random() < 0.75 else "pin_user_pages", file, page, *flags)
         else:
             touch(draft, file, page)
     if not draft.calls:

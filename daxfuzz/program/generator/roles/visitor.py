@@ -11,7 +11,7 @@ def visitor(draft: Draft) -> tuple[Call, ...]:
     """Does one thing or two with a page that others are after, too."""
     rng = draft.rng
     file, page = draft.place()
-    if rng.random() < 0.15:
+    if rng.random() < 0.1:
         draft.add("mmap", file, MAP_PRIVATE)
     for _ in range(rng.choice((1, 1, 2))):
         visit(draft, file, page)
@@ -29,9 +29,9 @@ def looker(draft: Draft) -> tuple[Call, ...]:
 def visit(draft: Draft, file: str, page: int) -> None:
     """One call that locks an entry, waits for one, or removes one."""
     step = draft.rng.random()
-    if step < 0.3:
+    if step < 0.25:
         draft.add("load", file, page)
-    elif step < 0.45:
+    elif step < 0.4:
         draft.add("store", file, page)
     elif step < 0.6:
         draft.add("fsync", file)
