@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from daxfuzz.oracles.livelock import Livelock
 from daxfuzz.protocols.patch import Bug, Repair
 from daxfuzz.sim import Scheduler
 from daxfuzz.triage.reproduce import QUICK, THOROUGH, Effort, Failure, Goal, patience, search
@@ -47,7 +48,9 @@ def narrow_flaw(failure: Failure, name: str, hints: list[Scheduler]) -> Failure 
     The wider flaw may well make the same program fail in the same way. The narrow one's failure is that which its
     repair keeps from the place where it shows.
     """
-    goal = Goal(failure.violation.kind, failure.violation.function)
+    violation = failure.violation
+    # What does not end is in no particular place when it is stopped.
+    goal = Goal(violation.kind, "" if violation.kind in Livelock.kinds else violation.function)
     limit = patience(failure)
     if search(failure.program, failure.kernel.plus((name,)), goal, QUICK, hints, limit) is not None:
         return None

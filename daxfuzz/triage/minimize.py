@@ -49,32 +49,36 @@ Progress = Callable[[Failure], None]
 
 @dataclass(frozen=True, slots=True)
 class Minimum:
-    """A minimized failure with what its schedule costs."""
+    """A minimized failure with what its schedule costs.
+
+    exact: whether all simpler schedules that the enumeration gets to were tried.
+    """
 
     failure: Failure
     schedule: SparseSchedule
     preemptions: int
     choices: int
+    exact: bool = False
 
 
 def minimize(failure: Failure, progress: Progress | None = None) -> Minimum:
     """The minimum of a failure; `progress` is called with each smaller one on the way."""
     best = simplest(plain_names(reduce_program(settled(failure), SLIGHT, progress)))
-    # A simple schedule is easier to repeat in a smaller program than the one that chance had found.
-    while (smaller := smaller_again(best, progress)) is not None:
-        best = simplest(smaller)
+    while True:
+        # A simple schedule is easier to repeat in a smaller program than the one that chance had found.
+        smaller = plain_names(reduce_program(best.failure, QUICK, progress))
+        if smaller.program == best.failure.program:
+            simpler = exactly_simplest(best)
+            if simpler.failure is best.failure:
+                best = simpler
+                break
+            best = simpler
+        else:
+            best = simplest(smaller)
     if best.choices:
         for order in list(permutations(best.failure.program.tasks))[1:]:
             best = min(best, without_switches(reordered(best.failure, order)), key=cost)
     return best
-
-
-def smaller_again(best: Minimum, progress: Progress | None) -> Failure | None:
-    """A smaller program that fails, found from a simplified schedule; None if there is none."""
-    smaller = plain_names(reduce_program(best.failure, QUICK, progress))
-    if smaller.program == best.failure.program and best.preemptions > 1:
-        smaller = plain_names(reduce_program(exactly_simplest(best).failure, QUICK, progress))
-    return None if smaller.program == best.failure.program else smaller
 
 
 def cost(minimum: Minimum) -> tuple[int, int, int]:
@@ -350,7 +354,9 @@ def simplest(failure: Failure) -> Minimum:
 
 def exactly_simplest(minimum: Minimum) -> Minimum:
     """The last word on a schedule that needs more than one preemption: enumerate those with two."""
-    return minimum if minimum.preemptions < 2 else enumerated(minimum, ENUMERATED_DEEP, 2)
+    if minimum.exact or minimum.preemptions < 2:
+        return minimum
+    return replace(enumerated(minimum, ENUMERATED_DEEP, 2), exact=True)
 
 
 def enumerated(known: Minimum, executions: int, preemptions: int) -> Minimum:

@@ -10,7 +10,8 @@ from triage_kit import DEEP, FLAWS, failing, kernel
 
 from daxfuzz.program.case import KernelSpec, Program
 from daxfuzz.sim import Execution, Violation
-from daxfuzz.triage.attribute import all_but, explained_by
+from daxfuzz.triage import attribute
+from daxfuzz.triage.attribute import all_but, explained_by, narrow_flaw
 from daxfuzz.triage.bench import KernelChoice, verdict
 from daxfuzz.triage.finding import NotReproduced, cause, confirm, known, triage, with_fewer_patches
 from daxfuzz.triage.minimize import minimize, without_switches
@@ -152,6 +153,17 @@ def test_what_fails_elsewhere_is_left_to_the_wide_flaw() -> None:
     assert found is not None
     assert found[0] == "fix-unbind-invalidates"
     assert cause(failure, [("use-after-free", ("fix-unbind-invalidates",))]) is None
+
+
+@pytest.mark.parametrize(("kind", "place"), [("livelock", ""), ("use-after-free", "associate_page")])
+def test_what_does_not_end_is_not_told_apart_by_where_it_was_stopped(kind, place, monkeypatch) -> None:
+    of = program({"pinner": ["r0 = get_user_pages(file0, 0)"], "unbinder": ["unbind()"]}, prefault=False)
+    failure = search(of, kernel("refcount-1"), Goal(kind, place), DEEP)
+    assert failure is not None
+    goals = []
+    monkeypatch.setattr(attribute, "search", lambda of, on, goal, *how: goals.append(goal))
+    narrow_flaw(failure, "fix-fault-holds-device", hints_of(failure))
+    assert set(goals) == {Goal(kind, place)}
 
 
 def test_the_cause_of_what_shows_in_spite_of_all_repairs_is_unknown(broken) -> None:

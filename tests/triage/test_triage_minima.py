@@ -12,9 +12,10 @@ from daxfuzz.program.case import Program
 from daxfuzz.program.dax_file import dumps_case, loads_case
 from daxfuzz.program.processes import address_spaces
 from daxfuzz.search import Replay
+from daxfuzz.triage import minimize
 from daxfuzz.triage.bench import Bench, verdict
 from daxfuzz.triage.finding import Finding, triage
-from daxfuzz.triage.minimize import fewer_calls, fewer_tasks, reductions
+from daxfuzz.triage.minimize import exactly_simplest, fewer_calls, fewer_tasks, reductions, without_switches
 from daxfuzz.triage.order import replay_order
 from daxfuzz.triage.reproduce import Effort, Goal, search
 
@@ -129,3 +130,14 @@ def test_no_call_can_be_left_out(protocol, flaw) -> None:
     assert len(candidates) >= finding.operations
     for candidate in candidates:
         assert search(candidate, kernel(protocol), Goal(finding.kind), ENOUGH) is None, candidate.tasks
+
+
+def test_schedules_with_two_preemptions_are_enumerated_once(monkeypatch) -> None:
+    fat = FLAWS["F-08"]
+    known = replace(without_switches(failing(fat.program, kernel("refcount-1"), fat.kind)), preemptions=2)
+    exact = exactly_simplest(known)
+    assert exact.exact
+    assert exact.preemptions < 2
+    monkeypatch.setattr(minimize, "enumerated", None)
+    again = replace(exact, preemptions=2)
+    assert exactly_simplest(again) is again
