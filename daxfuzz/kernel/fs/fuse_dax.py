@@ -6,7 +6,7 @@ are few, and go from file to file. Whoever takes a range away answers for the pa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from daxfuzz.kernel.errno import EAGAIN, EFAULT, EINTR, EIO
 from daxfuzz.kernel.fs.filesystem import Iomap
@@ -266,9 +266,12 @@ class FuseDax(Subsystem):
             await lock.up_read()
             if vmf.error != -EAGAIN:
                 return result
-            if not self.may_wait(vmf):
+            if not self.may_wait(vmf) or not self.keeps_mmap_lock:
                 return VmFault.RETRY
             await self.wait_for_free_range()
+
+    keeps_mmap_lock: ClassVar[bool] = True
+    """Whether a fault has mmap_lock while it waits for a free range."""
 
     def may_wait(self, vmf: Fault) -> bool:
         """Whether a fault may sleep until a range is free. Every one does, also with FAULT_FLAG_RETRY_NOWAIT."""

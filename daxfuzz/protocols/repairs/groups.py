@@ -22,6 +22,7 @@ from daxfuzz.protocols.repairs.open_unlocks import FixOpenUnlocks
 from daxfuzz.protocols.repairs.pmd_makes_way import FixPmdMakesWay
 from daxfuzz.protocols.repairs.prune_spares_busy import FixPruneSparesBusy
 from daxfuzz.protocols.repairs.put_on_dying_pagemap import FixPutOnDyingPagemap
+from daxfuzz.protocols.repairs.range_wait_unlocked import FixRangeWaitUnlocked
 from daxfuzz.protocols.repairs.resample_cow import FixResampleCow
 from daxfuzz.protocols.repairs.second_mmaplock import FixSecondMmaplock
 from daxfuzz.protocols.repairs.share_lock import FixShareLock
@@ -77,6 +78,7 @@ FUSE_LATER = (
     FixOpenKeepsEntries,
     FixWriteWithoutFaults,
     FixGupNowait,
+    FixRangeWaitUnlocked,
     FixPruneSparesBusy,
 )
 """virtio-fs: what v6.19 has, too."""
