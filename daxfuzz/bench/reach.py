@@ -165,15 +165,17 @@ def more_kernels() -> Iterator[Kernel]:
 
 def narrow_kernels() -> Iterator[Kernel]:
     """Protocols with all repairs but those that supersede others, as far as there is a repair in them that no kernel
-    before has like that."""
+    before has like that; of three in a chain, the middle one is left out of one kernel and in another."""
     seen: set[type[Repair]] = set()
     for known in PROTOCOLS.values():
-        wide = [repair for repair in known.repairs if set(repair.supersedes) & set(known.repairs)]
-        narrow = {each for repair in wide for each in repair.supersedes} & set(known.repairs)
-        if narrow - seen:
-            seen |= narrow
+        narrow = {each for repair in known.repairs for each in repair.supersedes} & set(known.repairs)
+        level = 0
+        while narrow - seen:
+            level += 1
+            wide = [repair for repair in known.repairs if set(repair.supersedes) & (narrow - seen)]
             repairs = tuple(repair.slug() for repair in known.repairs if repair not in wide)
-            yield Kernel(known.name, repairs, f"{known.name}-narrow")
+            yield Kernel(known.name, repairs, f"{known.name}-narrow" + (f"-{level}" if level > 1 else ""))
+            seen |= narrow - set(wide)
 
 
 @cache

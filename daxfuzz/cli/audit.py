@@ -40,7 +40,7 @@ Examples:
   daxfuzz audit refcount-1-fixed
   daxfuzz audit refcount-1-fixed --function dax_unlock_entry --all
   daxfuzz audit refcount-1-fixed --mutant Gup.gup_pte:drop-recheck:2 --diff
-  daxfuzz audit series-v1-fixed --sample 400 --executions 2000 --json > audit.json
+  daxfuzz audit series-v1-fixed --sample 400 --json > audit.json
 """
 
 
