@@ -68,7 +68,8 @@ def triage(
                 continue
             if len(finding.explained_by) == (1 if start.kernel.repairs() else 0):
                 plain = with_fewer_patches(known, target, finding.explained_by)
-                return (describe(plain) if plain is not known else None) or finding
+                fewer = None if plain is known else describe(plain)
+                return finding if fewer is None or fewer.explained_by != finding.explained_by else fewer
             mixed.append(finding)
     return (
         min(mixed, key=size, default=None)
@@ -149,8 +150,9 @@ def with_fewer_patches(minimum: Minimum, target: KernelChoice, repairs: tuple[st
             hints = hints_of(plain.failure)
             if (
                 plain is not minimum
+                and plain.preemptions <= minimum.preemptions
                 and silences(plain.failure, repairs, hints)
-                and not any(silences(plain.failure, (name,), hints, QUICK) for name in part)
+                and not any(silences(plain.failure, (name,), hints) for name in part)
             ):
                 minimum, extra = plain, fewer
         size = min(size // 2, len(extra))
