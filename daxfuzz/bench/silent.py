@@ -16,36 +16,41 @@ OnStatus = Callable[["Silence", Status], None]
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """One kernel that is to be silent. executions: its share of all."""
+    """One kernel that is to be silent. executions: its share of all. seed: of its programs and schedules."""
 
     protocol: str
     filesystem: str
     executions: int
+    seed: int
 
 
-def spread(protocols: Sequence[str], filesystems: Sequence[str], executions: int) -> list[Silence]:
-    """Every protocol on every file system, each with the same number of executions, in whole programs."""
-    cells = len(protocols) * len(filesystems)
-    share = -(-executions // (cells * SCHEDULES_PER_PROGRAM)) * SCHEDULES_PER_PROGRAM
-    return [Silence(protocol, filesystem, share) for protocol in protocols for filesystem in filesystems]
+def spread(protocols: Sequence[str], filesystems: Sequence[str], executions: int, seed: int) -> list[Silence]:
+    """Every protocol on every file system, each with the same number of executions, in whole programs.
+
+    Each has a seed of its own, so that no two run the same programs, neither in this run nor in one of another seed.
+    """
+    kernels = [(protocol, filesystem) for protocol in protocols for filesystem in filesystems]
+    share = -(-executions // (len(kernels) * SCHEDULES_PER_PROGRAM)) * SCHEDULES_PER_PROGRAM
+    first = seed * len(kernels)
+    return [Silence(*kernel, share, first + row) for row, kernel in enumerate(kernels)]
 
 
 def listen(
-    wanted: Sequence[Silence], seed: int, processes: int, directory: Path, on_status: OnStatus
+    wanted: Sequence[Silence], processes: int, directory: Path, on_status: OnStatus
 ) -> Iterator[tuple[Silence, Status]]:
     """Fuzz one kernel after the other; the status of each at its end.
 
     directory: where cases are written, those of a kernel in a directory of its own. on_status: called while one runs.
     """
     for silence in wanted:
-        yield silence, fuzz(silence, seed, processes, directory, on_status)
+        yield silence, fuzz(silence, processes, directory, on_status)
 
 
-def fuzz(silence: Silence, seed: int, processes: int, directory: Path, on_status: OnStatus) -> Status:
+def fuzz(silence: Silence, processes: int, directory: Path, on_status: OnStatus) -> Status:
     """One kernel."""
     settings = FuzzSettings(
         KernelChoice(KernelSpec(silence.protocol, filesystem=silence.filesystem)),
-        seed,
+        silence.seed,
         seconds=None,
         executions=silence.executions,
         workers=processes,

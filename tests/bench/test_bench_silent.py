@@ -21,10 +21,16 @@ def silent(directory: Path, *protocols: str, executions: int) -> tuple[str | Pat
 
 @pytest.mark.parametrize("executions", [1, 2_000, 2_000_000])
 def test_each_kernel_has_the_same_share_and_none_is_left_out(executions: int) -> None:
-    shares = {silence.executions for silence in spread(["a", "b"], ["x", "y", "z"], executions)}
+    wanted = spread(["a", "b"], ["x", "y", "z"], executions, seed=0)
+    shares = {silence.executions for silence in wanted}
     (share,) = shares
     assert share % SCHEDULES_PER_PROGRAM == 0
     assert executions <= share * 6 < executions + 6 * SCHEDULES_PER_PROGRAM
+
+
+def test_no_two_kernels_run_the_same_programs_in_any_run() -> None:
+    seeds = [silence.seed for seed in range(3) for silence in spread(["a", "b"], ["x", "y", "z"], 1, seed)]
+    assert len(set(seeds)) == len(seeds) == 18
 
 
 def test_what_is_found_is_written_and_fails(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def silent(
 
     Exit code: 0 if nothing was found, else 1.
     """
-    wanted = spread(chosen_protocols(protocols), chosen_filesystems(filesystems), executions)
+    wanted = spread(chosen_protocols(protocols), chosen_filesystems(filesystems), executions, seed)
     progress = Progress()
     outcomes: Outcomes = []
 
@@ -65,7 +65,7 @@ def silent(
         progress.update(f"{silence.protocol} on {silence.filesystem}", status, silence.executions)
 
     with interruptible() as interrupted:
-        for silence, status in listen(wanted, seed, processes, directory, update):
+        for silence, status in listen(wanted, processes, directory, update):
             outcomes.append((silence, status))
             progress.line(f"{silence.protocol} on {silence.filesystem}: {plural(len(status.found), 'finding')}")
     if as_json:
@@ -122,6 +122,7 @@ def entry(silence: Silence, status: Status) -> dict[str, Any]:
     return {
         "protocol": silence.protocol,
         "filesystem": silence.filesystem,
+        "seed": silence.seed,
         "executions": status.executions,
         "steps": status.steps,
         "stuck": status.stuck,
