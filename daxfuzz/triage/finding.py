@@ -139,7 +139,9 @@ def on_kernel(minimum: Minimum, kernel: KernelChoice) -> Minimum:
 
 
 def with_fewer_patches(minimum: Minimum, target: KernelChoice, repairs: tuple[str, ...]) -> Minimum:
-    """The minimum without most patches that the target does not have, where the same repairs explain it then."""
+    """The minimum without most patches that the target does not have, where the same repairs explain it then and it
+    takes no more preemptions.
+    """
     kernel = minimum.failure.kernel
     extra = [name for name in kernel.spec.patches if name not in target.spec.patches]
     size = len(extra) if repairs else 0
