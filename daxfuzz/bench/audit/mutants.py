@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import operator
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import daxfuzz
-from daxfuzz.bench.audit.operators import OPERATORS, Change
-from daxfuzz.bench.audit.source import Edit, Source, statement
+from daxfuzz.bench.audit.operators import FALSE, OPERATORS, TRUE, Change
+from daxfuzz.bench.audit.source import Edit, Source, expression, statement
 from daxfuzz.engines.points import live_functions
 from daxfuzz.kernel.kernel import FILESYSTEM_OF, FILESYSTEMS, SUBSYSTEMS
 from daxfuzz.kernel.subsystem import Subsystem
@@ -21,8 +23,9 @@ from daxfuzz.protocols.patch import Patch
 from daxfuzz.protocols.registry import UnknownName, build
 from daxfuzz.triage.bench import KernelChoice
 
-Site = tuple[str, int]
-"""A statement of the model: full name of the function, and the number of the statement in it."""
+Site = tuple[str, int, str]
+"""Something that may come by: full name of a function, the number of a statement or expression in it, and how the
+expression comes out (operators.Change); empty for a statement, and for an expression however it comes out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Mutant:
 
     name: FUNCTION:OPERATOR:N, with the N-th change of the operator in the function.
     file, line, text: of what is changed; the file from the root of the package.
-    sites: statements of which at least one has to be run before the change can matter.
+    sites: of which at least one has to come by before the change can matter.
     digest: of the changed function.
     """
 
@@ -143,7 +146,7 @@ def mutants_in(live: Live) -> tuple[Mutant, ...]:
 def _made_in(live: Live) -> Iterator[Mutant]:
     source = source_of(live.function)
     seen = {fingerprint(Edit(source).tree)}
-    for operator, changes in OPERATORS.items():
+    for name, changes in OPERATORS.items():
         found = sorted(changes(source), key=lambda each: (each.at.lineno, each.at.col_offset))
         for number, change in enumerate(found, start=1):
             edit = Edit(source)
@@ -153,16 +156,23 @@ def _made_in(live: Live) -> Iterator[Mutant]:
                 continue
             seen.add(text)
             yield Mutant(
-                f"{live.name}:{operator}:{number}",
+                f"{live.name}:{name}:{number}",
                 live,
-                operator,
+                name,
                 str(Path(source.file).relative_to(Path(daxfuzz.__file__).parents[1])),
                 change.at.lineno,
                 source.text[change.at.lineno],
-                tuple((live.name, source.index_of(each)) for each in change.statements),
+                sites_of(live, source, change),
                 hashlib.sha256(text.encode()).hexdigest()[:16],
                 change,
             )
+
+
+def sites_of(live: Live, source: Source, change: Change) -> tuple[Site, ...]:
+    """What has to come by before a change can matter."""
+    if change.outcome:
+        return ((live.name, source.number_of(change.at), change.outcome),)
+    return tuple((live.name, source.number_of(each), "") for each in change.statements)
 
 
 def fingerprint(tree: ast.AST) -> str:
@@ -229,7 +239,7 @@ def _with_mutant(protocol: str, name: str) -> ComposedKernel:
 
 @dataclass(frozen=True, slots=True)
 class ProbedChoice(KernelChoice):
-    """A kernel under test that notes which statements it runs.
+    """A kernel under test that notes which sites come by.
 
     functions: full names of those that are looked at.
     """
@@ -240,26 +250,81 @@ class ProbedChoice(KernelChoice):
         return _probed(self.spec.protocol, self.functions)[0]
 
     def reached(self) -> dict[Site, None]:
-        """The statements that were run; whoever looks may clear it."""
+        """The sites that came by; whoever looks may clear it."""
         return _probed(self.spec.protocol, self.functions)[1]
 
 
 @lru_cache(maxsize=2)
 def _probed(protocol: str, functions: frozenset[str]) -> tuple[ComposedKernel, dict[Site, None]]:
     reached: dict[Site, None] = {}
-    changed = []
-    for live in live_in(protocol):
-        if live.name in functions:
-            source = source_of(live.function)
-            wanted = {index for mutant in mutants_in(live) for _, index in mutant.sites}
-            edit = Edit(source)
-            for index in sorted(wanted):
-                edit.insert(source.statements[index], statement(f"{REACHED}[{live.name!r}, {index}] = None"))
-            function = edit.function()
-            function.__globals__[REACHED] = reached
-            changed.append((live, function))
+    changed = [(live, probed(live, reached)) for live in live_in(protocol) if live.name in functions]
     return with_functions(build(protocol, ()), changed), reached
 
 
-REACHED = "__reached__"
-"""Name of what the probes write to in changed functions."""
+def probed(live: Live, reached: dict[Site, None]) -> types.FunctionType:
+    """A function that notes which of its sites come by."""
+    source = source_of(live.function)
+    wanted: dict[int, list[str]] = {}
+    for mutant in mutants_in(live):
+        for _, number, outcome in mutant.sites:
+            wanted.setdefault(number, []).append(outcome)
+    edit = Edit(source)
+    # What is inside comes first: it is moved together with what is around it.
+    for number, outcomes in sorted(wanted.items(), reverse=True):
+        node = source.nodes[number]
+        if isinstance(node, ast.stmt):
+            edit.insert(node, statement(f"{PROBES}.reached[{live.name!r}, {number}, ''] = None"))
+        else:
+            probe(edit, node, number, outcomes)
+    function = edit.function()
+    function.__globals__[PROBES] = Probes(live.name, reached)
+    return function
+
+
+def probe(edit: Edit, node: ast.AST, number: int, outcomes: Sequence[str]) -> None:
+    """Note how an expression comes out."""
+    value = edit.of(node)
+    others = [outcome for outcome in outcomes if outcome not in (TRUE, FALSE)]
+    if others:
+        name = type(value.ops[0]).__name__
+        call = f"{PROBES}.compared({number}, {name!r}, {others!r})"
+        value = with_arguments(call, value.left, value.comparators[0])
+    if len(others) < len(outcomes):
+        value = with_arguments(f"{PROBES}.came_out({number})", value)
+    edit.replace(node, value)
+
+
+def with_arguments(call: str, *arguments: ast.expr) -> ast.expr:
+    """A call with more arguments, which are evaluated in its place."""
+    tree = expression(call)
+    assert isinstance(tree, ast.Call)
+    tree.args += arguments
+    return tree
+
+
+COMPARISONS = {"Eq": operator.eq, "Gt": operator.gt, "GtE": operator.ge, "Lt": operator.lt, "LtE": operator.le}
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """What changed functions call to note what comes by. function: the full name of it."""
+
+    function: str
+    reached: dict[Site, None]
+
+    def came_out(self, number: int, value: Any) -> Any:
+        """A condition."""
+        self.reached[self.function, number, TRUE if value else FALSE] = None
+        return value
+
+    def compared(self, number: int, name: str, others: Sequence[str], left: Any, right: Any) -> bool:
+        """A comparison. others: operators that might say something else."""
+        result = COMPARISONS[name](left, right)
+        for other in others:
+            if COMPARISONS[other](left, right) != result:
+                self.reached[self.function, number, other] = None
+        return bool(result)
+
+
+PROBES = "__probes__"
+"""Name of the probes in changed functions."""

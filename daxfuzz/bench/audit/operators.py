@@ -12,13 +12,16 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
 from daxfuzz.bench.audit import roles
 from daxfuzz.bench.audit.roles import call_of, called, receiver, stated
 from daxfuzz.bench.audit.source import VARIANTS, Edit, Source, expression, statement
+
+TRUE = "true"
+FALSE = "false"
 
 LEAVES = (ast.Return, ast.Break, ast.Continue, ast.Raise)
 
@@ -30,11 +33,14 @@ class Change:
     at: the node whose line is shown.
     statements: as long as none of them is run, the changed function does the same as the original one.
     apply: changes a copy.
+    outcome: if it is not empty, the change matters only where the expression `at` comes out like that: TRUE or FALSE;
+        or, for a comparison, the name of another operator, which says the opposite.
     """
 
     at: ast.expr | ast.stmt
     statements: tuple[ast.stmt, ...]
     apply: Callable[[Edit], None]
+    outcome: str = ""
 
 
 Operator = Callable[[Source], Iterator[Change]]
@@ -94,6 +100,21 @@ def replaced(source: Source, node: ast.AST, text: str) -> Change:
     """A change of one expression."""
     assert isinstance(node, ast.expr)
     return change(source, node, lambda edit: edit.replace(node, expression(text)))
+
+
+def forced(source: Source, node: ast.expr, value: bool) -> Change:
+    """Has a condition come out always in the same way.
+
+    It is looked at all the same, so that nothing changes where it comes out like that; but not if the look takes or
+    drops something.
+    """
+    if any(name in roles.HOLDS | roles.COUNTED | roles.STEPS for name in roles.awaits(node)):
+        return replaced(source, node, str(value))
+
+    def apply(edit: Edit) -> None:
+        edit.replace(node, ast.BoolOp(ast.Or() if value else ast.And(), [edit.of(node), ast.Constant(value)]))
+
+    return Change(node, (source.statement_of(node),), apply, FALSE if value else TRUE)
 
 
 def puts(source: Source) -> Iterator[ast.stmt]:
@@ -337,7 +358,7 @@ def drop_recheck(source: Source) -> Iterator[Change]:
     for each in source.statements:
         if isinstance(each, ast.If) and source.looks_again(each.test) and not only_wakes(each):
             leaves = isinstance(each.body[-1], LEAVES) and not each.orelse
-            yield replaced(source, each.test, "False" if leaves else "True")
+            yield forced(source, each.test, not leaves)
 
 
 def only_wakes(each: ast.If) -> bool:
@@ -353,7 +374,7 @@ def drop_branch(source: Source) -> Iterator[Change]:
         leaves = isinstance(each.body[-1], LEAVES) and not each.orelse
         alone = len(each.body) == 1 and stated(each.body[0]) is not None
         if not leaves and not alone and any(roles.is_step(part) for part in each.body):
-            yield replaced(source, each.test, "False")
+            yield forced(source, each.test, False)
 
 
 def drop_condition(source: Source) -> Iterator[Change]:
@@ -363,17 +384,10 @@ def drop_condition(source: Source) -> Iterator[Change]:
         if isinstance(node, ast.BoolOp):
             for value in node.values:
                 if source.looks_again(value) or (source.returns_bool() and source.depends_on_state(value)):
-                    rest = [part for part in node.values if part is not value]
-                    text = ast.unparse(rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest))
-                    yield change(source, value, replacer(node, text))
+                    yield forced(source, value, isinstance(node.op, ast.And))
 
 
-def replacer(node: ast.AST, text: str) -> Callable[[Edit], None]:
-    """Puts an expression in place of a node."""
-    return lambda edit: edit.replace(node, expression(text))
-
-
-def answers(value: str) -> Operator:
+def answers(value: bool) -> Operator:
     """Has a question about shared state always answered in the same way."""
 
     def answer(source: Source) -> Iterator[Change]:
@@ -384,7 +398,7 @@ def answers(value: str) -> Operator:
                 and source.returns_bool()
                 and source.depends_on_state(each.value)
             ):
-                yield replaced(source, each.value, value)
+                yield forced(source, each.value, value)
 
     return answer
 
@@ -415,7 +429,7 @@ def weaken_comparison(source: Source) -> Iterator[Change]:
             continue
         for op in others.get(type(node.ops[0]), ()):
             text = ast.unparse(ast.Compare(node.left, [op], node.comparators))
-            yield replaced(source, node, text)
+            yield replace(replaced(source, node, text), at=node, outcome=type(op).__name__)
 
 
 def is_number(node: ast.expr) -> bool:
@@ -716,8 +730,8 @@ OPERATORS: Final[dict[str, Operator]] = {
     "drop-recheck": drop_recheck,
     "drop-branch": drop_branch,
     "drop-condition": drop_condition,
-    "answer-yes": answers("True"),
-    "answer-no": answers("False"),
+    "answer-yes": answers(True),
+    "answer-no": answers(False),
     "weaken-comparison": weaken_comparison,
     "no-retry": no_retry,
     "drop-get": drop_get,

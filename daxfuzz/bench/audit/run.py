@@ -16,7 +16,7 @@ from typing import Any
 import daxfuzz
 from daxfuzz.bench.audit.mutants import Mutant
 from daxfuzz.bench.audit.reasons import LastAudit, reason_for
-from daxfuzz.bench.audit.workload import Death, ProgramRun, Reach, Verdict, judge, look
+from daxfuzz.bench.audit.workload import Death, Part, ProgramRun, Reach, Verdict, judge, look
 from daxfuzz.engines.fuzz import workers
 from daxfuzz.engines.jobs import SCHEDULES_PER_PROGRAM
 
@@ -27,13 +27,16 @@ GROWTH = 5
 LOOKED = 5
 """Programs of one job on the kernel itself."""
 
-JUDGED = 40
-"""Programs of one job on a mutant."""
+JUDGED = 800
+"""Executions of one job on a mutant, about."""
+
+EXPLAINED = 2_000
+"""Executions that a mutant gets at most for which there is a reason: enough to see most reasons that are wrong."""
 
 SAVE_EVERY = 2.0
 """Seconds between two writes of the results."""
 
-VERSION = 1
+VERSION = 2
 """Of the file, and of what the workload is."""
 
 MODEL = ("kernel", "oracles", "program", "protocols", "search", "sim")
@@ -62,7 +65,7 @@ class Record:
 
     digest: of the mutant.
     decided: programs of its workload of which the outcome is known, in order.
-    ran: of these, those that come by the change, and were run.
+    ran: executions of these that come by the change, and were run.
     executions: to its death.
     """
 
@@ -118,8 +121,9 @@ class Audit:
             with workers(self.settings.workers) as pool:
                 for goal in self.rounds():
                     self.status.goal = goal
-                    self.look_at(pool, goal)
-                    self.judge_all(pool, goal)
+                    mutants = self.wanted(goal)
+                    self.look_at(pool, mutants, goal)
+                    self.judge_all(pool, mutants, goal)
         finally:
             self.save()
         self.update()
@@ -134,11 +138,11 @@ class Audit:
 
     # -- the kernel itself -------------------------------------------------------------------------------------------
 
-    def look_at(self, pool: Executor, goal: int) -> None:
-        """Run the programs of a round on the kernel itself, as far as mutants that live need them."""
+    def look_at(self, pool: Executor, mutants: Sequence[Mutant], goal: int) -> None:
+        """Run the programs of a round on the kernel itself, as far as these mutants need them."""
         wanted = dict.fromkeys(
             program
-            for filesystems in dict.fromkeys(mutant.live.filesystems for mutant in self.alive())
+            for filesystems in dict.fromkeys(mutant.live.filesystems for mutant in mutants)
             for program in workload(filesystems, 0, goal)
             if program not in self.reach
         )
@@ -168,9 +172,14 @@ class Audit:
         """The mutants that have not died."""
         return [mutant for mutant in self.settings.mutants if self.records[mutant.name].death is None]
 
-    def judge_all(self, pool: Executor, goal: int) -> None:
-        """Run the mutants that live up to the goal of a round."""
-        waiting = deque(self.alive())
+    def wanted(self, goal: int) -> list[Mutant]:
+        """The mutants that live and need a round up to this goal."""
+        explained = goal > EXPLAINED
+        return [each for each in self.alive() if not explained or not reason_for(self.settings.protocol, each.name)]
+
+    def judge_all(self, pool: Executor, mutants: Sequence[Mutant], goal: int) -> None:
+        """Run these mutants up to the goal of a round."""
+        waiting = deque(mutants)
         running: Running = {}
         # As many jobs in hand as keep the workers busy, and no more: each depends on the one before of its mutant.
         hand = 2 * (self.settings.workers or len(os.sched_getaffinity(0)))
@@ -190,29 +199,31 @@ class Audit:
     def submit(
         self, pool: Executor, mutant: Mutant, goal: int, running: dict[Future[Verdict], tuple[Mutant, int]]
     ) -> None:
-        """Hand the next programs of a mutant's workload that come by its change to a worker, if there are any."""
+        """Hand the next executions of a mutant's workload that come by its change to a worker, if there are any."""
         record = self.records[mutant.name]
-        programs: list[ProgramRun] = []
+        parts: list[Part] = []
         decided = record.decided
+        executions = 0
         for program in workload(mutant.live.filesystems, decided, goal):
-            reach = self.reach[program]
-            if reach.silent and not reach.sites.isdisjoint(mutant.sites):
-                programs.append(program)
+            part = self.reach[program].part(mutant.sites)
+            if part is not None:
+                parts.append(part)
+                executions += len(part.executions)
             decided += 1
-            if len(programs) == JUDGED:
+            if executions >= JUDGED:
                 break
-        if not programs:
+        if not parts:
             record.decided = decided
             self.status.settled += 1
             return
-        future = pool.submit(judge, self.settings.protocol, mutant.name, self.settings.seed, tuple(programs))
+        future = pool.submit(judge, self.settings.protocol, mutant.name, self.settings.seed, tuple(parts))
         running[future] = mutant, decided
 
     def take(self, mutant: Mutant, decided: int, verdict: Verdict) -> bool:
         """Note what came of a job: whether the mutant lives."""
         record = self.records[mutant.name]
         record.ran += verdict.ran
-        self.status.executions += verdict.ran * SCHEDULES_PER_PROGRAM
+        self.status.executions += verdict.ran
         if verdict.death is None:
             record.decided = decided
             return True
@@ -333,7 +344,7 @@ def outcome_of(audit: Audit, mutant: Mutant) -> Outcome:
     """What came of a mutant."""
     record = audit.records[mutant.name]
     reason = reason_for(audit.settings.protocol, mutant.name)
-    ran = record.ran * SCHEDULES_PER_PROGRAM
+    ran = record.ran
     if record.death is not None:
         death = record.death
         return Outcome(

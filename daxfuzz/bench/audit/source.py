@@ -36,7 +36,9 @@ class Source:
         self.parents: dict[ast.AST, tuple[ast.AST, str]] = {}
         self.statements: list[ast.stmt] = []
         self.blocks: list[list[ast.stmt]] = []
-        for node in ast.walk(tree):
+        self.nodes = list(ast.walk(tree))
+        self.numbers = {node: number for number, node in enumerate(self.nodes)}
+        for node in self.nodes:
             for name, value in ast.iter_fields(node):
                 for child in value if isinstance(value, list) else [value]:
                     if isinstance(child, ast.AST):
@@ -52,15 +54,15 @@ class Source:
             node = self.parents[node][0]
         return node
 
+    def number_of(self, node: ast.AST) -> int:
+        """Number of a node of the tree."""
+        return self.numbers[node]
+
     def block_of(self, statement: ast.stmt) -> list[ast.stmt]:
         """The block that a statement stands in."""
         parent, name = self.parents[statement]
         block: list[ast.stmt] = getattr(parent, name)
         return block
-
-    def index_of(self, statement: ast.stmt) -> int:
-        """Number of a statement in the function."""
-        return next(i for i, each in enumerate(self.statements) if each is statement)
 
     def depends_on_state(self, node: ast.AST) -> bool:
         """Whether a value comes from shared state."""

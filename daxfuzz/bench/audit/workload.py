@@ -1,13 +1,13 @@
 """The default workload, run on a mutant, and on the kernel itself to see which programs can tell the two apart.
 
-A program that comes by none of the changed statements does on the mutant, step by step, what it does on the kernel. So
-only the others are run on it; the rest is known to show nothing.
+An execution that comes by nothing that the change matters for does on the mutant, step by step, what it does on the
+kernel. So only the others are run on it; the rest is known to show nothing.
 """
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
@@ -37,18 +37,41 @@ class ProgramRun:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a program comes by on the kernel itself. silent: whether it shows no finding there."""
+    """What a program comes by on the kernel itself.
+
+    sites: with the executions that come by, as the bits of a number.
+    bounds: what the scheduler of each execution is told of how many turns it takes at most.
+    silent: whether it shows no finding there.
+    """
 
     program: ProgramRun
-    sites: frozenset[Site]
+    sites: dict[Site, int]
+    bounds: tuple[int, ...]
     silent: bool
+
+    def part(self, sites: Sequence[Site]) -> Part | None:
+        """The executions that come by one of these sites, if there are any."""
+        found = 0
+        for site in sites:
+            found |= self.sites.get(site, 0)
+        if not found or not self.silent:
+            return None
+        return Part(self.program, tuple((i, bound) for i, bound in enumerate(self.bounds) if found >> i & 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Executions of a program: the number of each, and the bound of it as in :class:`Reach`."""
+
+    program: ProgramRun
+    executions: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Death:
     """How a mutant died.
 
-    program: with which; executions: how many of this program it took, this one included.
+    program: with which; executions: how many of this program the workload has up to this one.
     kind, function: of the finding. A crash is an exception of the model, as of a NULL pointer; endless is a loop that
         never lets go of the processor.
     """
@@ -61,7 +84,7 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of some programs on a mutant. ran: how many were run."""
+    """What came of some executions on a mutant. ran: how many were run."""
 
     ran: int
     death: Death | None
@@ -69,54 +92,79 @@ class Verdict:
 
 def look(protocol: str, functions: frozenset[str], seed: int, programs: tuple[ProgramRun, ...]) -> list[Reach]:
     """Run programs on the kernel itself, in a worker."""
-    found: list[Reach] = []
-    for program in programs:
-        kernel = ProbedChoice(KernelSpec(protocol, filesystem=program.filesystem), functions=functions)
-        reached = kernel.reached()
+    return [look_at(protocol, functions, seed, program) for program in programs]
+
+
+def look_at(protocol: str, functions: frozenset[str], seed: int, program: ProgramRun) -> Reach:
+    """Run one program on the kernel itself, each execution with the turns of the one before as its bound."""
+    kernel = ProbedChoice(KernelSpec(protocol, filesystem=program.filesystem), functions=functions)
+    reached = kernel.reached()
+    reached.clear()
+    runner = Runner(kernel, seed, program)
+    every = (1 << SCHEDULES_PER_PROGRAM) - 1
+    # What comes by before the first execution counts for all of them.
+    sites = dict.fromkeys(reached, every)
+    bounds = [FIRST_BOUND]
+    silent = True
+    for number in range(SCHEDULES_PER_PROGRAM):
         reached.clear()
-        findings = [verdict(execution) for execution in executions(kernel, seed, program)]
-        found.append(Reach(program, frozenset(reached), not any(findings)))
-    return found
+        execution = runner.run(number, bounds[-1])
+        for site in reached:
+            sites[site] = sites.get(site, 0) | 1 << number
+        bounds.append(max(len(execution.turns), 1))
+        silent = silent and verdict(execution) is None
+    return Reach(program, sites, tuple(bounds[:-1]), silent)
 
 
-def judge(protocol: str, mutant: str, seed: int, programs: tuple[ProgramRun, ...]) -> Verdict:
-    """Run programs on a mutant until it dies, in a worker."""
-    for ran, program in enumerate(programs, start=1):
-        death = death_in(
-            MutantChoice(KernelSpec(protocol, filesystem=program.filesystem), mutant=mutant), seed, program
-        )
+def judge(protocol: str, mutant: str, seed: int, parts: tuple[Part, ...]) -> Verdict:
+    """Run executions on a mutant until it dies, in a worker."""
+    ran = 0
+    for part in parts:
+        spec = KernelSpec(protocol, filesystem=part.program.filesystem)
+        done, death = death_in(MutantChoice(spec, mutant=mutant), seed, part)
+        ran += done
         if death is not None:
             return Verdict(ran, death)
-    return Verdict(len(programs), None)
+    return Verdict(ran, None)
 
 
-def death_in(kernel: KernelChoice, seed: int, program: ProgramRun) -> Death | None:
-    """How a kernel fails in the executions of one program."""
+def death_in(kernel: KernelChoice, seed: int, part: Part) -> tuple[int, Death | None]:
+    """How many of some executions were run, and how the kernel failed in the last one."""
+    program = part.program
     done = 0
+    number = 0
     try:
-        for execution in executions(kernel, seed, program):
+        runner = Runner(kernel, seed, program)
+        for number, bound in part.executions:
             done += 1
-            found = verdict(execution)
+            found = verdict(runner.run(number, bound))
             if found is not None:
-                return Death(program, done, found.kind, found.function)
+                return done, Death(program, number + 1, found.kind, found.function)
     except Endless:
-        return Death(program, done + 1, "endless", "")
+        return done, Death(program, number + 1, "endless", "")
     except Exception as error:
-        return Death(program, done + 1, "crash", f"{type(error).__name__}: {error}"[:200])
-    return None
+        return done, Death(program, number + 1, "crash", f"{type(error).__name__}: {error}"[:200])
+    return done, None
 
 
-def executions(kernel: KernelChoice, seed: int, program: ProgramRun) -> Iterator[Execution]:
-    """All executions of one program, as `daxfuzz fuzz` has them before it has learned anything."""
-    portfolio = Portfolio()
-    bench = Bench(generate(Random(seed * _SEEDS + program.number), program.filesystem), kernel)
-    bound = 200
-    for repeat in range(SCHEDULES_PER_PROGRAM):
-        _, scheduler = portfolio.make(seed, program.number * SCHEDULES_PER_PROGRAM + repeat, bound)
+FIRST_BOUND = 200
+"""Turns that the scheduler of the first execution of a program is told."""
+
+
+class Runner:
+    """Runs executions of one program, as `daxfuzz fuzz` has them before it has learned anything."""
+
+    def __init__(self, kernel: KernelChoice, seed: int, program: ProgramRun) -> None:
+        self.seed = seed
+        self.first = program.number * SCHEDULES_PER_PROGRAM
+        self.portfolio = Portfolio()
+        self.bench = Bench(generate(Random(seed * _SEEDS + program.number), program.filesystem), kernel)
+
+    def run(self, number: int, bound: int) -> Execution:
+        """One of them. bound: turns that it takes at most, as its scheduler is told."""
+        _, scheduler = self.portfolio.make(self.seed, self.first + number, bound)
         with patience():
-            execution = bench.run(scheduler)
-        bound = max(len(execution.turns), 1)
-        yield execution
+            return self.bench.run(scheduler)
 
 
 class Endless(BaseException):
