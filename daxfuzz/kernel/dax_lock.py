@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.page import Cow
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 
 NOT_LOCKED: Final = Entry(-2)
 """The cookie ~0: all is well, but there is no entry that had to be locked. Compared by identity."""
+
+
+class LockedPage(NamedTuple):
+    """dax_entry_t: the entry that dax_lock_page has locked, or NOT_LOCKED; and where it is, which v6.0 does not keep.
+
+    mapping, position: the file page that the page named. The position of NOT_LOCKED is not looked at, and 0.
+    """
+
+    entry: Entry
+    mapping: AddressSpace
+    position: int
 
 
 class DaxLock(Subsystem):
@@ -36,8 +47,8 @@ class DaxLock(Subsystem):
         await queue.schedule()
         await queue.finish_wait(waiter)
 
-    async def dax_lock_page(self, page: Page) -> Entry | None:
-        """Lock the entry of the file page that a page names: the entry, NOT_LOCKED for a character device, or None.
+    async def dax_lock_page(self, page: Page) -> LockedPage | None:
+        """Lock the entry of the file page that a page names, NOT_LOCKED for a character device; None if there is none.
 
         The name may change until xa_lock is held, so it is read again there.
         """
@@ -49,7 +60,7 @@ class DaxLock(Subsystem):
                 break
             if self.never_locked():
                 # The caller's reference of the page map keeps the device's inode.
-                cookie = NOT_LOCKED
+                cookie = LockedPage(NOT_LOCKED, mapping, 0)
                 break
             i_pages = mapping.i_pages
             await i_pages.lock.acquire()
@@ -57,10 +68,11 @@ class DaxLock(Subsystem):
                 await i_pages.lock.release()
                 continue
             xas = XaState(i_pages, await page.index.read())
-            entry = await xas.load()
+            entry = self.named_entry(await xas.load(), xas.index, page)
             if entry is None:
-                # The kernel would go on and lock nothing. The page names no file whose entry is gone.
-                self.k.bug("dax_lock_page: no entry")
+                await i_pages.lock.release()
+                cookie = None
+                break
             if entry.locked:
                 await self.k.rcu.read_unlock()
                 await self.wait_entry_unlocked(mapping, xas, entry)
@@ -68,10 +80,19 @@ class DaxLock(Subsystem):
                 continue
             await self.k.dax.dax_lock_entry(xas, entry)
             await i_pages.lock.release()
-            cookie = entry
+            cookie = LockedPage(entry, mapping, xas.index)
             break
         await self.k.rcu.read_unlock()
         return cookie
+
+    def named_entry(self, entry: Entry | None, index: int, page: Page) -> Entry | None:
+        """What was found at the index that a page names: the entry to lock, or None if the page names nothing.
+
+        v6.0 asks no question: where it finds no entry it goes on, and locks nothing.
+        """
+        if entry is None:
+            self.k.bug("dax_lock_page: no entry")
+        return entry
 
     async def still_names(self, page: Page, mapping: AddressSpace) -> bool:
         """Whether a page names the same file now that xa_lock is held, without which that may change."""
@@ -87,17 +108,17 @@ class DaxLock(Subsystem):
             self.k.bug("dax_mapping: PAGE_MAPPING_DAX_COW is dereferenced")
         return mapping
 
-    async def dax_unlock_page(self, page: Page, cookie: Entry) -> None:
-        """Unlock what dax_lock_page has locked: the page still names it, since the entry was locked."""
+    async def dax_unlock_page(self, page: Page, cookie: LockedPage) -> None:
+        """Unlock what dax_lock_page has locked: v6.0 takes for granted that the page still names it."""
         mapping = await page.mapping.read()
         index = await page.index.read()
         if mapping is None:
             self.k.bug("dax_unlock_page: page.mapping is NULL")
-        if cookie is NOT_LOCKED:
+        if cookie.entry is NOT_LOCKED:
             return
         if isinstance(mapping, Cow):
             self.k.bug("dax_unlock_page: PAGE_MAPPING_DAX_COW is dereferenced")
-        await self.k.dax.dax_unlock_entry(mapping, XaState(mapping.i_pages, index), cookie)
+        await self.k.dax.dax_unlock_entry(mapping, XaState(mapping.i_pages, index), cookie.entry)
 
     async def dax_lock_mapping_entry(self, mapping: AddressSpace, index: int) -> tuple[Entry, Page | None]:
         """Lock the entry at an index: (the entry, its first page), or (NOT_LOCKED, None) where no block is."""

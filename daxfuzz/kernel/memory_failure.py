@@ -13,6 +13,7 @@ from daxfuzz.kernel.subsystem import Subsystem
 from daxfuzz.sim import Signal, Violation
 
 if TYPE_CHECKING:
+    from daxfuzz.kernel.dax_lock import LockedPage
     from daxfuzz.kernel.inode import AddressSpace
     from daxfuzz.kernel.memremap import DevPagemap
     from daxfuzz.kernel.page import Page
@@ -88,13 +89,18 @@ class MemoryFailure(Subsystem):
         if cookie is None:
             return -EBUSY
         await page.hwpoison.write(True)
+        await self.unmap_and_kill_page(page, cookie)
+        await self.k.dax_lock.dax_unlock_page(page, cookie)
+        return 0
+
+    async def unmap_and_kill_page(self, page: Page, cookie: LockedPage) -> None:
+        """Deal with who maps the file page that a page names, which it is asked again. (In the kernel a part of
+        mf_generic_kill_procs.)"""
         to_kill = await self.collect_procs(page)
         mapping = await page.mapping.read()
         if isinstance(mapping, Cow):
             self.k.bug("mf_generic_kill_procs: PAGE_MAPPING_DAX_COW is dereferenced")
         await self.unmap_and_kill(to_kill, mapping, await page.index.read())
-        await self.k.dax_lock.dax_unlock_page(page, cookie)
-        return 0
 
     async def mf_dax_kill_procs(self, mapping: AddressSpace, first: int, pages: int, flags: int) -> int:
         """The same for a range of a file, on behalf of the file system that holds the device: 0 or a negative error."""

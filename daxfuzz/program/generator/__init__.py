@@ -28,6 +28,8 @@ EVERYWHERE = (
 """Roles that now and then work on a file system that may have nothing to do for them."""
 REFLINK = ("xfs",)
 """File systems whose files can share blocks."""
+NO_REVERSE_MAP = 0.5
+"""How many programs that lose memory do so on an xfs that cannot tell whose it was."""
 LOW_MEMORY = 0.08
 """How many programs run where memory is short."""
 RIVALS = 0.12
@@ -64,6 +66,8 @@ def generate(rng: Random, filesystem: str) -> Program:
     roles = draw_roles(rng, filesystem)
     if filesystem in REFLINK:
         roles += draw_xfs_roles(rng, roles, reflink)[: MAX_TASKS - len(roles)]
+        if ("injector" in roles or "unbinder" in roles) and rng.random() < NO_REVERSE_MAP:
+            machine = replace(machine, rmapbt=False)
     names = name_tasks(roles)
     spaces = draw_address_spaces(rng, names)
     tasks = {}
@@ -239,7 +243,7 @@ def draw_xfs_roles(rng: Random, roles: list[str], reflink: bool) -> list[str]:
         if rng.random() < 0.3:
             more.append("freezer")
     if reflink and rng.random() < 0.6:
-        more.append(rng.choice(("cloner", "cloner", "cloner", "writer")))
+        more.append(rng.choice(("cloner",) * 9 + ("writer",) * 3 + ("injector",)))
     if rng.random() < 0.25:
         more.append("leaser")
     return more

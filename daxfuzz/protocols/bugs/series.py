@@ -12,6 +12,7 @@ from daxfuzz.kernel.page import Page
 from daxfuzz.kernel.vfs import Vfs
 from daxfuzz.protocols.bugs.kinds import FREED_IN_USE
 from daxfuzz.protocols.patch import Bug
+from daxfuzz.protocols.repairs.failure_reads_name_once import FixFailureReadsNameOnce
 from daxfuzz.protocols.repairs.idle_on_refcount import FixIdleOnRefcount
 from daxfuzz.protocols.repairs.prune_spares_busy import FixPruneSparesBusy
 from daxfuzz.protocols.repairs.unbind_waits import FixUnbindWaits
@@ -156,7 +157,8 @@ class ZapToZeroWithNoOwner(Bug):
     """A memory failure trusts the mapping that it has read from a page that nobody holds.
 
     While the count of a page is 0 its file may drop it at any time. Who does not look again under xa_lock locks an
-    entry that is not the page's, or finds none.
+    entry that is not the page's, or finds none. (The repair of N-230, which looks whether the entry is one of the page,
+    would hide it.)
     """
 
     number = "S8"
@@ -166,6 +168,7 @@ class ZapToZeroWithNoOwner(Bug):
     protocols: ClassVar = ("series-v3-fixed", "refcount-0-fixed")
     filesystems: ClassVar = ("ext4", "fuse")
     kinds: ClassVar = ("kernel-warning", "use-after-free", "association", "entry-lock")
+    reopens: ClassVar = (FixFailureReadsNameOnce,)
 
     class dax_lock(DaxLock):
         async def still_names(self, page: Page, mapping: AddressSpace) -> bool:

@@ -9,6 +9,7 @@ from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
 from daxfuzz.protocols.repairs.cow_is_dirty import FixCowIsDirty
 from daxfuzz.protocols.repairs.failed_cow_entry import FixFailedCowEntry
 from daxfuzz.protocols.repairs.failed_write_waits import FixFailedWriteWaits
+from daxfuzz.protocols.repairs.failure_reads_name_once import FixFailureReadsNameOnce
 from daxfuzz.protocols.repairs.fresh_pmd import FixFreshPmd
 from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
 from daxfuzz.protocols.repairs.grab_followed_page import FixGrabFollowedPage
@@ -59,6 +60,7 @@ XFS_LATER = (
     FixWriteUnshares,
     FixLeaseSignal,
     FixNotifyWithoutAgf,
+    FixFailureReadsNameOnce,
     FixPmdMakesWay,
     FixSyncPteBelowPmd,
     FixUnshareDurable,
