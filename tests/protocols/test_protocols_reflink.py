@@ -9,6 +9,7 @@ from kernel_kit import run
 from oracle_kit import assert_silent, executions, program, simulate, trip
 
 from daxfuzz.oracles.registry import attach
+from daxfuzz.program.case import Program
 from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.compose import compose
 from daxfuzz.protocols.registry import PROTOCOLS
@@ -16,6 +17,7 @@ from daxfuzz.protocols.repairs.cow_busy import FixCowBusy
 from daxfuzz.protocols.repairs.cow_count import FixCowCount
 from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
 from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
+from daxfuzz.protocols.repairs.failed_inode_later import FixFailedInodeLater
 from daxfuzz.protocols.repairs.failed_write_waits import FixFailedWriteWaits
 from daxfuzz.protocols.repairs.failure_reads_name_once import FixFailureReadsNameOnce
 from daxfuzz.protocols.repairs.lease_signal import FixLeaseSignal
@@ -178,6 +180,41 @@ def test_a_page_of_a_shared_pmd_is_copied_into_a_slot_of_its_own() -> None:
     without = kinds([patch for patch in fixed if patch is not FixPmdMakesWay], tasks, CLONE, files)
     assert without & {"association", "stale-pte", "kernel-warning"}
     assert kinds(fixed, tasks, CLONE, files) == set()
+
+
+def test_a_read_of_a_page_leaves_the_entry_of_a_partly_shared_pmd_alone() -> None:
+    tasks = {
+        "pinner": ["reflink(file1, 1, file0, 0, 1)", "r0 = pin_user_pages(file1, 0, 2, READ_ONLY)"],
+        "truncator": ["truncate(file1, 0)"],
+    }
+    one = program(tasks, files={"file0": 1, "file1": 2})
+    one = replace(one, setup=replace(one.setup, huge=True))
+    fixed = PROTOCOLS["refcount-1-fixed"].patches
+    assert one_preemption(one, [each for each in fixed if each is not FixPmdMakesWay]) == {"stale-pte"}
+    assert one_preemption(one, fixed) == set()
+
+
+def one_preemption(one: Program, patches) -> set[str]:
+    """The kinds of what up to one preemption finds."""
+    sim = Simulation(one, compose(patches).subsystems, "xfs")
+    attach(sim)
+    found = (verdict(execution) for execution in executions(sim, simple=2000, random=0))
+    return {each.kind for each in found if each is not None}
+
+
+def test_n203_no_file_is_evicted_under_mf_mutex() -> None:
+    fixed = PROTOCOLS["series-v3-fixed"].patches
+    tasks = {
+        "injector": ["unlink(file0)", "madvise(file0, MADV_HWPOISON, 0, 1)"],
+        "mapper": ["munmap(file0)"],
+        "injector1": ["madvise(file0, MADV_HWPOISON, 0, 1)"],
+    }
+    one = program(tasks)
+    one = replace(one, setup=replace(one.setup, mms={"mm0": tuple(tasks)}))
+    sim = Simulation(one, compose([each for each in fixed if each is not FixFailedInodeLater]).subsystems, "xfs")
+    attach(sim)
+    trip(sim, "deadlock", simple=5000, random=1000)
+    assert_silent(simulate(one, protocol="series-v3-fixed", filesystem="xfs"), simple=500, random=100)
 
 
 def test_n111_a_folio_that_files_share_has_one_size() -> None:

@@ -559,5 +559,9 @@ class Xfs(XfsReflink):
         if not await self.k.vfs.igrab(inode):
             return -EAGAIN
         error = await self.k.memory_failure.mf_dax_kill_procs(inode.i_mapping, record.first, record.pages, flags)
-        await self.k.vfs.iput(inode)
+        await self.xfs_irele(inode)
         return error
+
+    async def xfs_irele(self, inode: Inode) -> None:
+        """Drop the reference that a failure holds of a file (fs/xfs/xfs_inode.c, v6.0)."""
+        await self.k.vfs.iput(inode)

@@ -99,7 +99,7 @@ class IntroducePreRemove(Patch):
                 return 0
             error = await self.k.memory_failure.mf_dax_kill_procs(inode.i_mapping, record.first, record.pages, flags)
             await self.invalidate_removed(inode.i_mapping, record.first, record.first + record.pages - 1)
-            await self.k.vfs.iput(inode)
+            await self.xfs_irele(inode)
             return error
 
         async def invalidate_removed(self, mapping: AddressSpace, first: int, last: int) -> None:

@@ -8,6 +8,7 @@ from daxfuzz.protocols.repairs.cow_flushes import FixCowFlushes
 from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
 from daxfuzz.protocols.repairs.cow_is_dirty import FixCowIsDirty
 from daxfuzz.protocols.repairs.failed_cow_entry import FixFailedCowEntry
+from daxfuzz.protocols.repairs.failed_inode_later import FixFailedInodeLater
 from daxfuzz.protocols.repairs.failed_write_waits import FixFailedWriteWaits
 from daxfuzz.protocols.repairs.failure_reads_name_once import FixFailureReadsNameOnce
 from daxfuzz.protocols.repairs.fresh_pmd import FixFreshPmd
@@ -61,6 +62,7 @@ XFS_LATER = (
     FixLeaseSignal,
     FixNotifyWithoutAgf,
     FixFailureReadsNameOnce,
+    FixFailedInodeLater,
     FixPmdMakesWay,
     FixSyncPteBelowPmd,
     FixUnshareDurable,

@@ -11,12 +11,13 @@ from daxfuzz.protocols.patch import Repair
 
 
 class FixPmdMakesWay(Repair):
-    """Delete the PMD entry of a shared extent before the entry of one page of it is inserted.
+    """Before the copy of one page of a PMD is inserted, delete the PMD's entry; for a read of a page, keep it.
 
     grab_mapping_entry locks a real PMD entry as it is for a fault of one page, which is right as long as the entry
     stays. dax_insert_entry replaces it where the extent is shared (v6.0: by a write, v6.2 and later: also by a read):
     the multi-index slot stays, so that all pages of the PMD are at one entry of one page. The write to a PMD whose copy
-    did not get as many blocks does that. Nothing upstream.
+    did not get as many blocks does that. A read finds the block that is in the entry already: who deletes the entry
+    then forgets the other pages, which may be pinned, so that nobody waits for them. Nothing upstream.
     """
 
     flaw = "N-20"
@@ -26,7 +27,10 @@ class FixPmdMakesWay(Repair):
             self, xas: XaState, vmf: Fault, iomap: Iomap | None, entry: Entry, new: Entry
         ) -> tuple[VmFault | None, Entry]:
             pages = entry.size(self.k.machine)
-            if entry.real and pages > new.size(self.k.machine) and self.dax_iter_flags(vmf, iomap) & DaxFlag.COW:
+            huge = entry.real and pages > new.size(self.k.machine)
+            if huge and not vmf.write and iomap is not None:
+                iomap = iomap._replace(shared=False)
+            if huge and self.dax_iter_flags(vmf, iomap) & DaxFlag.COW:
                 mapping = vmf.vma.mapping
                 head = vmf.index - vmf.index % pages
                 await self.k.memory.unmap_mapping_pages(mapping, head, pages)
