@@ -6,12 +6,13 @@ from copy import copy
 from random import Random
 
 import pytest
+from kernel_kit import Steered, simulate
 
 from daxfuzz.kernel.kernel import FILESYSTEMS
 from daxfuzz.program.case import KernelSpec
 from daxfuzz.program.generator import generate
 from daxfuzz.search import RandomWalk
-from daxfuzz.sim import World
+from daxfuzz.sim import Stepper, World
 from daxfuzz.triage.bench import Bench, KernelChoice
 
 PARKED = ("draining", "entries", "idle", "outer", "waiters", "waiting")
@@ -40,3 +41,23 @@ def test_a_reset_undoes_all_that_an_execution_has_done(filesystem: str, protocol
             assert parked_at(world) == parked
             world.close()
     assert touched > 30
+
+
+@pytest.mark.parametrize("filesystem", ["ext4", "xfs"])
+def test_a_reset_undoes_what_was_cut_off_at_any_step(filesystem: str) -> None:
+    """Also where who waits stands for one step only, as a commit for the handles of its transaction."""
+    calls = ["store(file0, 0)", "truncate(file0, 0)", "fsync(file0)", "freeze()", "thaw()"]
+    world = simulate({"a": calls}, filesystem=filesystem).world
+    parked = parked_at(world)
+    stepper = Stepper(world)
+    length = len(stepper.run(Steered()).turns)
+    changed: set[str] = set()
+    for limit in range(length):
+        stepper.run(Steered(), limit)
+        for obj, before, now in zip(world.objects, parked, parked_at(world), strict=True):
+            if now != before:
+                changed.add(obj.name)
+        world.reset()
+        assert parked_at(world) == parked
+        world.close()
+    assert "journal.t_updates" in changed
