@@ -96,40 +96,40 @@ class Memory(Subsystem):
         system once more if there is not even a table of PMDs yet, and falls back.
         """
         if vma.mm.puds:
-            return await self.handle_pud_fault(vma, address, write)
+            return await self.handle_pud_fault(vma, address, write, nowait)
         pmd = await vma.mm.pmd(address).read()
         result = VmFault.FALLBACK
         if pmd is None:
             # hugepage_vma_check: always for DAX, unless somebody forbade it, which nobody can.
-            result = await self.create_huge_pmd(vma, address, write)
+            result = await self.create_huge_pmd(vma, address, write, nowait)
         elif isinstance(pmd, Pte):
             if not write or pmd.write:
                 await self.k.huge_memory.huge_pmd_set_accessed(vma.mm, address, pmd, write)
                 return VmFault.NOPAGE
-            result = await self.wp_huge_pmd(vma, address)
+            result = await self.wp_huge_pmd(vma, address, nowait)
         if result is VmFault.FALLBACK:
             return await self.handle_pte_fault(vma, address, write, unshare, nowait)
         return result
 
-    async def handle_pud_fault(self, vma: Vma, address: int, write: bool) -> VmFault:
+    async def handle_pud_fault(self, vma: Vma, address: int, write: bool, nowait: bool) -> VmFault:
         """The part of __handle_mm_fault for the PUD entry, which permits every access if there is one."""
         pud = await vma.mm.pud(address).read()
         if pud is None:
-            return await self.create_huge_pud(vma, address, write)
+            return await self.create_huge_pud(vma, address, write, nowait)
         await self.k.huge_memory.huge_pud_set_accessed(vma.mm, address, pud, write)
         return VmFault.NOPAGE
 
-    def create_huge_pud(self, vma: Vma, address: int, write: bool) -> Awaitable[VmFault]:
+    def create_huge_pud(self, vma: Vma, address: int, write: bool, nowait: bool) -> Awaitable[VmFault]:
         """Have the file system map a whole PUD, where nothing is mapped."""
-        return self.k.fs.dax_fault(Fault(vma, address, write, vma.mm.pud_pages))
+        return self.k.fs.dax_fault(Fault(vma, address, write, vma.mm.pud_pages, nowait=nowait))
 
-    def create_huge_pmd(self, vma: Vma, address: int, write: bool) -> Awaitable[VmFault]:
+    def create_huge_pmd(self, vma: Vma, address: int, write: bool, nowait: bool) -> Awaitable[VmFault]:
         """Have the file system map a whole PMD, where nothing is mapped."""
-        return self.k.fs.dax_fault(Fault(vma, address, write, vma.mm.pmd_pages))
+        return self.k.fs.dax_fault(Fault(vma, address, write, vma.mm.pmd_pages, nowait=nowait))
 
-    async def wp_huge_pmd(self, vma: Vma, address: int) -> VmFault:
+    async def wp_huge_pmd(self, vma: Vma, address: int, nowait: bool) -> VmFault:
         """A write to a PMD entry that does not permit it: make it writable, or split it."""
-        result = await self.k.fs.dax_fault(Fault(vma, address, True, vma.mm.pmd_pages))
+        result = await self.k.fs.dax_fault(Fault(vma, address, True, vma.mm.pmd_pages, nowait=nowait))
         if result is VmFault.FALLBACK:
             await self.k.huge_memory._split_huge_pmd(vma.mm, address)
         return result

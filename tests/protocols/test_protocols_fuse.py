@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from kernel_kit import Steered
 from oracle_kit import LIMIT, assert_silent, program, simulate, trip
@@ -159,6 +161,22 @@ def test_a_call_that_cannot_get_all_ranges_returns_the_pages_that_it_has() -> No
     sim = on_fuse(of, without=None)
     Stepper(sim.world).run(Steered(), LIMIT)
     assert sim.results[0][0] == 0
+    assert [each.page.pfn for each in sim.registers[0]["r0"]] == [0, 1]
+
+
+def test_neither_a_huge_fault_nor_the_one_on_a_page_after_it_waits_for_who_holds_pages() -> None:
+    """A huge fault without a range falls back at once, as ever; it knows, too, that it must not wait."""
+    of = program({"pinner": ["r0 = get_user_pages_fast(file0, 0, 4)"]}, files={"file0": 4}, window_ranges=1)
+    sim = on_fuse(replace(of, setup=replace(of.setup, huge=True, prefault=False)), without=None)
+    fault, seen = sim.kernel.fs.dax_fault, []
+
+    def noted(vmf):
+        seen.append((vmf.address % 4, vmf.pages, vmf.nowait))
+        return fault(vmf)
+
+    sim.kernel.fs.dax_fault = noted
+    Stepper(sim.world).run(Steered(), LIMIT)
+    assert seen == [(0, 2, False), (2, 2, True), (2, 1, True)]
     assert [each.page.pfn for each in sim.registers[0]["r0"]] == [0, 1]
 
 

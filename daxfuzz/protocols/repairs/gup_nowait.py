@@ -16,7 +16,8 @@ class FixGupNowait(Repair):
     references. One call that needs more ranges than there are is enough, such as get_user_pages_fast of 3 pages with
     one range of 2; so are as many calls across a border of ranges as there are ranges. With the repair all faults but
     those for the first page have FAULT_FLAG_RETRY_NOWAIT (FOLL_NOWAIT, on DAX mappings only), on which the fault
-    returns VM_FAULT_RETRY and the call what it has: callers have to deal with that anyway. No upstream fix known.
+    returns VM_FAULT_RETRY and the call what it has: callers have to deal with that anyway. Huge faults wait in no
+    version, since dax_iomap_pmd_fault reports no -EAGAIN: they fall back to a page. No upstream fix known.
     """
 
     flaw = "N-05b"
