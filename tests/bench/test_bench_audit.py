@@ -51,6 +51,17 @@ class Small:
         await self.b.store(1)
         await self.a.lock.release()
 
+    async def marks(self, xas: Any) -> None:
+        await self.a.lock.acquire()
+        await xas.store(1)
+        await self.a.set_mark(2)
+        await self.a.lock.release()
+
+    async def unlocks(self, both: bool) -> None:
+        if both:
+            await self.b.lock.release()
+        await self.a.lock.release()
+
     async def sleeps(self, queue: Any, waiter: Any) -> None:
         await queue.prepare_to_wait(waiter)
         await self.a.lock.release()
@@ -125,6 +136,8 @@ NO, BOTH = "return False", "return await self.b.read() == pte and await self.a.r
         ("drop-unlock", Small.locked, [[LOCK, STORE]]),
         ("drop-entry", Small.locked, [[LOCK, UNLOCK]]),
         ("swap", Small.locked, []),
+        ("swap", Small.marks, []),
+        ("early-unlock", Small.unlocks, []),
         ("keep-lock", Small.sleeps, [[QUEUE, SLEEP]]),
         ("drop-relock", Small.sleeps, [[QUEUE, UNLOCK, SLEEP]]),
         ("early-unlock", Small.sleeps, [[UNLOCK, QUEUE, SLEEP, LOCK]]),
@@ -247,6 +260,13 @@ def test_no_mutant_of_a_function_is_like_another_or_like_the_function() -> None:
             found = mutants_in(live)
             assert len({mutant.digest for mutant in found}) == len(found)
             assert len({mutant.name for mutant in found}) == len(found)
+
+
+def test_what_only_warns_makes_no_mutants() -> None:
+    (live,) = (live for live in live_in(PROTOCOL) if live.name == "HugeMemory.insert_pfn_pmd")
+    lines = [mutant.text for mutant in mutants_in(live) if mutant.operator in ("drop-recheck", "drop-condition")]
+    assert any("old.pfn == new.pfn" in line for line in lines)
+    assert not any("elif not isinstance(old, Pte)" in line for line in lines)
 
 
 def test_reasons_are_about_mutants_that_exist() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import daxfuzz
-from daxfuzz.bench.audit.operators import FALSE, OPERATORS, TRUE, Change
+from daxfuzz.bench.audit.operators import FALSE, OPERATORS, TRUE, Change, asserts
 from daxfuzz.bench.audit.source import Edit, Source, expression, statement
 from daxfuzz.engines.points import live_functions
 from daxfuzz.kernel.kernel import FILESYSTEM_OF, FILESYSTEMS, SUBSYSTEMS
@@ -139,7 +139,8 @@ def mutant_named(protocol: str, name: str) -> Mutant:
 
 @lru_cache(maxsize=4096)
 def mutants_in(live: Live) -> tuple[Mutant, ...]:
-    """The mutants of one function, without those that change nothing and those that another operator makes, too."""
+    """The mutants of one function, without those that change nothing, or nothing but a warning, and those that another
+    operator makes, too."""
     return tuple(_made_in(live))
 
 
@@ -152,7 +153,7 @@ def _made_in(live: Live) -> Iterator[Mutant]:
             edit = Edit(source)
             change.apply(edit)
             text = fingerprint(edit.tree)
-            if text in seen:
+            if text in seen or asserts(source, change):
                 continue
             seen.add(text)
             yield Mutant(

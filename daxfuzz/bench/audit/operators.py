@@ -5,6 +5,10 @@ the source, number the changes; none of them depends on a protocol.
 
 Not changed: transactions, plain stores to fields, and lookups of extents, which are no steps of the protocol;
 structures that are no subsystem (the xarray, lists of free blocks, the journal).
+
+Nor what only asserts: a condition of which a warning comes. A mutant of it would warn less, which can hide nothing that
+goes wrong without it, or warn of nothing. And not the order of two steps that nobody can tell: of changes of the page
+cache, all of them under one hold of xa_lock, and of locks that are dropped one after the other.
 """
 
 from __future__ import annotations
@@ -115,6 +119,20 @@ def forced(source: Source, node: ast.expr, value: bool) -> Change:
         edit.replace(node, ast.BoolOp(ast.Or() if value else ast.And(), [edit.of(node), ast.Constant(value)]))
 
     return Change(node, (source.statement_of(node),), apply, FALSE if value else TRUE)
+
+
+def asserts(source: Source, each: Change) -> bool:
+    """Whether nothing but a warning depends on a change of a condition."""
+    branch = source.statement_of(each.at)
+    return bool(each.outcome) and isinstance(branch, ast.If) and warns(branch.body[0])
+
+
+def warns(each: ast.stmt) -> bool:
+    """Whether a statement warns."""
+    match each:
+        case ast.Expr(ast.Call(ast.Attribute(attr="warn" | "bug"))):
+            return True
+    return False
 
 
 def puts(source: Source) -> Iterator[ast.stmt]:
@@ -515,6 +533,13 @@ def drops(each: ast.stmt) -> bool:
     return awaited is not None and called(awaited) in roles.UNLOCKS
 
 
+def may_drop(each: ast.stmt) -> bool:
+    """Whether a statement does nothing but to drop locks, maybe only in some state."""
+    if isinstance(each, ast.If):
+        return not any(True for _ in roles.awaits(each.test)) and all(map(may_drop, (*each.body, *each.orelse)))
+    return drops(each)
+
+
 def late_lock(source: Source) -> Iterator[Change]:
     """A lock is taken one step later."""
     for first, second in neighbours(source):
@@ -525,7 +550,7 @@ def late_lock(source: Source) -> Iterator[Change]:
 def early_unlock(source: Source) -> Iterator[Change]:
     """A lock is dropped one step earlier."""
     for first, second in neighbours(source):
-        if drops(second) and not drops(first) and not takes(first):
+        if drops(second) and not may_drop(first) and not takes(first):
             yield Change(second, (first, second), swapper(first, second))
 
 
@@ -533,7 +558,8 @@ def swap(source: Source) -> Iterator[Change]:
     """Two steps change places. Not those that only get under a lock by that."""
     for first, second in neighbours(source):
         locking = [takes(each) or drops(each) for each in (first, second)]
-        if not any(locking) or (takes(first) and takes(second)):
+        hidden = all(name in roles.PAGE_CACHE for each in (first, second) for name in roles.awaits(each))
+        if not hidden and (not any(locking) or (takes(first) and takes(second))):
             yield Change(first, (first, second), swapper(first, second))
 
 

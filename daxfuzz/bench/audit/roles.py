@@ -132,6 +132,22 @@ WAITS: Final = frozenset(
 ENTRIES: Final = frozenset({"store", "set_mark", "clear_mark", "tag_for_writeback"})
 """Changes of what the page cache has at an index."""
 
+PAGE_CACHE: Final = frozenset(
+    {
+        "clear_mark",
+        "dax_lock_entry",
+        "dax_wake_entry",
+        "end_writeback",
+        "get_mark",
+        "put_unlocked_entry",
+        "set_mark",
+        "start_writeback",
+        "store",
+        "tag_for_writeback",
+    }
+)
+"""What is done with xa_lock held and concerns only who takes that lock; who is woken takes it before anything else."""
+
 FREES: Final = frozenset(
     {"free", "xfs_free_extent", "ext4_remove_space", "remove", "free_unref_page", "arch_remove_memory"}
 )
