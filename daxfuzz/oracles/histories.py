@@ -56,6 +56,7 @@ class Histories(Ghost):
     clock: counts begins and ends of the calls that matter.
     pages: the writes to each file page, in the order of their begins.
     copies: what reflink has written, with the file page that it has come from.
+    kept: zeroes of calls that make what they remove durable before.
     moved: per file the clock at the begin of the first call that moved its contents, if there is one.
     moving: per file the same of those that are under way, by task.
     children: (parent, child) for each mm that was forked, in this order.
@@ -102,6 +103,7 @@ class Histories(Ghost):
         self.open: dict[int, list[Write]] = {}
         self.children: list[tuple[int, int]] = []
         self.copies: list[tuple[Write, tuple[str, int]]] = []
+        self.kept: list[Write] = []
         self.moved: dict[str, int] = {}
         self.moving: dict[str, dict[int, int]] = {}
 
@@ -165,6 +167,8 @@ class Histories(Ghost):
             write = [value, clock, 0, 0]
             history.append(write)
             writes.append(write)
+        if name == "fallocate" and self.kernel.fs.writes_removed:
+            self.kept += writes
         if name == "dma_write":
             for each in self.sim.registers[task.index].get(str(call.arguments[0]), ()):
                 if each.page.ram and not each.flags & Foll.PIN:
@@ -235,9 +239,10 @@ class Histories(Ghost):
         return False
 
     def being_removed(self, file: str, page: int, begin: int) -> bool:
-        """Whether a call that takes away what a page has was under way at some time since a moment."""
+        """Whether a call that forgets what a page has was under way at some time since a moment."""
         return any(
-            not value and (not returned or returned >= begin) for value, _, _, returned in self.pages[file, page]
+            not write[0] and (not write[3] or write[3] >= begin) and not any(write is each for each in self.kept)
+            for write in self.pages[file, page]
         )
 
     def submitted(self, bio: Kept) -> None:

@@ -23,10 +23,12 @@ class LostDirtyData(Oracle):
 
     A crash leaves what the metadata that is durable leads to, and of that what has left the caches of the processors.
     Caches may write back by themselves at any time, so that what must survive is judged, never what must not. A page
-    that truncate, punch, zero or collapse range was removing during the fsync is not judged: like any page cache, DAX
-    forgets that it is dirty before the removal is durable, and what was there before may come back then. Nor is a file
-    that one mm may map both ways: whether a store went to the file or to a private copy is not followed. Of contents
-    that are moved within the file, see Histories.had.
+    that truncate was removing during the fsync is not judged: like any page cache, DAX forgets that it is dirty before
+    the removal is durable, and what was there before may come back then. The same goes for punch, zero and collapse
+    range on ext4, which writes back before it locks out faults and writers, or not at all; xfs writes back what they
+    remove under its locks, so that there they are judged. Nor is a file judged that one mm may map both ways: whether a
+    store went to the file or to a private copy is not followed. Of contents that are moved within the file, see
+    Histories.had.
     """
 
     kinds = ("lost-dirty-data",)

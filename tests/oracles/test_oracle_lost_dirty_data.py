@@ -8,6 +8,7 @@ from oracle_kit import assert_silent, program, simulate, trip
 from daxfuzz.kernel.dax_writeback import DaxWriteback
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.fs.ext4 import Ext4
+from daxfuzz.kernel.fs.xfs import Xfs
 from daxfuzz.kernel.inode import Inode
 from daxfuzz.oracles.lost_dirty_data import LostDirtyData
 from daxfuzz.protocols.patch import Patch
@@ -52,6 +53,39 @@ def test_a_block_that_no_durable_metadata_leads_to_is_lost(of) -> None:
 def test_a_hole_that_is_not_durable_brings_the_data_back() -> None:
     # The punch itself has flushed what it then removes.
     assert "a crash leaves 1000" in trip(simulate(PUNCHED, NoCommit), "lost-dirty-data").message
+
+
+REMOVED = {
+    mode: program(
+        {
+            "a": ["store(file0, 0)", "fsync(file0)", "store(file0, 0)", f"fallocate(file0, {mode}, 0, 1)"],
+            "b": ["fsync(file0)"],
+        },
+        files={"file0": 2},
+    )
+    for mode in ("PUNCH_HOLE", "ZERO_RANGE", "COLLAPSE_RANGE")
+}
+
+
+class DropOnly(Patch):
+    """xfs: Drop the page cache of what is removed without writing it back."""
+
+    class xfs(Xfs):
+        async def xfs_flush_unmap_range(self, inode: Inode, first: int, last: int) -> int:
+            await self.k.truncate.truncate_pagecache_range(inode.i_mapping, first, last)
+            return 0
+
+
+@pytest.mark.parametrize("mode", REMOVED)
+def test_what_xfs_is_removing_is_durable_before(mode: str) -> None:
+    sim = simulate(REMOVED[mode], DropOnly, protocol="refcount-1-fixed", filesystem="xfs", oracles=[LostDirtyData])
+    assert "a crash leaves 1000 in page 0" in trip(sim, "lost-dirty-data").message
+    assert_silent(simulate(REMOVED[mode], protocol="refcount-1-fixed", filesystem="xfs"))
+
+
+@pytest.mark.parametrize("mode", REMOVED)
+def test_what_ext4_is_removing_may_be_what_it_was_before_the_store(mode: str) -> None:
+    assert_silent(simulate(REMOVED[mode], protocol="refcount-1-fixed"))
 
 
 @pytest.mark.parametrize("of", [STORED, ALLOCATED, WRITTEN, PUNCHED, MOVED])

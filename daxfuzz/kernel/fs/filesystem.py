@@ -77,6 +77,9 @@ class Filesystem(Subsystem):
     logs_committed: ClassVar[bool] = False
     """Whether only what transactions have committed becomes durable with the log; on_logged tells."""
 
+    writes_removed: ClassVar[bool] = False
+    """Whether fallocate writes back what it is about to remove, after it has locked out who could write there again."""
+
     freezes: ClassVar[bool] = True
     """Whether it has s_op->freeze_fs. If not, nobody can freeze it, and nothing calls sync_fs and freeze_fs."""
 

@@ -52,6 +52,7 @@ class Xfs(XfsReflink):
     holds_device = True
     durable_metadata: ClassVar[bool] = True
     logs_committed: ClassVar[bool] = True
+    writes_removed: ClassVar[bool] = True
     frees_inodes: ClassVar[bool] = False
 
     # -- faults --------------------------------------------------------------------------------------------------
