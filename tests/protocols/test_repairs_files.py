@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from oracle_kit import assert_silent, program, simulate, trip
+from oracle_kit import assert_silent, found, program, simulate, trip
 
 from daxfuzz.oracles.lost_dirty_data import LostDirtyData
 from daxfuzz.protocols.patch import Patch, Repair
@@ -14,6 +14,7 @@ from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
 from daxfuzz.protocols.repairs.mkclean_flushes import FixMkcleanFlushes
 from daxfuzz.protocols.repairs.truncate_flushes_huge import FixTruncateFlushesHuge
 from daxfuzz.protocols.repairs.write_keeps_entries import FixWriteKeepsEntries
+from daxfuzz.protocols.repairs.write_unmaps_hole import FixWriteUnmapsHole
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
 
 EVICTED = program(
@@ -70,6 +71,20 @@ def test_n120(name) -> None:
     violation = trip(sim, "freed-while-referenced")
     assert violation.function == "ext4_remove_space"
     assert_silent(simulate(of, protocol=f"{name}-fixed"))
+
+
+@pytest.mark.parametrize("filesystem", ["ext4", "xfs"])
+@pytest.mark.parametrize("name", ["refcount-1", "pin-wait", "series-v3", "refcount-0"])
+def test_n260(name, filesystem) -> None:
+    of = program(
+        {"mapper": ["load(file0, 0)", "store(file0, 0)"], "writer": ["write(file0, 0)", "load(file0, 0)"]},
+        mms={"mm0": ("mapper", "writer")},
+        prefault=False,
+    )
+    sim = simulate(of, *without(name, FixWriteUnmapsHole), protocol="refcount-1", filesystem=filesystem)
+    assert "reads 0 from file0[0]" in trip(sim, "stale-data").message
+    # A fault that is tried again until the writer has unmapped the hole takes all turns that it gets.
+    assert found(simulate(of, protocol=f"{name}-fixed", filesystem=filesystem), "stale-data") is None
 
 
 @pytest.mark.parametrize(("name", "pages"), [("refcount-1", 1), ("refcount-1", 2), ("series-v3", 2), ("refcount-0", 2)])

@@ -20,6 +20,7 @@ from daxfuzz.protocols.repairs.unbind_waits import FixUnbindWaits
 from daxfuzz.protocols.repairs.unmap_before_count import FixUnmapBeforeCount
 from daxfuzz.protocols.repairs.waiter_holds_pgmap import FixWaiterHoldsPagemap
 from daxfuzz.protocols.repairs.write_keeps_entries import FixWriteKeepsEntries
+from daxfuzz.protocols.repairs.write_unmaps_hole import FixWriteUnmapsHole
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
 
 ZERO_FLAWS: tuple[type[Repair], ...] = (
@@ -29,6 +30,7 @@ ZERO_FLAWS: tuple[type[Repair], ...] = (
     FixMoveHoldsRmap,
     FixRescanAfterWake,
     FixWriteKeepsEntries,
+    FixWriteUnmapsHole,
     FixStaleShare,
     FixWritebackWaits,
     FixMkcleanFlushes,

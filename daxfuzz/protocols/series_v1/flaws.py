@@ -28,6 +28,7 @@ from daxfuzz.protocols.repairs.waiter_holds_pgmap import FixWaiterHoldsPagemap
 from daxfuzz.protocols.repairs.wake_on_threshold import FixWakeOnThreshold
 from daxfuzz.protocols.repairs.wake_without_folio import FixWakeWithoutFolio
 from daxfuzz.protocols.repairs.write_keeps_entries import FixWriteKeepsEntries
+from daxfuzz.protocols.repairs.write_unmaps_hole import FixWriteUnmapsHole
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
 from daxfuzz.protocols.series_v1 import SERIES_V1
 
@@ -53,6 +54,7 @@ _V6_0 = (
     FixLruPinsInode,
     FixRescanAfterWake,
     FixWriteKeepsEntries,
+    FixWriteUnmapsHole,
     *DEVICE,
     *XFS,
     *FUSE,

@@ -29,6 +29,7 @@ from daxfuzz.protocols.repairs.unbind_invalidates import FixUnbindInvalidates
 from daxfuzz.protocols.repairs.unshare_anon_only import FixUnshareAnonOnly
 from daxfuzz.protocols.repairs.waiter_holds_pgmap import FixWaiterHoldsPagemap
 from daxfuzz.protocols.repairs.write_keeps_entries import FixWriteKeepsEntries
+from daxfuzz.protocols.repairs.write_unmaps_hole import FixWriteUnmapsHole
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
 from daxfuzz.protocols.repairs.zapped_entries_stay import FixZappedEntriesStay
 from daxfuzz.protocols.repairs.zapped_for_ever import FixZappedForEver
@@ -44,6 +45,7 @@ V3_FLAWS: tuple[type[Repair], ...] = (
     FixLruPinsInode,
     FixRescanAfterWake,
     FixWriteKeepsEntries,
+    FixWriteUnmapsHole,
     FixAssociatedIndex,
     FixAssociationFailure,
     FixCowReference,
