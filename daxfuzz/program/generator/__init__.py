@@ -230,7 +230,8 @@ def draw_usual_roles(rng: Random, filesystem: str) -> list[str]:
 def draw_device_roles(rng: Random) -> list[str]:
     """Somebody who uses memory, and somebody who removes the device or makes its memory fail."""
     roles = [rng.choice(("pinner", "mapper")), rng.choice(("unbinder", "unbinder", "injector"))]
-    roles += [rng.choice(("pinner", "mapper", "mapper", "injector")) for _ in range(rng.choice((0, 0, 1)))]
+    others = ("pinner", "pinner", "mapper", "mapper", "injector", "unbinder")
+    roles += [rng.choice(others) for _ in range(rng.choice((0, 0, 1)))]
     rng.shuffle(roles)
     return roles
 
