@@ -67,9 +67,17 @@ class Run:
     others: tuple[str, ...] = ()
 
     @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Run:
-        """What dataclasses.asdict and JSON have made of one."""
-        return cls(**{**fields, "others": tuple(fields["others"])})
+    def from_json(cls, fields: Any) -> Run:
+        """What dataclasses.asdict and JSON have made of one. Raises ValueError for anything else."""
+        match fields:
+            case {
+                "executions": int() as executions,
+                "seconds": float() as seconds,
+                "kind": (str() | None) as kind,
+                "others": [*others],
+            } if all(isinstance(other, str) for other in others):
+                return cls(executions, seconds, kind, tuple(others))
+        raise ValueError(f"no run: {fields!r}")
 
 
 # -- what to run -------------------------------------------------------------------------------------------------

@@ -11,9 +11,12 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+BEGIN = '{"version": "'
+"""How each line begins, so that the end of another file is not taken for a torn one."""
+
 
 class JournalError(Exception):
-    """A file that is no journal; says which line is wrong."""
+    """A file that is no journal. One line that says where."""
 
 
 class Journal:
@@ -22,16 +25,21 @@ class Journal:
     Results of another version of daxfuzz's own code are kept in the file and not used. The last line may be torn by
     a kill: it is dropped.
 
-    Raises JournalError for a file that holds anything else, and OSError.
+    Raises JournalError for a file that holds anything else, which is left as it is, and OSError.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.version = version()
         self.results: dict[str, Any] = {}
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        # Now rather than after the first measurement: can it be written to?
+        path.open("a").close()
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise JournalError(f"{path}: no results of a measurement; give another file") from None
         for number, line in enumerate(text.splitlines(keepends=True), 1):
-            if not line.endswith("\n"):
+            if not line.endswith("\n") and line[: len(BEGIN)] == BEGIN[: len(line)]:
                 self._cut(text.removesuffix(line))
                 break
             entry = self._parsed(number, line)
@@ -52,9 +60,10 @@ class Journal:
             entry = json.loads(line)
         except ValueError:
             entry = None
-        if not isinstance(entry, dict) or entry.keys() != {"version", "key", "result"}:
-            raise JournalError(f"{self.path}:{number}: no result of a measurement; give another file")
-        return entry
+        match entry:
+            case {"version": str() as version, "key": str() as key, "result": result, **rest} if not rest:
+                return {"version": version, "key": key, "result": result}
+        raise JournalError(f"{self.path}:{number}: no result of a measurement; give another file")
 
     def _cut(self, text: str) -> None:
         with self.path.open("r+b") as file:

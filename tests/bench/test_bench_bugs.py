@@ -88,6 +88,8 @@ def test_json_says_how_soon_and_what_as_and_draws(tmp_path: Path) -> None:
         (("--bug", "nosuch"), "unknown bug 'nosuch'"),
         (("--strategy", "nosuch"), "unknown strategy 'nosuch'; there are portfolio, "),
         (("--plot", "curves.txt"), "the name ends with .pdf, .png, .svg"),
+        (("--plot", "missing/curves.svg"), "missing/curves.svg: no such directory"),
+        (("--results", "missing/results"), "missing/results: No such file or directory"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path: Path, more: tuple[str, ...], message: str) -> None:
@@ -97,3 +99,12 @@ def test_bad_input_is_one_line(tmp_path: Path, more: tuple[str, ...], message: s
 def test_a_file_that_holds_no_results_is_refused(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("no results\n")
     assert_one_line(run(*bench(tmp_path)), "results:1: no result of a measurement")
+
+
+def test_a_result_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    small = ("--bug", EASY, "--executions", 20, "--seeds", 1)
+    run_json(*bench(tmp_path, *small))
+    line = json.loads((tmp_path / "results").read_text())
+    for result in (None, 7, [], {**line["result"], "executions": "many"}, {**line["result"], "others": [1]}):
+        (tmp_path / "results").write_text(json.dumps({**line, "result": result}) + "\n")
+        assert_one_line(run(*bench(tmp_path, *small)), f"{EASY}/{PORTFOLIO}/0/20: no run")

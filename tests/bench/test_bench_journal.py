@@ -43,10 +43,26 @@ def test_results_of_other_code_are_not_used(tmp_path: Path, monkeypatch: pytest.
     assert Journal(path).results == {"a": 1}
 
 
-@pytest.mark.parametrize("line", ["{}\n", "no json\n", "[1]\n", '{"key": "a", "result": 1}\n'])
-def test_another_file_is_refused_and_left_alone(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{}\n",
+        b"no json\n",
+        b"[1]\n",
+        b'{"key": "a", "result": 1}\n',
+        b'{"version": "", "key": [1], "result": 1}\n',
+        b"no end of a line",
+        b"\xff\n",
+    ],
+)
+def test_another_file_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "results"
-    path.write_text(line)
-    with pytest.raises(JournalError, match="results:1: "):
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match=r"results:.* no results? of a measurement"):
         Journal(path)
-    assert path.read_text() == line
+    assert path.read_bytes() == content
+
+
+def test_a_file_that_cannot_be_written_is_found_before_anything_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Journal(tmp_path / "missing" / "results")

@@ -77,15 +77,18 @@ def bugs(
             raise unknown("strategy", name, [PORTFOLIO, *STRATEGIES])
     if picture is not None and picture.suffix[1:] not in FORMATS:
         raise OneLineError(f"--plot {picture}: the name ends with {', '.join('.' + each for each in FORMATS)}")
+    if picture is not None and not picture.parent.is_dir():
+        raise OneLineError(f"--plot {picture}: no such directory")
     chosen = [bug(slug) for slug in dict.fromkeys(slugs)] or list(BUGS.values())
     wanted = [
         *hunts(chosen, strategies or (PORTFOLIO,), range(seed, seed + seeds), executions),
         *clean_hunts(chosen, seed, clean),
     ]
     journal = opened(results)
+    done = runs(wanted, journal)
     with interruptible() as interrupted:
-        measure(wanted, journal, processes)
-    done = {each: Run.from_json(journal.results[each.key]) for each in wanted if each.key in journal.results}
+        measure([each for each in wanted if each not in done], len(done), journal, processes)
+    done = runs(wanted, journal)
     hunted = {each: run for each, run in done.items() if each.bug}
     control = [run for each, run in done.items() if not each.bug]
     if picture is not None and hunted:
@@ -100,20 +103,31 @@ def bugs(
 
 
 def opened(path: Path) -> Journal:
-    """The results there are. Raises OneLineError."""
+    """The results there are. Raises OneLineError, or OSError with the file's name."""
     try:
         return Journal(path)
-    except (JournalError, OSError, UnicodeDecodeError) as error:
+    except JournalError as error:
         raise OneLineError(str(error)) from None
 
 
-def measure(wanted: Sequence[Hunt], journal: Journal, processes: int) -> None:
-    """Make the runs that are not in the journal yet, and keep them there."""
-    missing = [each for each in wanted if each.key not in journal.results]
-    if len(missing) < len(wanted):
-        click.echo(f"{plural(len(wanted) - len(missing), 'run')} taken from {journal.path}", err=True)
+def runs(wanted: Sequence[Hunt], journal: Journal) -> dict[Hunt, Run]:
+    """The runs that the journal has, in the order in which they are wanted. Raises OneLineError."""
+    done = {}
+    for each in wanted:
+        if each.key in journal.results:
+            try:
+                done[each] = Run.from_json(journal.results[each.key])
+            except ValueError as error:
+                raise OneLineError(f"{journal.path}: {each.key}: {error}; give another file") from None
+    return done
+
+
+def measure(missing: Sequence[Hunt], done: int, journal: Journal, processes: int) -> None:
+    """Make runs, and keep them in the journal. done: how many are there already."""
+    if done:
+        click.echo(f"{plural(done, 'run')} taken from {journal.path}", err=True)
     with bar() as progress, workers(processes) as pool:
-        task = progress.add_task("runs", total=len(wanted), completed=len(wanted) - len(missing), last="")
+        task = progress.add_task("runs", total=done + len(missing), completed=done, last="")
         for each, run in hunt_all(pool, missing):
             journal.add(each.key, asdict(run))
             progress.update(task, advance=1, last=in_words(each, run))
@@ -174,7 +188,7 @@ def show(hunted: Mapping[Hunt, Run], control: Sequence[Run]) -> None:
     table.add_column("strategy", no_wrap=True)
     for column in ("found", "median", "least", "most", "seconds"):
         table.add_column(column, justify="right")
-    table.add_column("kind")
+    table.add_column("kind", overflow="fold")
     for hunted_bug, strategy, each in scores(hunted):
         table.add_row(
             hunted_bug.slug(),
