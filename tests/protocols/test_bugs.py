@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
@@ -32,6 +33,12 @@ def test_bug_says_what_it_is(name: str) -> None:
     assert set(bug.kinds) <= KINDS
     assert set(bug.filesystems) <= set(FILESYSTEMS)
     assert bug.hunks() or bug.reopens, "either a patch or a flaw without its repair"
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_bug_is_a_few_lines(name: str) -> None:
+    lines = [line for hunk in BUGS[name].hunks().values() for line in inspect.getsource(hunk).splitlines()]
+    assert len([line for line in lines if line.strip()]) <= 20
 
 
 def test_bugs_are_in_the_order_of_their_numbers() -> None:

@@ -9,6 +9,8 @@ from daxfuzz.kernel.fs.xfs import Xfs
 from daxfuzz.kernel.inode import Inode
 from daxfuzz.protocols.bugs.kinds import FREED_IN_USE
 from daxfuzz.protocols.patch import Bug
+from daxfuzz.protocols.refcount_zero.common_break import CommonBreakLayout
+from daxfuzz.protocols.refcount_zero.removed_entries import RemoveEntriesOnBreak
 from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
 from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
 from daxfuzz.protocols.repairs.mapping_mapped import FixMappingMapped
@@ -120,3 +122,22 @@ class PausedIteratorSkipsWaitedEntry(Bug):
     protocols: ClassVar = ("refcount-0-v6.15-fixed",)
     kinds: ClassVar = FREED_IN_USE
     reopens: ClassVar = (FixResetBeforeWaiting,)
+
+
+class EntriesOutliveLayoutBreak(Bug):
+    """Who has waited for the pages of a range leaves their entries to truncation.
+
+    A file system that frees blocks without such a wait has its entries deleted all the same, and loses track of busy
+    pages in silence. Once the wait deletes them, truncation warns of each entry that it finds, and so it does here.
+    """
+
+    number = "C3"
+    fix = "bde708f1a65d"
+    release = "v6.15"
+    category = "missed wait"
+    protocols: ClassVar = ("refcount-0-v6.15-fixed", "refcount-0-fixed")
+    filesystems: ClassVar = ("ext4", "xfs", "fuse")
+    kinds: ClassVar = ("kernel-warning",)
+
+    class dax(RemoveEntriesOnBreak.dax):
+        dax_break_layout = CommonBreakLayout.dax.dax_break_layout

@@ -9,6 +9,7 @@ from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.entry import CONFLICT, Entry
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.fs.filesystem import Iomap
+from daxfuzz.kernel.fs.fuse_dax import FuseDax
 from daxfuzz.kernel.inode import AddressSpace, Inode
 from daxfuzz.kernel.memory import Fault, VmFault
 from daxfuzz.kernel.xarray import XaState
@@ -167,3 +168,51 @@ class FuseOpenLeaksInvalidateLock(Bug):
     filesystems: ClassVar = ("fuse",)
     kinds: ClassVar = ("lock-held",)
     reopens: ClassVar = (FixOpenUnlocks,)
+
+
+class UnmapInAtomic(Bug):
+    """Who makes a PMD entry way for that of a page unmaps it where nobody may sleep.
+
+    grab_mapping_entry had preemption off, for the memory that it had set aside for the tree, and unmapping takes the
+    lock of the file's mappings. Known deviation: xa_lock is what it holds.
+    """
+
+    number = "C27"
+    fix = "0cb80b484755"
+    release = "v4.10"
+    category = "sleep in atomic context"
+    protocols: ClassVar = ("refcount-1-fixed", "refcount-0-fixed")
+    filesystems: ClassVar = ("ext4", "xfs")
+    kinds: ClassVar = ("sleeping-in-atomic", "deadlock")
+
+    class dax(Dax):
+        async def downgrade_pmd_entry(self, mapping: AddressSpace, xas: XaState, entry: Entry) -> None:
+            pages = entry.size(self.k.machine)
+            await self.dax_lock_entry(xas, entry)
+            if entry.zero:
+                await self.k.memory.unmap_mapping_pages(mapping, xas.index - xas.index % pages, pages)
+            await self.dax_disassociate_entry(entry, mapping, trunc=False)
+            await xas.store(None)
+            await self.dax_wake_entry(mapping, xas.index, entry, WakeMode.WAKE_ALL)
+
+
+class VirtiofsDmapReclaim(Bug):
+    """A fault that finds no range free takes one away from its own file.
+
+    For that it needs invalidate_lock exclusively, which it has shared itself, as other faults have. Who is rid of the
+    lock waits for a range, and then tries again.
+    """
+
+    number = "C30"
+    fix = "9a752d18c85a"
+    release = "v5.10"
+    category = "deadlock"
+    protocols: ClassVar = ("refcount-1-fixed", "refcount-0-fixed")
+    filesystems: ClassVar = ("fuse",)
+    kinds: ClassVar = ("self-deadlock", "lock-order", "deadlock")
+
+    class fuse_dax(FuseDax):
+        async def fuse_setup_new_dax_mapping(
+            self, inode: Inode, index: int, write: bool, pages: int, fault: bool
+        ) -> Iomap:
+            return await super().fuse_setup_new_dax_mapping(inode, index, write, pages, False)

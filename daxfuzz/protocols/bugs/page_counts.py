@@ -6,11 +6,13 @@ from typing import ClassVar
 
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.gup import Gup
 from daxfuzz.kernel.memory import Fault, VmFault
 from daxfuzz.kernel.memremap import Memremap
 from daxfuzz.kernel.page import Page
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.protocols.patch import Bug
+from daxfuzz.protocols.refcount_zero.counted_pages import ProperlyRefcountFsDaxPages
 from daxfuzz.protocols.repairs.cow_count import FixCowCount
 
 
@@ -75,3 +77,46 @@ class MixedPmdPteAssociation(Bug):
                 own = Entry(entry.pfn + vmf.index % entry.size(self.k.machine))
                 await self.dax_associate_entry(own, vmf.vma.mapping, vmf, 0)
             return await super().keep_entry(xas, vmf, entry)
+
+
+class ZeroPagePinLeak(Bug):
+    """The release of a pin skips the zero page.
+
+    A read-only pin of a hole takes the zero page, and counts it. put_pfn of vfio gives back what is not "reserved",
+    which the zero page is, and its count grows for ever. Known deviation: every release does so, not only that of one
+    driver.
+    """
+
+    number = "C12"
+    fix = "873aefb376bb"
+    release = "v6.0"
+    category = "reference leak"
+    protocols: ClassVar = ("refcount-1-fixed", "refcount-0-fixed")
+    filesystems: ClassVar = ("ext4", "xfs", "fuse")
+    kinds: ClassVar = ("leak", "refcount-mismatch")
+
+    class gup(Gup):
+        async def gup_put_folio(self, folio: Page, refs: int, flags: int) -> None:
+            if folio is not self.k.zero_folio:
+                await super().gup_put_folio(folio, refs, flags)
+
+
+class FsdaxFolioOrderResidue(Bug):
+    """The pages of a folio that is no more keep its size.
+
+    The entry of a PMD is deleted, and its folio taken apart. Its first page still says that it heads so many, which
+    whoever maps the block as a single page takes for the truth.
+    """
+
+    number = "C23"
+    fix = "mm: fix folio splitting issue by resetting old folio order + _nr_pages"
+    release = "v6.15"
+    category = "folio size"
+    protocols: ClassVar = ("refcount-0-v6.15-fixed", "refcount-0-fixed")
+    filesystems: ClassVar = ("ext4", "xfs", "fuse")
+    kinds: ClassVar = ("kernel-warning", "association")
+
+    class dax(ProperlyRefcountFsDaxPages.dax):
+        async def dax_folio_split(self, folio: Page, pages: int) -> None:
+            await super().dax_folio_split(folio, pages)
+            await folio.order.write(pages)
