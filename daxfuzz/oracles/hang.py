@@ -160,6 +160,9 @@ def pgmap_wait(sim: Simulation, task: Task) -> Wait:
 
     What explains it is that each page which holds the page map is held itself, by somebody or by calls under way, and
     by nothing but these: an entry of a file explains nothing, since nobody has to delete it.
+
+    Where no page holds it, calls under way do (get_user_pages, while it faults the next page in). It is not known
+    which; what these wait for is judged as their own.
     """
     kernel = sim.kernel
     in_flight = InFlight.of(sim)
@@ -175,7 +178,11 @@ def pgmap_wait(sim: Simulation, task: Task) -> Wait:
             return Wait(task, kernel.pgmap.done.name)
         holders += here
         calls.update(under_way)
-    return Wait(task, kernel.pgmap.done.name, tuple(sorted(calls)), holders=tuple(holders))
+    any_of: tuple[int, ...] = ()
+    entries = [entry for inode in kernel.inodes.values() for entry in inode.i_mapping.i_pages.entries.values()]
+    if not holders and not calls and not any(map(kernel.memremap.entry_pgmap_references, entries)):
+        any_of = tuple(other.index for other in sim.stuck() if other is not task)
+    return Wait(task, kernel.pgmap.done.name, tuple(sorted(calls)), holders=tuple(holders), any_of=any_of)
 
 
 def peek(condition: Callable[[], Awaitable[bool]] | None, sim: Simulation) -> bool:

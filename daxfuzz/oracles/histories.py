@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
+from daxfuzz.kernel.inode import block_of
 from daxfuzz.oracles.ghost import Ghost
 from daxfuzz.oracles.oracle import listen
 from daxfuzz.program.processes import kinds_of_mappings
@@ -180,7 +181,8 @@ class Histories(Ghost):
     def ended(self, task: Task, call: Call, result: Result) -> None:
         self.clock = clock = self.clock + 1
         failed = isinstance(result, str) or result < 0
-        if failed or (call.name == "dma_write" and self.plain_reference_of_private_page(task, call)):
+        device = call.name == "dma_write"
+        if failed or (device and (self.plain_reference_of_private_page(task, call) or self.without_disk(task, call))):
             end = FAILED
         else:
             end = clock
@@ -261,7 +263,8 @@ class Histories(Ghost):
         """A device has written; to a private page through a plain reference, which the process may not have by now."""
         write = self.transfers.pop(bio)
         write[3] = self.tick()
-        write[2] = FAILED if bio.pfn >= self.kernel.device_pages else write[3]
+        lost = bio.pfn >= self.kernel.device_pages or self.lost_without_disk(bio.inode, bio.file_page, bio.pfn)
+        write[2] = FAILED if lost else write[3]
 
     def forked(self, task: Task, call: Call, result: Result) -> None:
         """A child has what its parent has written until now, or inherited."""
@@ -287,6 +290,20 @@ class Histories(Ghost):
             if parent in heirs and private is not None:
                 heirs.append(child)
                 private.inherited[page].append([value, self.clock, FAILED, self.clock])
+
+    def without_disk(self, task: Task, call: Call) -> bool:
+        """Whether a device has written to a block that its file has lost without a disk."""
+        references = self.sim.registers[task.index].get(str(call.arguments[0]), ())
+        return any(self.lost_without_disk(each.inode, each.file_page, each.page.pfn) for each in references)
+
+    def lost_without_disk(self, inode: int, page: int, pfn: int) -> bool:
+        """Whether a file has a block no more that the medium says it has, since there is no disk any more.
+
+        The removal of the device has deleted the entry, so no truncation waits for who uses the page; but no
+        transaction commits, either, and the block is never freed.
+        """
+        extent = self.kernel.inode_by_number(inode).extents[page].value
+        return self.kernel.q_usage.dying and pfn < self.kernel.device_pages and block_of(extent) != pfn
 
     def plain_reference_of_private_page(self, task: Task, call: Call) -> bool:
         """Whether a device has written through a FOLL_GET reference to a private page: fork does not heed those, so

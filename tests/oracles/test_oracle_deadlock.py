@@ -7,7 +7,10 @@ from oracle_kit import assert_silent, found, program, simulate, trip
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.entry import EMPTY, Entry
 from daxfuzz.kernel.fs.ext4 import Ext4
+from daxfuzz.kernel.gup import Gup
 from daxfuzz.kernel.inode import AddressSpace, Inode
+from daxfuzz.kernel.mm import Mm
+from daxfuzz.kernel.page import Page
 from daxfuzz.kernel.truncate import Truncate
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.oracles.deadlock import Deadlock
@@ -83,6 +86,15 @@ class KeepEntries(Patch):
             return None
 
 
+class KeepPagemap(Patch):
+    """mm/gup: The reference of the page map is never dropped."""
+
+    class gup(Gup):
+        async def _get_user_pages(self, mm: Mm, addresses: range, flags: int) -> list[Page] | int:
+            await self.k.memremap.get_dev_pagemap(0, None)
+            return await super()._get_user_pages(mm, addresses, flags)
+
+
 def test_two_tasks_that_hold_what_the_other_waits_for_are_deadlocked() -> None:
     violation = trip(simulate(SYNC, SyncInTheOtherOrder), "deadlock")
     assert violation.channel == "i_rwsem invalidate_lock"
@@ -133,6 +145,18 @@ def test_a_wait_for_an_eviction_that_nobody_makes_is_a_deadlock() -> None:
         simulate(of, KeepEntries, protocol="refcount-1-fixed", oracles=[Deadlock]), "deadlock", simple=1, random=0
     )
     assert violation.channel == "eviction"
+
+
+def test_a_removal_that_waits_for_a_call_ends_with_what_that_waits_for() -> None:
+    # get_user_pages holds the page map while its second fault waits for the file system to be thawed.
+    tasks = {"pinner": ["r0 = pin_user_pages(file0, 0, 2)"], "unbinder": ["freeze()", "unbind()"]}
+    assert_silent(simulate(program(tasks, files={"file0": 2}), protocol="refcount-1-fixed"))
+
+
+def test_a_removal_that_waits_for_what_nobody_holds_is_a_deadlock() -> None:
+    of = program({"pinner": ["r0 = pin_user_pages(file0, 0)", "unpin_user_pages(r0)"], "unbinder": ["unbind()"]})
+    violation = trip(simulate(of, KeepPagemap, protocol="refcount-1-fixed", oracles=[Deadlock]), "deadlock", random=0)
+    assert violation.channel == "pgmap.done"
 
 
 def test_a_condition_of_a_wait_may_be_a_primitive_of_the_simulation() -> None:

@@ -209,3 +209,10 @@ def test_copies_that_are_moved_on_keep_their_values(mapping) -> None:
     }
     of = program(tasks, files={"file0": 2, "file1": 1})
     assert_silent(simulate(of, protocol="refcount-1-fixed", filesystem="xfs"), random=10)
+
+
+def test_a_device_may_write_to_what_a_file_has_lost_without_a_disk() -> None:
+    # No block is freed any more, so nobody has to wait for who uses it.
+    calls = ["r0 = pin_user_pages(file0, 0)", "fallocate(file0, PUNCH_HOLE, 0, 1)", "dma_write(r0)", "load(file0, 0)"]
+    of = program({"pinner": calls, "unbinder": ["unbind()"]})
+    assert_silent(simulate(of, protocol="refcount-1-fixed"))
