@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from statistics import median
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
-from daxfuzz.bench.bugs import Run
+from daxfuzz.bench.bugs import Run, hunts
 from daxfuzz.bench.survival import score, survival
+from daxfuzz.bench.survival_plot import draw, plot
+from daxfuzz.protocols.registry import bug
 
 LIMIT = 1_000
 
@@ -56,3 +60,16 @@ def test_kinds_come_most_frequent_first() -> None:
     assert summed.kinds == ("deadlock", "leak")
     assert (summed.seeds, summed.found, summed.min_executions, summed.max_executions) == (4, 3, 1, 3)
     assert summed.median_seconds == 2.0
+
+
+def test_a_strategy_has_one_colour_in_all_pictures(tmp_path: Path) -> None:
+    first, second = bug("pin-only-idle-test"), bug("evict-ignores-pins")
+    runs = {each: run(7) for each in hunts([first, second], ("pct-2", "random"), [0], LIMIT)}
+    # What an interruption has left.
+    del runs[next(iter(runs))]
+    left = {each: of for each, of in runs.items() if each.bug == first.slug()}
+    axes = Figure().subplots()
+    draw(axes, first.slug(), left, ("pct-2", "random"))
+    assert [(line.get_label(), line.get_color()) for line in axes.get_lines()] == [("random", "C1")]
+    plot(runs, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size
