@@ -129,11 +129,23 @@ class BlockAllocator(Shared):
         reused before.
     freeing: the same, for a transaction that is on its way there.
     uncommitted: the same, with the task whose transaction it is, which is not committed yet (xfs).
+    on_access: called in each step that looks at owners, or changes them, but for moves within a file.
     on_free: called with (pfn, last owner) after a block was freed.
     on_share: called with (pfn, owner) after a block got one more owner.
     """
 
-    __slots__ = ("_allocate", "_free", "_look", "freed", "freeing", "on_free", "on_share", "table", "uncommitted")
+    __slots__ = (
+        "_allocate",
+        "_free",
+        "_look",
+        "freed",
+        "freeing",
+        "on_access",
+        "on_free",
+        "on_share",
+        "table",
+        "uncommitted",
+    )
     GUARDED = ("freed", "freeing", "table", "uncommitted")
 
     def __init__(self, world: World, blocks: int) -> None:
@@ -142,6 +154,7 @@ class BlockAllocator(Shared):
         self.freed: tuple[int, ...] = ()
         self.freeing: tuple[int, ...] = ()
         self.uncommitted: tuple[tuple[int, int], ...] = ()
+        self.on_access: Callable[[], None] | None = None
         self.on_free: Callable[[int, Owner], None] | None = None
         self.on_share: Callable[[int, Owner], None] | None = None
         self._allocate = self.point(Access.UPDATE, "allocate")
@@ -160,6 +173,8 @@ class BlockAllocator(Shared):
         An aligned run of free blocks if there is one, else a single block.
         """
         yield self._allocate
+        if self.on_access is not None:
+            self.on_access()
         blocks = self.find(pages)
         self.log.append(blocks)
         for offset, pfn in enumerate(blocks):
@@ -188,6 +203,8 @@ class BlockAllocator(Shared):
     def share(self, pfn: int, inode: int, index: int) -> Generator[Point, None, None]:
         """One more owner of an allocated block (reflink)."""
         yield self._allocate
+        if self.on_access is not None:
+            self.on_access()
         self.table[pfn] += ((inode, index),)
         if self.on_share is not None:
             self.on_share(pfn, (inode, index))
@@ -197,6 +214,8 @@ class BlockAllocator(Shared):
         """Whether a block has more than one owner."""
         if not self.world.goes_on(self._look):
             yield self._look
+        if self.on_access is not None:
+            self.on_access()
         shared = len(self.table[pfn]) > 1
         self.log.append(shared)
         return shared
@@ -206,6 +225,8 @@ class BlockAllocator(Shared):
         """All owners of a block (xfs: its records in the rmap btree)."""
         if not self.world.goes_on(self._look):
             yield self._look
+        if self.on_access is not None:
+            self.on_access()
         owners = self.table[pfn]
         self.log.append(owners)
         return owners
@@ -221,6 +242,8 @@ class BlockAllocator(Shared):
         """
         if not self.world.goes_on(self._free):
             yield self._free
+        if self.on_access is not None:
+            self.on_access()
         owner = (inode, index)
         owners = list(self.table[pfn])
         owners.remove(owner)

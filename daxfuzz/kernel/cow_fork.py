@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Generator, Hashable
+from collections.abc import Callable, Generator, Hashable
 from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim import Access, Point, Shared
@@ -17,15 +17,18 @@ class CowFork(Shared):
 
     All extents in it are written: DAX converts what it has allocated before it drops the lock.
     Known deviation: exactly the pages that are written get a block; xfs allocates their neighbours, too (cowextsize).
+
+    on_access: called with whether it is a change, in each step of lookup, insert and remove.
     """
 
-    __slots__ = ("_change", "_look", "blocks")
+    __slots__ = ("_change", "_look", "blocks", "on_access")
     GUARDED = ("blocks",)
     TRACKED = True
 
     def __init__(self, world: World, name: str) -> None:
         super().__init__(world, name)
         self.blocks: dict[int, int] = {}
+        self.on_access: Callable[[bool], None] | None = None
         self._look = self.point(Access.READ, "lookup")
         self._change = self.point(Access.WRITE, "change")
 
@@ -41,6 +44,8 @@ class CowFork(Shared):
     def lookup(self, first: int, last: int) -> Generator[Point, None, tuple[int, int] | None]:
         """xfs_iext_lookup_extent: file page and block of the first extent from `first` to `last`, both included."""
         yield self._look
+        if self.on_access is not None:
+            self.on_access(False)
         found = next(((index, self.blocks[index]) for index in range(first, last + 1) if index in self.blocks), None)
         self.log.append(found)
         return found
@@ -57,6 +62,8 @@ class CowFork(Shared):
     def insert(self, index: int, pfn: int) -> Generator[Point, None, None]:
         """xfs_bmapi_write with XFS_BMAPI_COWFORK, as far as the fork goes."""
         yield self._change
+        if self.on_access is not None:
+            self.on_access(True)
         self.blocks[index] = pfn
         if self.clean:
             self.touch()
@@ -65,6 +72,8 @@ class CowFork(Shared):
     def remove(self, index: int) -> Generator[Point, None, None]:
         """xfs_bmap_del_extent_cow"""
         yield self._change
+        if self.on_access is not None:
+            self.on_access(True)
         # Not clean any more: a world begins with empty forks.
         del self.blocks[index]
 

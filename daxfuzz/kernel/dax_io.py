@@ -22,6 +22,8 @@ class DaxIo(Subsystem):
 
         copy: touches the user's buffer, where that is memory that may fault; None if it cannot.
         """
+        if not inode.i_rwsem.held_for_write():
+            self.k.warn("dax_iomap_rw: i_rwsem is not held", None)
         iomap = await self.k.fs.iomap_begin(inode, index, True)
         if iomap is None:
             return -ENOSPC

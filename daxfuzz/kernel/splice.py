@@ -8,7 +8,7 @@ from daxfuzz.kernel.errno import EAGAIN
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.kept import Kept
 from daxfuzz.kernel.subsystem import Subsystem
-from daxfuzz.sim import Cell, Mutex
+from daxfuzz.sim import GuardedCell, Mutex
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
@@ -23,7 +23,7 @@ class Pipe:
 
     def __init__(self, world: World, max_usage: int) -> None:
         self.mutex = Mutex(world, "pipe.mutex", "pipe_mutex")
-        self.bufs: Cell[tuple[Kept, ...]] = Cell(world, "pipe.bufs", ())
+        self.bufs: GuardedCell[tuple[Kept, ...]] = GuardedCell(world, "pipe.bufs", ())
         self.max_usage = max_usage
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from daxfuzz.sim import Cell, PercpuRwSemaphore, RwSemaphore
+from daxfuzz.sim import Cell, GuardedCell, PercpuRwSemaphore, RwSemaphore
 
 if TYPE_CHECKING:
     from daxfuzz.sim import World
@@ -54,7 +54,7 @@ class SuperBlock:
         self.writers = PercpuRwSemaphore(world, "sb.writers", "sb_writers")
         self.pagefault = PercpuRwSemaphore(world, "sb.pagefault", "sb_pagefaults")
         self.intwrite = PercpuRwSemaphore(world, "sb.intwrite", "sb_internal")
-        self.frozen: Cell[Frozen] = Cell(world, "sb.frozen", Frozen.UNFROZEN)
+        self.frozen: GuardedCell[Frozen] = GuardedCell(world, "sb.frozen", Frozen.UNFROZEN)
         self.shutdown = Cell(world, "sb.shutdown", False)
         self.on_logged: Callable[[int], None] | None = None
         self.on_sealed: Callable[[], None] | None = None

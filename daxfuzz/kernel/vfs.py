@@ -202,6 +202,8 @@ class Vfs(Subsystem):
 
     async def sync_filesystem(self) -> None:
         """Write back all inodes that are not being freed, then the metadata; s_umount is held."""
+        if self.k.sb.s_umount not in self.k.world.current.held:
+            self.k.warn("sync_filesystem: s_umount is not held", None)
         for inode in self.k.inodes.values():
             await inode.i_sync.acquire()
             if await inode.i_count.read():

@@ -40,6 +40,7 @@ class XArray(Shared):
     marks: per mark the first indices of the slots that have it.
     watch: called with (first index, old, new) after each store.
     watch_marks: called in each step that changes marks.
+    watch_walk: called in each step that walks over a range outside of all spinlocks and sections of RCU.
     """
 
     __slots__ = (
@@ -55,6 +56,7 @@ class XArray(Shared):
         "spans",
         "watch",
         "watch_marks",
+        "watch_walk",
     )
     GUARDED = ("entries", "marks", "spans")
 
@@ -66,6 +68,7 @@ class XArray(Shared):
         self.lock = SpinLock(world, f"{name}.xa_lock", "xa_lock", interrupts)
         self.watch: Callable[[int, Entry | None, Entry | None], None] | None = None
         self.watch_marks: Callable[[], None] | None = None
+        self.watch_walk: Callable[[], None] | None = None
         self._sizes = (machine.pmd_pages, machine.pud_pages)
         self._load = self.point(Access.READ, "load")
         self._find = self.point(Access.READ, "find")
@@ -107,6 +110,8 @@ class XArray(Shared):
         """The first present (with `mark`: marked) entry from `first` to `last`, both included."""
         if not self.world.goes_on(self._find):
             yield self._find
+        if not self.world.current.atomic and self.watch_walk is not None:
+            self.watch_walk()
         found = self._first(first, last, mark)
         self.log.append(found)
         return found

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from daxfuzz.kernel.mm import TABLE
+from daxfuzz.oracles.file_rules import FileRules
 from daxfuzz.oracles.oracle import Oracle, listen
-from daxfuzz.sim import GuardedCell
+from daxfuzz.sim import GuardedCell, Violation
 
 if TYPE_CHECKING:
-    from daxfuzz.kernel.inode import Inode
+    from daxfuzz.kernel.entry import Entry
+    from daxfuzz.kernel.fdtable import FdTable
+    from daxfuzz.kernel.inode import Extent, Inode
     from daxfuzz.kernel.mm import Mm
     from daxfuzz.kernel.xarray import XArray
-    from daxfuzz.sim import Cell, Lock, Rcu
+    from daxfuzz.sim import Cell, Lock, Mutex, Rcu, Shared, Task
 
 Rule = tuple["Cell[Any]", "Lock"]
 """A variable, and the lock that whoever stores there holds exclusively."""
@@ -28,20 +31,40 @@ class UnlockedAccess(Oracle):
     Lists and extents are also looked at under their locks only, dax_alive in sections of dax_srcu, and pgmap_array in
     those of RCU.
 
+    Of xfs also: who has which block (the AGF, until the transaction that frees one commits) and the CoW fork (ILOCK).
+    Of the VFS: the state of a freeze (s_umount), the pages in a pipe (its mutex), and the closing of descriptors
+    (file_lock). :mod:`daxfuzz.oracles.file_rules` has what changes of a file ask for. A page cache gets new entries
+    with truncation locked out (invalidate_lock), and is walked over under a spinlock or in a section of RCU. After what
+    only these find, the execution goes on.
+
     Nobody else can have a file whose last reference is gone; nor a page table that munmap frees, since no VMA leads
     there any more.
     """
 
     kinds = ("unlocked-access",)
 
+    def reset(self) -> None:
+        self.reported: list[tuple[str, int]] = []
+
     def attach(self) -> None:
         for mm in self.kernel.mms:
             for cell, lock in rules_of(mm):
                 self.guard(cell, lock)
+        self.rules = FileRules(self.kernel)
         for inode in self.kernel.inodes.values():
             self.watch_marks(inode.i_mapping.i_pages)
             for cell, lock in self.rules_of_file(inode):
                 self.guard(cell, lock, inode)
+            if not self.kernel.fs.char_device:
+                self.watch_file(inode)
+        if self.kernel.fs.reflinks:
+            self.watch_agf(self.kernel.agf)
+        # So that Task.atomic tells who may walk.
+        self.kernel.rcu.atomic = True
+        self.guard(self.kernel.sb.frozen, self.kernel.sb.s_umount)
+        self.guard(self.kernel.pipe.bufs, self.kernel.pipe.mutex)
+        for mm in self.kernel.mms:
+            self.watch_files(mm.files)
         if not self.kernel.fs.char_device:
             for page in self.kernel.pages[: self.kernel.device_pages]:
                 listen(page.mapping, "watch", self.associated)
@@ -100,6 +123,92 @@ class UnlockedAccess(Oracle):
                 self.fail("unlocked-access", message, channel=domain.name)
 
         listen(cell, "watch_read", loaded)
+
+    def watch_file(self, inode: Inode) -> None:
+        """Ask for what the rules for files say, and for what the page cache needs."""
+        world, rules = self.world, self.rules
+        i_pages = inode.i_mapping.i_pages
+        invalidate_lock = inode.i_mapping.invalidate_lock
+
+        def resized(old: int, new: int) -> None:
+            if old != new:
+                self.judge(inode.i_size, rules.size_changed(inode, old, new, world.current))
+
+        def renamed(old: int, new: int) -> None:
+            if old != new:
+                self.judge(inode.i_nlink, rules.name_changed(inode, world.current))
+
+        def cached(index: int, old: Entry | None, new: Entry | None) -> None:
+            if old is None and new is not None and invalidate_lock not in world.current.held:
+                self.judge(i_pages, (invalidate_lock.lock_class,))
+
+        def walked() -> None:
+            self.judge(i_pages, ("rcu",), "walks over")
+
+        listen(inode.i_size, "watch", resized)
+        listen(inode.i_nlink, "watch", renamed)
+        listen(i_pages, "watch", cached)
+        listen(i_pages, "watch_walk", walked)
+        for extent in inode.extents:
+            listen(extent, "watch", self.extent_watcher(inode, extent))
+        if self.kernel.fs.reflinks:
+            listen(inode.cow_fork, "on_access", self.cow_watcher(inode))
+
+    def extent_watcher(self, inode: Inode, cell: Cell[Extent]) -> Callable[[Extent, Extent], None]:
+        """Judges each change of an extent."""
+
+        def changed(old: Extent, new: Extent) -> None:
+            if old != new:
+                self.judge(cell, self.rules.extent_changed(inode, old, new, self.world.current))
+
+        return changed
+
+    def cow_watcher(self, inode: Inode) -> Callable[[bool], None]:
+        """Judges each use of a CoW fork."""
+
+        def used(change: bool) -> None:
+            task = self.world.current
+            if (change and inode.ilock.writer is not task) or inode.ilock not in task.held:
+                self.judge(inode.cow_fork, (inode.ilock.lock_class,), "changes" if change else "looks at")
+
+        return used
+
+    def watch_agf(self, agf: Mutex) -> None:
+        """Ask for AGF where the owners of blocks matter, and that it is kept until the transaction commits."""
+        allocator = self.kernel.allocator
+
+        def accessed() -> None:
+            if agf.owner is not self.world.current:
+                self.judge(allocator, (agf.lock_class,), "looks at the owners in")
+
+        def released(lock: Lock, task: Task) -> None:
+            if any(index == task.index for index, _ in allocator.uncommitted):
+                self.warn(f"{task.name} gives {lock.name} up before it commits what it has freed", lock.lock_class)
+
+        listen(allocator, "on_access", accessed)
+        listen(agf, "on_release", released)
+
+    def watch_files(self, files: FdTable) -> None:
+        """Ask for file_lock where a descriptor is closed."""
+
+        def closed() -> None:
+            if files.lock.owner is not self.world.current:
+                self.judge(files, (files.lock.lock_class,))
+
+        listen(files, "on_close", closed)
+
+    def judge(self, what: Shared, lacking: Iterable[str], how: str = "changes") -> None:
+        """Report the first lock that somebody has not got."""
+        for lock in lacking:
+            self.warn(f"{self.world.current.name} {how} {what.name} without {lock}", lock)
+            return
+
+    def warn(self, message: str, channel: str) -> None:
+        """Report what is wrong in itself, but may have done no harm: what follows may be graver."""
+        if (channel, self.world.current.index) not in self.reported:
+            self.reported.append((channel, self.world.current.index))
+            violation = Violation("unlocked-access", message, channel=channel, tasks=(self.world.current.name,))
+            self.world.defer(violation)
 
     def watch_marks(self, i_pages: XArray) -> None:
         """Ask for xa_lock at each change of marks."""

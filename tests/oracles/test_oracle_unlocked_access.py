@@ -9,11 +9,16 @@ from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.dax_writeback import DaxWriteback
 from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.errno import EBUSY
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.fs.fuse_dax import FuseDax
+from daxfuzz.kernel.fs.xfs import Xfs
 from daxfuzz.kernel.inode import AddressSpace, Inode
 from daxfuzz.kernel.memory import Fault, Memory, VmFault
-from daxfuzz.kernel.mm import Pte
+from daxfuzz.kernel.mm import Mm, Pte
+from daxfuzz.kernel.splice import Splice
+from daxfuzz.kernel.truncate import Truncate
+from daxfuzz.kernel.vfs import Vfs
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.oracles.unlocked_access import UnlockedAccess
 from daxfuzz.program.case import Program
@@ -22,6 +27,13 @@ from daxfuzz.protocols.patch import Patch
 FAULT = program({"mapper": ["store(file0, 0)"]}, prefault=False)
 SYNC = program({"syncer": ["store(file0, 0)", "fsync(file0)"]})
 TRUNCATE = program({"truncator": ["truncate(file0, 0)"]})
+PUNCH = program({"puncher": ["fallocate(file0, PUNCH_HOLE, 0, 1)"]})
+ALLOCATE = program({"allocator": ["fallocate(file0, ALLOCATE, 0, 1)"]}, prefault=False)
+UNLINK = program({"unlinker": ["unlink(file0)"]})
+FREEZE = program({"freezer": ["freeze()", "thaw()"]})
+COPY = program({"writer": ["store(file1, 0)"]}, files={"file0": 1, "file1": 1}, clones={"file1": "file0"})
+CLOSE = program({"closer": ["close(file0)"]})
+PIPE = program({"reader": ["pipe_read()"]})
 DEMAND = program({"mapper": ["store(file0, 0)", "munmap(file0)", "mmap(file0)", "store(file0, 0)"]}, prefault=False)
 
 
@@ -84,9 +96,146 @@ class LookWithoutSrcu(Patch):
             return block if await self.k.dax_alive.read() else None
 
 
+class TruncateAsNobody(Patch):
+    """fs: Do not keep the file system from being frozen during truncation."""
+
+    class ext4(Ext4):
+        async def do_truncate(self, inode: Inode, size: int) -> int:
+            await inode.i_rwsem.down_write()
+            error = await self.setattr_size(inode, size)
+            await inode.i_rwsem.up_write()
+            return error
+
+
+class ChangeWithoutHandle(Patch):
+    """ext4: Free blocks outside of a transaction."""
+
+    class ext4(Ext4):
+        async def ext4_truncate(self, inode: Inode, size: int) -> None:
+            await inode.i_data_sem.down_write()
+            await self.ext4_remove_space(inode, size, len(inode.extents) - 1)
+            await inode.i_data_sem.up_write()
+
+
+class PunchWithFaults(Patch):
+    """xfs: Punch holes with MMAPLOCK dropped."""
+
+    class xfs(Xfs):
+        async def xfs_free_file_space(self, inode: Inode, first: int, last: int) -> None:
+            await inode.i_mapping.invalidate_lock.up_write()
+            await super().xfs_free_file_space(inode, first, last)
+            await inode.i_mapping.invalidate_lock.down_write()
+
+
+class AllocateUnlocked(Patch):
+    """ext4: Preallocate without i_rwsem."""
+
+    class ext4(Ext4):
+        async def ext4_do_fallocate(self, inode: Inode, first: int, length: int, keep_size: bool) -> int:
+            return await self.ext4_alloc_file_blocks(inode, first, length, None, False)
+
+
+class FaultUnlocked(Patch):
+    """ext4: Fault without invalidate_lock."""
+
+    class ext4(Ext4):
+        async def ext4_dax_huge_fault(self, vmf: Fault) -> VmFault:
+            await self.k.sb.pagefault.down_read()
+            result = await self.ext4_write_fault(vmf)
+            await self.k.sb.pagefault.up_read()
+            return result
+
+
+class UnlinkUnlocked(Patch):
+    """vfs: Do not lock the directory for unlink."""
+
+    class vfs(Vfs):
+        async def do_unlinkat(self, inode: Inode) -> int:
+            await self.k.sb.writers.down_read()
+            await inode.i_rwsem.down_write()
+            error = await self.k.fs.unlink(inode)
+            await inode.i_rwsem.up_write()
+            await self.k.sb.writers.up_read()
+            return error
+
+
+class ThawUnlocked(Patch):
+    """vfs: Look at the state of a freeze without s_umount."""
+
+    class vfs(Vfs):
+        async def ioctl_fsfreeze(self) -> int:
+            return -EBUSY if await self.k.sb.frozen.read() else await self.freeze_super()
+
+
+class ShareWithoutAgf(Patch):
+    """xfs: Look at the refcount btree without AGF."""
+
+    class xfs(Xfs):
+        async def xfs_reflink_find_shared(self, pfn: int) -> bool:
+            return await self.k.allocator.shared(pfn)
+
+
+class AgfBeforeCommit(Patch):
+    """xfs: Let AGF go as soon as a block is free."""
+
+    class xfs(Xfs):
+        async def xfs_free_extent(self, pfn: int, inode: Inode, index: int) -> None:
+            await super().xfs_free_extent(pfn, inode, index)
+            await self.k.agf.release()
+
+
+class CowForkUnlocked(Patch):
+    """xfs: Look into the CoW fork without ILOCK."""
+
+    class xfs(Xfs):
+        async def xfs_reflink_end_cow(self, inode: Inode, first: int, last: int) -> None:
+            if await inode.cow_fork.lookup(first, last) is not None:
+                await super().xfs_reflink_end_cow(inode, first, last)
+
+
+class WalkOutsideRcu(Patch):
+    """mm: Walk over a page cache outside of RCU."""
+
+    class truncate(Truncate):
+        async def find_lock_entries(self, mapping: AddressSpace, first: int, last: int) -> list[int]:
+            found = await mapping.i_pages.find(first, last)
+            return [] if found is None else [found.at]
+
+
+class CloseUnlocked(Patch):
+    """vfs: Close a descriptor without file_lock."""
+
+    class vfs(Vfs):
+        async def do_close(self, mm: Mm, inode: Inode) -> int:
+            if await mm.files.close(inode.number):
+                self.fput(inode)
+            return 0
+
+
+class SpliceUnlocked(Patch):
+    """splice: Look into the pipe without its mutex."""
+
+    class splice(Splice):
+        async def pipe_read(self) -> int:
+            return await super().pipe_read() if await self.k.pipe.bufs.read() else 0
+
+
 @pytest.mark.parametrize(
     ("of", "filesystem", "patch", "said"),
     [
+        (TRUNCATE, "ext4", TruncateAsNobody, "changes file0.i_size without sb_writers"),
+        (TRUNCATE, "ext4", ChangeWithoutHandle, "changes file0.extent0 without jbd2_handle"),
+        (PUNCH, "xfs", PunchWithFaults, "changes file0.extent0 without invalidate_lock"),
+        (ALLOCATE, "ext4", AllocateUnlocked, "changes file0.extent0 without invalidate_lock"),
+        (FAULT, "ext4", FaultUnlocked, "changes file0.i_pages without invalidate_lock"),
+        (UNLINK, "ext4", UnlinkUnlocked, "changes file0.i_nlink without i_rwsem/parent"),
+        (FREEZE, "ext4", ThawUnlocked, "loads sb.frozen without sb.s_umount"),
+        (COPY, "xfs", ShareWithoutAgf, "looks at the owners in allocator without agf"),
+        (PUNCH, "xfs", AgfBeforeCommit, "gives agf up before it commits what it has freed"),
+        (COPY, "xfs", CowForkUnlocked, "looks at file1.cow_fork without ilock"),
+        (TRUNCATE, "ext4", WalkOutsideRcu, "walks over file0.i_pages without rcu"),
+        (CLOSE, "ext4", CloseUnlocked, "changes mm0.files without file_lock"),
+        (PIPE, "ext4", SpliceUnlocked, "loads pipe.bufs without pipe.mutex"),
         (SYNC, "ext4", MarkWithoutXaLock, "marks entries of file0.i_pages without xa_lock"),
         (FAULT, "ext4", LookWithoutSrcu, "loads dax_device.alive outside a section of dax_srcu"),
         (FAULT, "ext4", InsertWithoutPtl, "without mm0.ptl0.0"),
@@ -111,3 +260,18 @@ def test_faults_and_unmaps_hold_their_locks(of: Program, filesystem: str) -> Non
 def test_truncation_and_eviction_hold_theirs(filesystem: str) -> None:
     calls = ["truncate(file0, 0)", "unlink(file0)", "munmap(file0)", "close(file0)"]
     assert_silent(simulate(program({"truncator": calls}), filesystem=filesystem))
+
+
+@pytest.mark.parametrize("filesystem", ["ext4", "xfs"])
+def test_what_changes_files_holds_theirs(filesystem: str) -> None:
+    calls = [
+        "write(file0, 1)",
+        "fallocate(file0, COLLAPSE_RANGE, 0, 1)",
+        "fallocate(file0, INSERT_RANGE, 0, 1)",
+        "fallocate(file0, ZERO_RANGE, 0, 1)",
+        "freeze()",
+        "thaw()",
+        "drop_caches()",
+    ]
+    of = program({"changer": calls, "mapper": ["store(file0, 0)"]}, files={"file0": 2})
+    assert_silent(simulate(of, filesystem=filesystem))

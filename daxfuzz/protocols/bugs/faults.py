@@ -70,7 +70,7 @@ class FaultVsPunchUnserialised(Bug):
     category = "stale mapping"
     protocols: ClassVar = ("refcount-1-fixed", "refcount-0-fixed")
     filesystems: ClassVar = ("ext4",)
-    kinds: ClassVar = (*OLD_DATA, "freed-while-pinned", "freed-while-referenced", "association")
+    kinds: ClassVar = (*OLD_DATA, "freed-while-pinned", "freed-while-referenced", "association", "unlocked-access")
 
     class ext4(Ext4):
         async def ext4_dax_huge_fault(self, vmf: Fault) -> VmFault:

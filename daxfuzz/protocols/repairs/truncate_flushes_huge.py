@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.inode import AddressSpace
 from daxfuzz.kernel.truncate import Truncate
 from daxfuzz.protocols.patch import Repair
@@ -22,7 +23,7 @@ class FixTruncateFlushesHuge(Repair):
             size = self.k.machine.pmd_pages
             edges = [index for index, inside in ((first, first % size), (last, (last + 1) % size)) if inside]
             for index in edges if first <= last else ():
-                found = await mapping.i_pages.find(index, index)
-                if found is not None and found.entry.huge and found.entry.real:
+                entry: Entry | None = await mapping.i_pages.load(index)
+                if entry is not None and entry.huge and entry.real:
                     await self.k.dax_writeback.dax_writeback_mapping_range(mapping, index, index)
             await super().truncate_inode_pages_range(mapping, first, last)

@@ -1,0 +1,82 @@
+"""Which locks protect what a file is: its size, its name, its extents, and its page cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.inode import block_of
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.inode import Extent, Inode
+    from daxfuzz.kernel.kernel import Kernel
+    from daxfuzz.sim import Lock, RwSemaphore, Task
+
+
+class FileRules:
+    """What who changes a file holds beside the lock of the variable itself, as the names of locks that it lacks.
+
+    Of a file whose last reference is gone, only what keeps the file system from being frozen under it, and the
+    transaction, are asked for. What the server of virtio-fs has is not judged.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.local = kernel.fuse_conn is None
+        sb = kernel.sb
+        self.levels: tuple[Lock, ...] = (sb.writers, sb.pagefault, sb.intwrite) if kernel.fs.freezes else ()
+        self.transaction: Lock | None = {"ext4": kernel.journal, "xfs": sb.intwrite}.get(kernel.fs.name)
+
+    def frozen_out(self, task: Task) -> Iterator[str]:
+        """sb_start_write, sb_start_pagefault or sb_start_intwrite: a freeze waits for who is in one of them."""
+        if self.levels and not any(level in task.held for level in self.levels):
+            yield "sb_writers"
+
+    def transacted(self, task: Task) -> Iterator[str]:
+        """A handle of ext4, a transaction of xfs."""
+        if self.transaction is not None and self.transaction not in task.held:
+            yield self.transaction.lock_class
+
+    def name_changed(self, inode: Inode, task: Task) -> Iterator[str]:
+        """unlink(2) holds i_rwsem of the directory and of the file (Documentation/filesystems/directory-locking).
+
+        An inode of fuse also goes with its dentry, which is not under these.
+        """
+        if not self.local:
+            return
+        yield from self.frozen_out(task)
+        yield from self.transacted(task)
+        yield from missing(self.kernel.directory, task)
+        yield from missing(inode.i_rwsem, task)
+
+    def size_changed(self, inode: Inode, old: int, new: int, task: Task) -> Iterator[str]:
+        """A file becomes shorter with faults locked out (truncate_setsize). i_rwsem has a rule of its own."""
+        yield from self.frozen_out(task)
+        if self.kernel.fs.name == "ext4":
+            yield from self.transacted(task)
+        if new < old and inode.i_count.value:
+            yield from missing(inode.i_mapping.invalidate_lock, task)
+
+    def extent_changed(self, inode: Inode, old: Extent, new: Extent, task: Task) -> Iterator[str]:
+        """What a file has at a page goes with writes and faults locked out, and comes with either locked out.
+
+        That a write fault copies a shared block changes the extent, too, with faults going on.
+        """
+        if not self.local:
+            return
+        yield from self.frozen_out(task)
+        yield from self.transacted(task)
+        if not inode.i_count.value:
+            return
+        invalidate_lock = inode.i_mapping.invalidate_lock
+        if old is not None and (new is None or (block_of(new) == block_of(old) and isinstance(old, int))):
+            yield from missing(inode.i_rwsem, task)
+            yield from missing(invalidate_lock, task)
+        elif inode.i_rwsem.writer is not task and invalidate_lock not in task.held:
+            yield invalidate_lock.lock_class
+
+
+def missing(lock: RwSemaphore, task: Task) -> Iterator[str]:
+    """The class of a lock that the task does not hold exclusively."""
+    if lock.writer is not task:
+        yield lock.lock_class
