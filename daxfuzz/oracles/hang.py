@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from daxfuzz.kernel.page import PAGE_STRUCT_SIZE
+from daxfuzz.kernel.super import Frozen
 from daxfuzz.oracles.entry_owners import EntryOwners
 from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.lookup import entry_at, head_of
@@ -33,7 +34,7 @@ class Wait:
     frozen: it waits for somebody to thaw the file system.
     leased: it waits for an NFS client to give a lease back.
     any_of: indices of tasks, each of which could end the wait alone.
-    served: a worker of the kernel that the program may lack would end the wait.
+    served: a worker of the kernel that is queued, but that the program may lack, would end the wait.
     """
 
     task: Task
@@ -95,7 +96,8 @@ def wait_of(sim: Simulation, task: Task) -> Wait:
         return Wait(task, on.name.split("[")[0])
     if on is None:
         return Wait(task, "nothing")
-    frozen = isinstance(on, PercpuRwSemaphore) and on.frozen()
+    unfrozen = sim.kernel.sb.frozen.value is Frozen.UNFROZEN
+    frozen = isinstance(on, PercpuRwSemaphore) and on.frozen() and not unfrozen
     return Wait(task, getattr(on, "lock_class", on.name), on.owners(), frozen=frozen)
 
 
@@ -134,7 +136,7 @@ def has_page(registers: Iterable[tuple[Reference, ...]], page: Page) -> bool:
 def range_wait(sim: Simulation, conn: FuseConnDax, task: Task, entry: WaitEntry) -> Wait:
     """A task asleep until a range of the window is free.
 
-    The worker, which the kernel queues again and again and of which there is one, takes the first busy range that no
+    The one worker, which the kernel runs whenever it is queued, takes the first busy range that no
     iomap uses, and waits for its pages. A range that is neither busy nor free, or whose file is going away, is on its
     way through some other task.
     """
@@ -152,7 +154,7 @@ def range_wait(sim: Simulation, conn: FuseConnDax, task: Task, entry: WaitEntry)
         return Wait(task, "free_range", any_of=any_of + worker)
     pages = [sim.kernel.pages[pfn] for pfn in conn.pfns(first.number)]
     holders = tuple(each for page in pages for each in InFlight.of(sim).holders(page))
-    return Wait(task, "free_range", any_of=any_of + holders, served=not holders)
+    return Wait(task, "free_range", any_of=any_of + holders, served=not holders and conn.free_work.value)
 
 
 def pgmap_wait(sim: Simulation, task: Task) -> Wait:

@@ -16,11 +16,13 @@ from daxfuzz.oracles.frozen_write import FrozenWrite
 from daxfuzz.oracles.held_longterm_pin import HeldLongtermPin
 from daxfuzz.oracles.inode_count import InodeCount
 from daxfuzz.oracles.kernel_warning import KernelWarning, SpuriousWarning
+from daxfuzz.oracles.layout_lease import LayoutLease
 from daxfuzz.oracles.livelock import Livelock
 from daxfuzz.oracles.lock_held import LockHeld
 from daxfuzz.oracles.lock_order import LockOrder
 from daxfuzz.oracles.lost_dirty_data import LostDirtyData
 from daxfuzz.oracles.lost_wakeup import LostWakeup
+from daxfuzz.oracles.lost_work import LostWork
 from daxfuzz.oracles.mapcount import Mapcount
 from daxfuzz.oracles.oracle import Oracle
 from daxfuzz.oracles.refcount import Refcount
@@ -41,6 +43,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     Mapcount,
     InodeCount,
     LostWakeup,
+    LostWork,
     HeldLongtermPin,
     WaitsForStranger,
     Deadlock,
@@ -53,6 +56,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     StalePte,
     WindowAccess,
     FrozenWrite,
+    LayoutLease,
     StaleData,
     LostDirtyData,
     KernelWarning,
