@@ -14,6 +14,7 @@ from daxfuzz.oracles.entry_lock import EntryLock
 from daxfuzz.oracles.freed_block import FreedBlock
 from daxfuzz.oracles.frozen_write import FrozenWrite
 from daxfuzz.oracles.held_longterm_pin import HeldLongtermPin
+from daxfuzz.oracles.incomplete_freeze import IncompleteFreeze
 from daxfuzz.oracles.inode_count import InodeCount
 from daxfuzz.oracles.kernel_warning import KernelWarning, SpuriousWarning
 from daxfuzz.oracles.layout_lease import LayoutLease
@@ -21,6 +22,7 @@ from daxfuzz.oracles.livelock import Livelock
 from daxfuzz.oracles.lock_held import LockHeld
 from daxfuzz.oracles.lock_order import LockOrder
 from daxfuzz.oracles.lost_dirty_data import LostDirtyData
+from daxfuzz.oracles.lost_resource import LostResource
 from daxfuzz.oracles.lost_wakeup import LostWakeup
 from daxfuzz.oracles.lost_work import LostWork
 from daxfuzz.oracles.mapcount import Mapcount
@@ -42,6 +44,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     Refcount,
     Mapcount,
     InodeCount,
+    LostResource,
     LostWakeup,
     LostWork,
     HeldLongtermPin,
@@ -56,6 +59,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     StalePte,
     WindowAccess,
     FrozenWrite,
+    IncompleteFreeze,
     LayoutLease,
     StaleData,
     LostDirtyData,
