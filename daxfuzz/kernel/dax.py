@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.inode import AddressSpace
     from daxfuzz.kernel.memory import Fault, VmFault
     from daxfuzz.kernel.page import Page
+    from daxfuzz.sim import Lock
 
 
 class WakeMode(IntEnum):
@@ -171,6 +172,10 @@ class Dax(Subsystem):
     def folio_pages(self, entry: Entry) -> int:
         """Pages of the folios that an entry stands for, for observers: in v6.0 each page of a file is on its own."""
         return 1
+
+    def association_lock(self) -> Lock | None:
+        """What is held to change what a page says about several files, for observers; None: in no kernel anything."""
+        return None
 
     def shared_count(self, page: Page) -> int | None:
         """How many file pages have a page, as it says, for observers; None if it names the one that has it, or none."""

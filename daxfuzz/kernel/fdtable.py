@@ -16,10 +16,10 @@ class FdTable(Shared):
     """files_struct: which files a process has open, by inode number; at most one descriptor a file.
 
     lock: file_lock. Who takes a file out, or a reference of a file that is in, holds it.
-    on_close: called in each step of close.
+    on_walk: called in each step of close and all.
     """
 
-    __slots__ = ("_close", "_look", "lock", "on_close", "open")
+    __slots__ = ("_close", "_look", "lock", "on_walk", "open")
     GUARDED = ("open",)
     TRACKED = True
     ARRIVAL = True
@@ -28,7 +28,7 @@ class FdTable(Shared):
         super().__init__(world, name)
         self.open: tuple[int, ...] = ()
         self.lock = SpinLock(world, f"{name}.file_lock", "file_lock")
-        self.on_close: Callable[[], None] | None = None
+        self.on_walk: Callable[[], None] | None = None
         self._look = self.point(Access.READ, "fget")
         self._close = self.point(Access.UPDATE, "close_fd")
 
@@ -48,8 +48,8 @@ class FdTable(Shared):
     def close(self, number: int) -> Generator[Point, None, bool]:
         """Take a file out of the table: whether it was there."""
         yield self._close
-        if self.on_close is not None:
-            self.on_close()
+        if self.on_walk is not None:
+            self.on_walk()
         found = number in self.open
         self.log.append(found)
         self.open = tuple(other for other in self.open if other != number)
@@ -61,6 +61,8 @@ class FdTable(Shared):
     def all(self) -> Generator[Point, None, tuple[int, ...]]:
         """All open files."""
         yield self._look
+        if self.on_walk is not None:
+            self.on_walk()
         self.log.append(self.open)
         return self.open
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from daxfuzz.kernel.cow_fork import CowFork
@@ -21,9 +22,10 @@ class AddressSpace:
     i_mmap: the VMAs that map the file, in the order of their mm.
     exiting: AS_EXITING, set at the end of the inode's life.
     address: &mapping->i_pages, as wait keys use it.
+    on_truncate: called where page cache is truncated.
     """
 
-    __slots__ = ("address", "exiting", "host", "i_mmap", "i_mmap_rwsem", "i_pages", "invalidate_lock")
+    __slots__ = ("address", "exiting", "host", "i_mmap", "i_mmap_rwsem", "i_pages", "invalidate_lock", "on_truncate")
 
     def __init__(self, world: World, host: Inode, interrupts: Interrupts, machine: Machine) -> None:
         self.host = host
@@ -33,6 +35,7 @@ class AddressSpace:
         self.i_mmap_rwsem = RwSemaphore(world, f"{host.name}.i_mmap_rwsem", "i_mmap_rwsem")
         self.exiting: Cell[bool] = Cell(world, f"{host.name}.exiting", False)
         self.i_mmap: GuardedCell[tuple[Vma, ...]] = GuardedCell(world, f"{host.name}.i_mmap", ())
+        self.on_truncate: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         return f"{self.host.name}.mapping"

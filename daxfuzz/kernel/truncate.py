@@ -33,6 +33,8 @@ class Truncate(Subsystem):
 
     async def truncate_inode_pages_range(self, mapping: AddressSpace, first: int, last: int) -> None:
         """Delete all entries of a range: one pass, then batches from the start until there are none."""
+        if mapping.on_truncate is not None:
+            mapping.on_truncate()
         if await mapping.i_pages.empty():
             return
         index = first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.errno import EBADF, EBUSY, EINVAL, ENOENT, EOPNOTSUPP
@@ -207,10 +208,16 @@ class Vfs(Subsystem):
         for inode in self.k.inodes.values():
             await inode.i_sync.acquire()
             if await inode.i_count.read():
-                last = len(inode.extents) - 1
-                await self.k.dax_writeback.dax_writeback_mapping_range(inode.i_mapping, 0, last)
+                await self.writeback_single_inode(inode)
             await inode.i_sync.release()
         await self.k.fs.sync_fs()
+
+    def writeback_single_inode(self, inode: Inode) -> Awaitable[int]:
+        """__writeback_single_inode: write the data back; I_SYNC is held (fs/fs-writeback.c, v6.0)."""
+        if inode.i_sync.owner is not self.k.world.current:
+            self.k.warn("__writeback_single_inode: I_SYNC is not set", None)
+        last = len(inode.extents) - 1
+        return self.k.dax_writeback.dax_writeback_mapping_range(inode.i_mapping, 0, last)
 
     async def drop_caches(self) -> int:
         """Write 1 to /proc/sys/vm/drop_caches: DAX entries stay, but each inode is held meanwhile.

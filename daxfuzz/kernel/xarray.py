@@ -39,7 +39,7 @@ class XArray(Shared):
     spans: number of indices of each slot that covers more than one.
     marks: per mark the first indices of the slots that have it.
     watch: called with (first index, old, new) after each store.
-    watch_marks: called in each step that changes marks.
+    watch_marks: called in each step that changes marks, with whether it marks a single entry (faults do).
     watch_walk: called in each step that walks over a range outside of all spinlocks and sections of RCU.
     """
 
@@ -67,7 +67,7 @@ class XArray(Shared):
         self.marks: dict[Mark, list[int]] = {mark: [] for mark in Mark}
         self.lock = SpinLock(world, f"{name}.xa_lock", "xa_lock", interrupts)
         self.watch: Callable[[int, Entry | None, Entry | None], None] | None = None
-        self.watch_marks: Callable[[], None] | None = None
+        self.watch_marks: Callable[[bool], None] | None = None
         self.watch_walk: Callable[[], None] | None = None
         self._sizes = (machine.pmd_pages, machine.pud_pages)
         self._load = self.point(Access.READ, "load")
@@ -155,7 +155,7 @@ class XArray(Shared):
             self.marks[mark].append(head)
             self.marks[mark].sort()
         if self.watch_marks is not None:
-            self.watch_marks()
+            self.watch_marks(True)
 
     @types.coroutine
     def clear_mark(self, index: int, mark: Mark) -> Generator[Point, None, None]:
@@ -166,7 +166,7 @@ class XArray(Shared):
         if head in self.marks[mark]:
             self.marks[mark].remove(head)
         if self.watch_marks is not None:
-            self.watch_marks()
+            self.watch_marks(False)
 
     @types.coroutine
     def get_mark(self, index: int, *marks: Mark) -> Generator[Point, None, bool]:
@@ -187,7 +187,7 @@ class XArray(Shared):
         both = {*self.marks[Mark.TOWRITE], *(head for head in self.marks[Mark.DIRTY] if head in heads)}
         self.marks[Mark.TOWRITE] = sorted(both)
         if self.watch_marks is not None:
-            self.watch_marks()
+            self.watch_marks(False)
 
     @types.coroutine
     def marked(self, mark: Mark) -> Generator[Point, None, bool]:

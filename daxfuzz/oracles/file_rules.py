@@ -57,6 +57,12 @@ class FileRules:
         if new < old and inode.i_count.value:
             yield from missing(inode.i_mapping.invalidate_lock, task)
 
+    def truncated(self, inode: Inode, task: Task) -> Iterator[str]:
+        """truncate_inode_pages_range is serialised by i_rwsem and invalidate_lock (mm/truncate.c, v6.0)."""
+        if inode.i_count.value:
+            yield from missing(inode.i_rwsem, task)
+            yield from missing(inode.i_mapping.invalidate_lock, task)
+
     def extent_changed(self, inode: Inode, old: Extent, new: Extent, task: Task) -> Iterator[str]:
         """What a file has at a page goes with writes and faults locked out, and comes with either locked out.
 

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 from daxfuzz.kernel.mm import TABLE
 from daxfuzz.oracles.file_rules import FileRules
 from daxfuzz.oracles.oracle import Oracle, listen
+from daxfuzz.program.simulation import UNBORN
 from daxfuzz.sim import GuardedCell, Violation
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.entry import Entry
-    from daxfuzz.kernel.fdtable import FdTable
+    from daxfuzz.kernel.fs.fuse_conn import Dmap
     from daxfuzz.kernel.inode import Extent, Inode
     from daxfuzz.kernel.mm import Mm
     from daxfuzz.kernel.xarray import XArray
     from daxfuzz.sim import Cell, Lock, Mutex, Rcu, Shared, Task
+
+Ranges = tuple[tuple[int, "Dmap"], ...]
 
 Rule = tuple["Cell[Any]", "Lock"]
 """A variable, and the lock that whoever stores there holds exclusively."""
@@ -32,10 +35,12 @@ class UnlockedAccess(Oracle):
     those of RCU.
 
     Of xfs also: who has which block (the AGF, until the transaction that frees one commits) and the CoW fork (ILOCK).
-    Of the VFS: the state of a freeze (s_umount), the pages in a pipe (its mutex), and the closing of descriptors
-    (file_lock). :mod:`daxfuzz.oracles.file_rules` has what changes of a file ask for. A page cache gets new entries
-    with truncation locked out (invalidate_lock), and is walked over under a spinlock or in a section of RCU. After what
-    only these find, the execution goes on.
+    Of the VFS: the state of a freeze (s_umount), the pages in a pipe (its mutex), and the descriptors of several
+    threads (file_lock). Of virtio-fs: a range leaves a file that stays with faults locked out. Of a device: whether it
+    has a driver (device_lock), and a page map that was looked up is kept from going by RCU.
+    :mod:`daxfuzz.oracles.file_rules` has what changes of a file ask for. A page cache gets new entries and marks with
+    truncation locked out (invalidate_lock), and is walked over under a spinlock or in a section of RCU. After what only
+    these find, the execution goes on.
 
     Nobody else can have a file whose last reference is gone; nor a page table that munmap frees, since no VMA leads
     there any more.
@@ -51,6 +56,7 @@ class UnlockedAccess(Oracle):
             for cell, lock in rules_of(mm):
                 self.guard(cell, lock)
         self.rules = FileRules(self.kernel)
+        self.association_lock = self.kernel.dax.association_lock()
         for inode in self.kernel.inodes.values():
             self.watch_marks(inode.i_mapping.i_pages)
             for cell, lock in self.rules_of_file(inode):
@@ -63,8 +69,10 @@ class UnlockedAccess(Oracle):
         self.kernel.rcu.atomic = True
         self.guard(self.kernel.sb.frozen, self.kernel.sb.s_umount)
         self.guard(self.kernel.pipe.bufs, self.kernel.pipe.mutex)
+        self.guard(self.kernel.device_bound, self.kernel.device_lock)
+        listen(self.kernel.pgmap.ref, "on_tryget_live", self.tried)
         for mm in self.kernel.mms:
-            self.watch_files(mm.files)
+            self.watch_files(mm)
         if not self.kernel.fs.char_device:
             for page in self.kernel.pages[: self.kernel.device_pages]:
                 listen(page.mapping, "watch", self.associated)
@@ -75,6 +83,10 @@ class UnlockedAccess(Oracle):
         if conn is not None:
             for cell in (conn.free_ranges, conn.busy_ranges, conn.nr_free_ranges):
                 self.guard(cell, conn.lock)
+            for inode in self.kernel.inodes.values():
+                listen(inode.fuse.tree, "watch", self.tree_watcher(inode))
+            for dmap in conn.dmaps:
+                listen(dmap.writable, "watch", self.upgrade_watcher(dmap.writable))
 
     def rules_of_file(self, inode: Inode) -> Iterator[Rule]:
         """The rules for one file."""
@@ -142,13 +154,27 @@ class UnlockedAccess(Oracle):
             if old is None and new is not None and invalidate_lock not in world.current.held:
                 self.judge(i_pages, (invalidate_lock.lock_class,))
 
+        def marked(single: bool) -> None:
+            if single and invalidate_lock not in world.current.held:
+                self.judge(i_pages, (invalidate_lock.lock_class,), "marks entries of")
+
         def walked() -> None:
             self.judge(i_pages, ("rcu",), "walks over")
+
+        def truncated() -> None:
+            self.judge(i_pages, rules.truncated(inode, world.current), "truncates")
+
+        def flagged(old: bool, new: bool) -> None:
+            if old != new:
+                self.judge(inode.reflink, rules.transacted(world.current))
 
         listen(inode.i_size, "watch", resized)
         listen(inode.i_nlink, "watch", renamed)
         listen(i_pages, "watch", cached)
+        listen(i_pages, "watch_marks", marked)
         listen(i_pages, "watch_walk", walked)
+        listen(inode.i_mapping, "on_truncate", truncated)
+        listen(inode.reflink, "watch", flagged)
         for extent in inode.extents:
             listen(extent, "watch", self.extent_watcher(inode, extent))
         if self.kernel.fs.reflinks:
@@ -160,6 +186,26 @@ class UnlockedAccess(Oracle):
         def changed(old: Extent, new: Extent) -> None:
             if old != new:
                 self.judge(cell, self.rules.extent_changed(inode, old, new, self.world.current))
+
+        return changed
+
+    def tree_watcher(self, inode: Inode) -> Callable[[Ranges, Ranges], None]:
+        """A range leaves its file with faults locked out, unless the file is going away."""
+        lock = inode.i_mapping.invalidate_lock
+
+        def changed(old: Ranges, new: Ranges) -> None:
+            if len(new) < len(old) and inode.i_count.value and lock.writer is not self.world.current:
+                self.judge(inode.fuse.tree, (lock.lock_class,), "takes a range from")
+
+        return changed
+
+    def upgrade_watcher(self, cell: Cell[bool]) -> Callable[[bool, bool], None]:
+        """What the server was asked for changes under the lock of the file's ranges."""
+
+        def changed(old: bool, new: bool) -> None:
+            task = self.world.current
+            if old != new and not any(inode.fuse.sem.writer is task for inode in self.kernel.inodes.values()):
+                self.judge(cell, ("fi.dax.sem",))
 
         return changed
 
@@ -188,14 +234,26 @@ class UnlockedAccess(Oracle):
         listen(allocator, "on_access", accessed)
         listen(agf, "on_release", released)
 
-    def watch_files(self, files: FdTable) -> None:
-        """Ask for file_lock where a descriptor is closed."""
+    def watch_files(self, mm: Mm) -> None:
+        """Ask for file_lock where a descriptor is closed, or all are looked at, if there is another thread."""
+        files = mm.files
 
-        def closed() -> None:
-            if files.lock.owner is not self.world.current:
-                self.judge(files, (files.lock.lock_class,))
+        def walked() -> None:
+            if files.lock.owner is not self.world.current and self.shared(mm):
+                self.judge(files, (files.lock.lock_class,), "walks over")
 
-        listen(files, "on_close", closed)
+        listen(files, "on_walk", walked)
+
+    def shared(self, mm: Mm) -> bool:
+        """Whether another thread than the current one may use an address space, and its descriptors."""
+        others = [task for task in self.world.tasks if self.kernel.mm_of.get(task.index) is mm]
+        others = [task for task in others if task is not self.world.current and task.operation != UNBORN]
+        return any(task.point is not None for task in others)
+
+    def tried(self) -> None:
+        """The page map that is found in pgmap_array may go as soon as the section ends."""
+        if self.world.current.index not in self.kernel.rcu.readers:
+            self.judge(self.kernel.pgmap.ref, ("rcu",), "tries to get")
 
     def judge(self, what: Shared, lacking: Iterable[str], how: str = "changes") -> None:
         """Report the first lock that somebody has not got."""
@@ -214,7 +272,7 @@ class UnlockedAccess(Oracle):
         """Ask for xa_lock at each change of marks."""
         world = self.world
 
-        def marked() -> None:
+        def marked(single: bool) -> None:
             if i_pages.lock.owner is not world.current:
                 message = f"{world.current.name} marks entries of {i_pages.name} without xa_lock"
                 self.fail("unlocked-access", message, channel="xa_lock")
@@ -232,6 +290,9 @@ class UnlockedAccess(Oracle):
         if not any(inode.i_mapping.i_pages.lock in me.held for inode in self.kernel.inodes.values()):
             message = f"{me.name} says which page of a file a page is without xa_lock"
             self.fail("unlocked-access", message, channel="xa_lock")
+        lock = self.association_lock
+        if lock is not None and lock not in me.held:
+            self.warn(f"{me.name} says which page of a file a page is without {lock.name}", lock.lock_class)
 
 
 def rules_of(mm: Mm) -> Iterator[Rule]:

@@ -19,9 +19,21 @@ class PercpuRef(Shared):
 
     release: called once, in the step whose put drains the reference. A method of a shared object touches that one;
         of anything else nobody knows what it touches, and puts are wide.
+    on_tryget_live: called in each step of tryget_live.
     """
 
-    __slots__ = ("_get", "_is_dying", "_kill", "_put", "_tryget", "_tryget_live", "count", "dying", "release")
+    __slots__ = (
+        "_get",
+        "_is_dying",
+        "_kill",
+        "_put",
+        "_tryget",
+        "_tryget_live",
+        "count",
+        "dying",
+        "on_tryget_live",
+        "release",
+    )
     GUARDED = ("count", "dying")
     TRACKED = True
 
@@ -30,6 +42,7 @@ class PercpuRef(Shared):
         self.count = count
         self.dying = False
         self.release = release
+        self.on_tryget_live: Callable[[], None] | None = None
         self._tryget = self.point(Access.UPDATE, "tryget")
         self._tryget_live = self.point(Access.UPDATE, "tryget_live")
         self._is_dying = self.point(Access.READ, "is_dying")
@@ -44,6 +57,8 @@ class PercpuRef(Shared):
         """Take `n` references unless the reference is dying."""
         if not self.world.goes_on(self._tryget_live):
             yield self._tryget_live
+        if self.on_tryget_live is not None:
+            self.on_tryget_live()
         live = not self.dying
         self.log.append(live)
         if live:

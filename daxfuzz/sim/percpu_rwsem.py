@@ -94,8 +94,10 @@ class PercpuRwSemaphore(Lock):
 
     @types.coroutine
     def up_write(self) -> Generator[Point, None, None]:
-        """percpu_up_write"""
+        """percpu_up_write. Raises RuntimeError if no writer is in."""
         yield self._release
+        if not self.frozen():
+            raise RuntimeError(f"{self.world.current.name} releases {self.name}, which no writer holds")
         self.barred = False
         for task in self.waiting:
             self.world.enable(task)

@@ -7,8 +7,11 @@ from oracle_kit import assert_silent, executions, ordered, program, simulate, tr
 
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.entry import Entry
-from daxfuzz.kernel.inode import AddressSpace
+from daxfuzz.kernel.fs.ext4 import Ext4
+from daxfuzz.kernel.fs.filesystem import UserCopy
+from daxfuzz.kernel.inode import AddressSpace, Inode
 from daxfuzz.kernel.machine import TlbMode
+from daxfuzz.kernel.vfs import Vfs
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.oracles.kernel_warning import KernelWarning, SpuriousWarning
 from daxfuzz.oracles.registry import attach
@@ -48,6 +51,48 @@ class InsertUnlocked(Patch):
     class dax(Dax):
         async def dax_lock_entry(self, xas: XaState, entry: Entry) -> None:
             await xas.store(entry)
+
+
+class SyncUnlocked(Patch):
+    """vfs: Freeze with s_umount free while the inodes are written back."""
+
+    class vfs(Vfs):
+        async def sync_filesystem(self) -> None:
+            await self.k.sb.s_umount.up_write()
+            await super().sync_filesystem()
+            await self.k.sb.s_umount.down_write()
+
+
+class SyncWithoutFlag(Patch):
+    """vfs: Write inodes back without I_SYNC."""
+
+    class vfs(Vfs):
+        async def writeback_single_inode(self, inode: Inode) -> int:
+            await inode.i_sync.release()
+            error = await super().writeback_single_inode(inode)
+            await inode.i_sync.acquire()
+            return error
+
+
+class WriteUnlocked(Patch):
+    """ext4: Write without i_rwsem."""
+
+    class ext4(Ext4):
+        async def ext4_dax_write_iter(self, inode: Inode, index: int, value: int, copy: UserCopy | None) -> int:
+            return await self.k.dax_io.dax_iomap_rw(inode, index, value, copy)
+
+
+@pytest.mark.parametrize(
+    ("call", "patch", "said"),
+    [
+        ("freeze()", SyncUnlocked, "sync_filesystem: s_umount is not held"),
+        ("freeze()", SyncWithoutFlag, "__writeback_single_inode: I_SYNC is not set"),
+        ("write(file0, 0)", WriteUnlocked, "dax_iomap_rw: i_rwsem is not held"),
+    ],
+)
+def test_a_lock_that_the_kernel_itself_asks_for_is_a_finding(call: str, patch: type[Patch], said: str) -> None:
+    sim = simulate(program({"alone": [call]}), patch, oracles=[KernelWarning])
+    assert said in trip(sim, "kernel-warning", simple=1, random=0).message
 
 
 def test_a_warning_about_a_page_that_is_in_use_is_a_finding() -> None:

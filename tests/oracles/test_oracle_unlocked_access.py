@@ -6,15 +6,18 @@ import pytest
 from oracle_kit import assert_silent, program, simulate, trip
 
 from daxfuzz.kernel.dax import Dax
+from daxfuzz.kernel.dax_device import DaxDevice
 from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.dax_writeback import DaxWriteback
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.errno import EBUSY
 from daxfuzz.kernel.fs.ext4 import Ext4
+from daxfuzz.kernel.fs.filesystem import Iomap
 from daxfuzz.kernel.fs.fuse_dax import FuseDax
 from daxfuzz.kernel.fs.xfs import Xfs
 from daxfuzz.kernel.inode import AddressSpace, Inode
 from daxfuzz.kernel.memory import Fault, Memory, VmFault
+from daxfuzz.kernel.memremap import DevPagemap, Memremap
 from daxfuzz.kernel.mm import Mm, Pte
 from daxfuzz.kernel.splice import Splice
 from daxfuzz.kernel.truncate import Truncate
@@ -23,6 +26,7 @@ from daxfuzz.kernel.xarray import XaState
 from daxfuzz.oracles.unlocked_access import UnlockedAccess
 from daxfuzz.program.case import Program
 from daxfuzz.protocols.patch import Patch
+from daxfuzz.protocols.repairs.share_lock import FixShareLock
 
 FAULT = program({"mapper": ["store(file0, 0)"]}, prefault=False)
 SYNC = program({"syncer": ["store(file0, 0)", "fsync(file0)"]})
@@ -32,8 +36,14 @@ ALLOCATE = program({"allocator": ["fallocate(file0, ALLOCATE, 0, 1)"]}, prefault
 UNLINK = program({"unlinker": ["unlink(file0)"]})
 FREEZE = program({"freezer": ["freeze()", "thaw()"]})
 COPY = program({"writer": ["store(file1, 0)"]}, files={"file0": 1, "file1": 1}, clones={"file1": "file0"})
-CLOSE = program({"closer": ["close(file0)"]})
+CLOSE = program({"closer": ["close(file0)"], "other": ["load(file0, 0)"]}, mms={"mm0": ("closer", "other")})
 PIPE = program({"reader": ["pipe_read()"]})
+DURABLE = program({"mapper": ["munmap(file0)", "mmap(file0, MAP_SYNC)", "store(file0, 0)"]}, prefault=False)
+FILL = program({"mapper": ["load(file0, 0)", "store(file0, 0)"]}, prefault=False)
+RECLAIM = program({"worker": ["fuse_dax_free_mem_worker()"]}, window_ranges=1)
+UNBIND = program({"unbinder": ["unbind()"]})
+PIN = program({"pinner": ["r0 = get_user_pages(file0, 0)", "put_page(r0)"]})
+CLONE = program({"cloner": ["reflink(file0, 0, file1, 0, 1)"]}, files={"file0": 1, "file1": 1})
 DEMAND = program({"mapper": ["store(file0, 0)", "munmap(file0)", "mmap(file0)", "store(file0, 0)"]}, prefault=False)
 
 
@@ -220,9 +230,108 @@ class SpliceUnlocked(Patch):
             return await super().pipe_read() if await self.k.pipe.bufs.read() else 0
 
 
+class TruncateUnderReadLock(Patch):
+    """ext4: Truncate page cache with faults going on."""
+
+    class ext4(Ext4):
+        async def ext4_setattr(self, inode: Inode, size: int) -> int:
+            await inode.i_mapping.invalidate_lock.down_read()
+            await self.k.truncate.truncate_pagecache(inode.i_mapping, size)
+            await inode.i_mapping.invalidate_lock.up_read()
+            return 0
+
+
+class MarkWithoutInvalidateLock(Patch):
+    """ext4: Map what is durable now without invalidate_lock."""
+
+    class ext4(Ext4):
+        async def ext4_dax_huge_fault(self, vmf: Fault) -> VmFault:
+            lock = vmf.vma.mapping.invalidate_lock
+            await self.k.sb.pagefault.down_read()
+            await lock.down_read()
+            result = await self.ext4_write_fault(vmf)
+            await lock.up_read()
+            if result is VmFault.NEEDDSYNC:
+                result = await self.k.dax_fault.dax_finish_sync_fault(vmf)
+            await self.k.sb.pagefault.up_read()
+            return result
+
+
+class UpgradeShared(Patch):
+    """fuse: Have a range mapped for writing with fi.dax.sem held shared."""
+
+    class fuse_dax(FuseDax):
+        async def fuse_iomap_begin(
+            self, inode: Inode, index: int, write: bool, pages: int = 1, fault: bool = False
+        ) -> Iomap | None:
+            for _, dmap in inode.fuse.tree.value:
+                await inode.fuse.sem.down_read()
+                await dmap.writable.write(write)
+                await inode.fuse.sem.up_read()
+            return await super().fuse_iomap_begin(inode, index, write, pages, fault)
+
+
+class ReclaimWithFaults(Patch):
+    """fuse: Take a range from a file without invalidate_lock."""
+
+    class fuse_dax(FuseDax):
+        async def lookup_and_reclaim_dmap(self, inode: Inode, start: int) -> int:
+            await inode.fuse.sem.down_write()
+            error = await self.lookup_and_reclaim_dmap_locked(inode, start)
+            await inode.fuse.sem.up_write()
+            return error
+
+
+class UnbindUnlocked(Patch):
+    """dax: Take the driver away without device_lock."""
+
+    class dax_device(DaxDevice):
+        async def unbind(self) -> int:
+            await self.k.device_bound.write(False)
+            return 0
+
+
+class TryOutsideRcu(Patch):
+    """mm: Take a reference of the page map after the section in which it was found."""
+
+    class memremap(Memremap):
+        async def get_dev_pagemap(self, pfn: int, pgmap: DevPagemap | None) -> DevPagemap | None:
+            await self.k.rcu.read_lock()
+            found = await self.k.pgmap_array.read()
+            await self.k.rcu.read_unlock()
+            return found if found is not None and await found.ref.tryget_live() else None
+
+
+class FlagWithoutTransaction(Patch):
+    """xfs: Note outside of a transaction that files share blocks."""
+
+    class xfs(Xfs):
+        async def xfs_reflink_set_inode_flag(self, source: Inode, dest: Inode) -> None:
+            for inode in (source, dest):
+                await inode.ilock.down_write()
+                await inode.reflink.write(True)
+                await inode.ilock.up_write()
+
+
+class AssociateWithoutShareLock(Patch):
+    """dax: Forget the lock that FixShareLock has added."""
+
+    class dax(FixShareLock.dax):
+        async def dax_disassociate_entry(self, entry: Entry, mapping: AddressSpace, trunc: bool) -> None:
+            for page in self.k.pages[: self.k.device_pages]:
+                await page.mapping.write(None)
+
+
 @pytest.mark.parametrize(
     ("of", "filesystem", "patch", "said"),
     [
+        (TRUNCATE, "ext4", TruncateUnderReadLock, "truncates file0.i_pages without invalidate_lock"),
+        (DURABLE, "ext4", MarkWithoutInvalidateLock, "marks entries of file0.i_pages without invalidate_lock"),
+        (FILL, "fuse", UpgradeShared, "changes dmap0.writable without fi.dax.sem"),
+        (RECLAIM, "fuse", ReclaimWithFaults, "takes a range from file0.dax_tree without invalidate_lock"),
+        (UNBIND, "ext4", UnbindUnlocked, "stores device.driver without device_lock"),
+        (PIN, "ext4", TryOutsideRcu, "tries to get pgmap.ref without rcu"),
+        (CLONE, "xfs", FlagWithoutTransaction, "changes file0.reflink without sb_internal"),
         (TRUNCATE, "ext4", TruncateAsNobody, "changes file0.i_size without sb_writers"),
         (TRUNCATE, "ext4", ChangeWithoutHandle, "changes file0.extent0 without jbd2_handle"),
         (PUNCH, "xfs", PunchWithFaults, "changes file0.extent0 without invalidate_lock"),
@@ -234,7 +343,7 @@ class SpliceUnlocked(Patch):
         (PUNCH, "xfs", AgfBeforeCommit, "gives agf up before it commits what it has freed"),
         (COPY, "xfs", CowForkUnlocked, "looks at file1.cow_fork without ilock"),
         (TRUNCATE, "ext4", WalkOutsideRcu, "walks over file0.i_pages without rcu"),
-        (CLOSE, "ext4", CloseUnlocked, "changes mm0.files without file_lock"),
+        (CLOSE, "ext4", CloseUnlocked, "walks over mm0.files without file_lock"),
         (PIPE, "ext4", SpliceUnlocked, "loads pipe.bufs without pipe.mutex"),
         (SYNC, "ext4", MarkWithoutXaLock, "marks entries of file0.i_pages without xa_lock"),
         (FAULT, "ext4", LookWithoutSrcu, "loads dax_device.alive outside a section of dax_srcu"),
@@ -275,3 +384,11 @@ def test_what_changes_files_holds_theirs(filesystem: str) -> None:
     ]
     of = program({"changer": calls, "mapper": ["store(file0, 0)"]}, files={"file0": 2})
     assert_silent(simulate(of, filesystem=filesystem))
+
+
+def test_where_files_share_pages_the_lock_for_that_is_held() -> None:
+    of = program({"truncator": ["truncate(file0, 0)"]})
+    protocol = "refcount-1-fixed"
+    sim = simulate(of, AssociateWithoutShareLock, protocol=protocol, filesystem="xfs", oracles=[UnlockedAccess])
+    assert "without dax_share_lock" in trip(sim, "unlocked-access", simple=1, random=0).message
+    assert_silent(simulate(of, protocol=protocol, filesystem="xfs"))

@@ -7,6 +7,7 @@ from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.inode import AddressSpace
 from daxfuzz.kernel.memory import Fault, VmFault
 from daxfuzz.protocols.patch import Repair
+from daxfuzz.sim import Lock
 
 
 class FixShareLock(Repair):
@@ -21,6 +22,9 @@ class FixShareLock(Repair):
     flaw = "N-25"
 
     class dax(Dax):
+        def association_lock(self) -> Lock | None:
+            return self.k.dax_share_lock if self.k.fs.reflinks else None
+
         async def dax_associate_entry(
             self, entry: Entry, mapping: AddressSpace, vmf: Fault, flags: int
         ) -> VmFault | None:

@@ -26,8 +26,8 @@ class FixWriteUnmapsHole(Repair):
             self, inode: Inode, index: int, iomap: Iomap, value: int, copy: UserCopy | None
         ) -> int:
             mapping = inode.i_mapping
-            found = None if iomap.new else await mapping.i_pages.find(index, index)
-            if found is not None and is_hole(found.entry):
+            entry: Entry | None = None if iomap.new else await mapping.i_pages.load(index)
+            if entry is not None and is_hole(entry):
                 await invalidate_entry(self.k, mapping, index, is_hole)
                 await self.k.memory.unmap_mapping_pages(mapping, index, 1)
             return await super().dax_iomap_iter(inode, index, iomap, value, copy)
