@@ -383,7 +383,7 @@ def test_an_endless_loop_is_a_death(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # -- runs ------------------------------------------------------------------------------------------------------------
 
-LIVES = "Truncate.find_lock_entries:drop-lock:1"
+LIVES = "Gup.gup_pmd_range:no-retry:1"
 DIES = "Dax.dax_unlock_entry:drop-wake:1"
 
 
