@@ -594,6 +594,7 @@ def late_step(source: Source) -> Iterator[Change]:
             following is not None
             and roles.is_step(following)
             and not leaves(following)
+            and not (drops(each) and may_drop(following))
             and independent(each, following)
         ):
             yield Change(each, (each,), delayer(source, each, following))
