@@ -413,7 +413,7 @@ def answers(value: bool) -> Operator:
             if (
                 isinstance(each, ast.Return)
                 and isinstance(each.value, ast.BoolOp | ast.Compare | ast.Await | ast.UnaryOp)
-                and source.returns_bool()
+                and source.returns in ("bool", "Awaitable[bool]")
                 and source.depends_on_state(each.value)
             ):
                 yield forced(source, each.value, value)

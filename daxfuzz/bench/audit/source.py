@@ -102,8 +102,13 @@ class Source:
         return False
 
     def returns_bool(self) -> bool:
-        """Whether the function answers a question."""
-        return self.tree.returns is not None and "bool" in ast.unparse(self.tree.returns)
+        """Whether the function answers a question, maybe together with something else."""
+        return "bool" in self.returns
+
+    @property
+    def returns(self) -> str:
+        """The type of what the function returns."""
+        return "" if self.tree.returns is None else ast.unparse(self.tree.returns)
 
     def _tainted(self) -> frozenset[str]:
         """Names of local variables with values read from shared state, and what a plain predicate is asked about. What
