@@ -16,11 +16,12 @@ from daxfuzz.kernel.kernel import FILESYSTEMS
 from daxfuzz.kernel.machine import Align, TlbMode
 from daxfuzz.program.bytes_form import canonical, decode, encode
 from daxfuzz.program.calls import check_calls
-from daxfuzz.program.case import Case, Program
+from daxfuzz.program.case import Call, Case, Program
 from daxfuzz.program.dax_file import dumps_case, loads_case
 from daxfuzz.program.generator import ROLES, generate
 from daxfuzz.program.generator.roles.pinner import MAX_REFERENCES
 from daxfuzz.program.operations import SIGNATURES
+from daxfuzz.program.processes import mapped_files, opened_files
 from daxfuzz.protocols.registry import PATCHES
 from daxfuzz.sim import SparseSchedule
 
@@ -76,7 +77,7 @@ def test_every_operation_and_every_role_is_used() -> None:
     assert min(operations.values()) >= 20
     # What removes or fails the device is rare where there is a file system.
     device = Counter(name.rstrip("0123456789") for program in programs() for name in program.tasks)
-    assert all(COUNT // 100 <= device[role] <= COUNT // 10 for role in ("unbinder", "injector"))
+    assert all(COUNT // 200 <= device[role] <= COUNT // 10 for role in ("unbinder", "injector"))
     assert min(roles.values()) >= 100
 
 
@@ -109,7 +110,7 @@ def test_every_flag_and_both_signals_are_used() -> None:
 
 def about_one_page_or_process(roles: set[str]) -> bool:
     """Whether a program is of the kinds in which nobody has to free blocks."""
-    return bool(roles & {"visitor", "parent"})
+    return bool(roles & {"visitor", "parent", "leaver", "toucher", "saver"})
 
 
 def test_somebody_frees_blocks_and_somebody_uses_them() -> None:
@@ -226,3 +227,43 @@ def test_some_programs_have_everybody_at_one_page_and_some_fork_beside_threads()
         families += program.setup.mms["mm0"] == ("parent", "thread")
     assert crowds >= COUNT // 20
     assert families >= COUNT // 40
+
+
+def test_some_crowds_all_do_the_same_and_some_blocks_are_unwritten_first() -> None:
+    same = unwritten = 0
+    for program in programs():
+        if sum(name.startswith("visitor") for name in program.tasks) >= 2:
+            same += max(Counter(program.tasks.values()).values()) >= 2
+            unwritten += any(set(calls[0].arguments) & {"ALLOCATE", "ZERO_RANGE"} for calls in program.tasks.values())
+    assert same >= COUNT // 40
+    assert unwritten >= COUNT // 40
+
+
+def test_some_come_to_a_file_without_keeping_it_while_its_users_leave() -> None:
+    found = 0
+    for program in programs():
+        if not {"leaver", "stranger"} <= set(program.tasks):
+            continue
+        found += 1
+        assert all(len(members) == 1 for members in program.setup.mms.values())
+        strangers = [calls for name, calls in program.tasks.items() if name.startswith("stranger")]
+        assert all(call.name in ("memory_failure", "open", "drop_caches") for calls in strangers for call in calls)
+        for name, calls in program.tasks.items():
+            assert all(Call("munmap", (file,)) in calls for file in mapped_files(program, (name,)))
+            assert all(Call("close", (file,)) in calls for file in opened_files(program, (name,)))
+    assert found >= COUNT // 20
+
+
+def test_some_map_a_huge_page_whole_where_others_have_mapped_it_page_by_page() -> None:
+    remapped = split = 0
+    for program in programs():
+        if {"remapper", "splitter"}.isdisjoint(program.tasks):
+            continue
+        assert not program.setup.huge
+        assert program.setup.mms["mm0"] in (("remapper",), ("splitter",))
+        (pages,) = program.setup.files.values()
+        assert pages % program.machine.pmd_pages == 0
+        remapped += program.setup.prefault and "remapper" in program.tasks
+        split += not program.setup.prefault and "splitter" in program.tasks
+    assert remapped >= COUNT // 60
+    assert split >= COUNT // 60

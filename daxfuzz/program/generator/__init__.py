@@ -30,14 +30,22 @@ REFLINK = ("xfs",)
 """File systems whose files can share blocks."""
 NO_REVERSE_MAP = 0.5
 """How many programs that lose memory do so on an xfs that cannot tell whose it was."""
-LOW_MEMORY = 0.08
+LOW_MEMORY = 0.1
 """How many programs run where memory is short."""
 RIVALS = 0.12
 """How many programs of virtio-fs are about files that take the window from each other."""
-CROWDS = 0.12
+CROWDS = 0.15
 """How many programs are about one page that all tasks are after."""
 FAMILIES = 0.08
 """How many are about a process whose threads touch private pages, and fork."""
+DEPARTURES = 0.08
+"""How many are about a file that goes away while somebody comes to it who does not keep it."""
+SIZES = 0.07
+"""How many are about a huge page that some map whole and others page by page."""
+ALIKE = 0.5
+"""How many crowds have members that all do the same, so that several wait for one thing."""
+UNWRITTEN = 0.3
+"""How many crowds have one who first makes the blocks of the file unwritten, neither holes nor data."""
 OTHER_FILE = 0.2
 """How many tasks of a program with several files mostly use another one than the first."""
 SIGNALLED = 0.05
@@ -54,6 +62,10 @@ def generate(rng: Random, filesystem: str) -> Program:
             return draw_crowd(rng, filesystem)
         if shape < CROWDS + FAMILIES:
             return draw_family(rng, filesystem)
+        if shape < CROWDS + FAMILIES + DEPARTURES:
+            return draw_departure(rng, filesystem)
+        if shape < CROWDS + FAMILIES + DEPARTURES + SIZES:
+            return draw_sizes(rng, filesystem)
     machine = draw_machine(rng, filesystem)
     reflink = filesystem in REFLINK and rng.random() < 0.6
     files = draw_files(rng, filesystem, 2 if reflink else rng.choice((1, 1, 1, 2)))
@@ -119,12 +131,29 @@ def draw_crowd(rng: Random, filesystem: str) -> Program:
     # Whoever opens a file of virtio-fs looks at all of its entries.
     others = ("visitor", "looker", "looker") if filesystem == "fuse" else ("visitor",)
     last = rng.choice((*others * 3, "evictor", "evictor", "truncator", "mapper"))
-    roles = ["visitor", *(rng.choice(others) for _ in range(rng.choice((1, 2, 2)))), last]
+    roles = ["visitor", *(rng.choice(others) for _ in range(rng.choice((1, 2, 2, 2)))), last]
     names = name_tasks(roles)
     rng.shuffle(names)
     spaces = draw_address_spaces(rng, names)
     program = draw_tasks(rng, machine, files, spaces)
+    if rng.random() < ALIKE:
+        program = alike(program, *rng.sample(names, 2))
+    if rng.random() < UNWRITTEN:
+        mode = rng.choice(("ALLOCATE", "ZERO_RANGE"))
+        first = Call("fallocate", ("file0", mode, 0, files["file0"]))
+        program = begin(program, rng.choice(names), first)
     return leave_unlinked(program) if rng.random() < 0.7 else program
+
+
+def alike(program: Program, model: str, odd: str) -> Program:
+    """The same, but all tasks except the odd one do what one of them does."""
+    same = tuple(call for call in program.tasks[model] if call.name != "signal")
+    return replace(program, tasks={name: calls if name == odd else same for name, calls in program.tasks.items()})
+
+
+def begin(program: Program, name: str, call: Call) -> Program:
+    """The same, but one task makes another call first."""
+    return replace(program, tasks={**program.tasks, name: (call, *program.tasks[name])})
 
 
 def draw_family(rng: Random, filesystem: str) -> Program:
@@ -132,7 +161,40 @@ def draw_family(rng: Random, filesystem: str) -> Program:
     machine = draw_machine(rng, filesystem)
     names = name_tasks(["parent", "thread", rng.choice(("thread", "visitor", "copier", "truncator"))])
     spaces = {"mm0": (names[0], names[1]), "mm1": (names[2],)}
-    return draw_tasks(rng, machine, draw_files(rng, filesystem, 1), spaces)
+    files = {"file0": rng.choice((1, 1, 1, 2))}
+    return draw_tasks(rng, machine, files, spaces)
+
+
+def draw_departure(rng: Random, filesystem: str) -> Program:
+    """A file that its last users leave, and somebody who comes to it without keeping it."""
+    machine = draw_machine(rng, filesystem)
+    if filesystem in REFLINK and rng.random() < NO_REVERSE_MAP:
+        machine = replace(machine, rmapbt=False)
+    more = rng.choice(((), (), ("leaver",), ("visitor",), ("stranger",), ("mapper",)))
+    names = name_tasks(["leaver", "stranger", *more])
+    # Nobody shares a process, since what its threads use is given up only when all of them are done.
+    spaces: dict[str, tuple[str, ...]] = {f"mm{i}": (name,) for i, name in enumerate(names)}
+    program = leave_unlinked(draw_tasks(rng, machine, draw_files(rng, filesystem, 1), spaces))
+    return replace(program, setup=replace(program.setup, prefault=rng.random() < 0.75))
+
+
+def draw_sizes(rng: Random, filesystem: str) -> Program:
+    """A file of one huge page or two, with holes or mapped page by page, and somebody who maps it otherwise."""
+    machine = draw_machine(rng, filesystem)
+    files = {"file0": rng.choice((machine.pmd_pages, machine.pmd_pages, 4))}
+    holes = rng.random() < 0.5
+    odd = "splitter" if rng.random() < (0.75 if holes else 0.2) else "remapper"
+    others = ("toucher", "toucher", "visitor", "saver") if holes else ("toucher", "visitor", "saver", "saver", "saver")
+    same = [rng.choice(others)] * rng.choice((1, 2, 2, 3) if holes else (1, 1, 2))
+    names = name_tasks(same)
+    spaces = {
+        "mm0": (odd,),
+        **{f"mm{i + 1}": group for i, group in enumerate(draw_address_spaces(rng, names).values())},
+    }
+    program = draw_tasks(rng, machine, files, spaces)
+    if holes and rng.random() < ALIKE:
+        program = alike(program, rng.choice(names), odd)
+    return replace(program, setup=replace(program.setup, prefault=not holes, huge=False))
 
 
 def draw_tasks(rng: Random, machine: Machine, files: dict[str, int], spaces: dict[str, tuple[str, ...]]) -> Program:

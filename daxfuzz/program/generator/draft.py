@@ -57,7 +57,7 @@ class Draft:
         flag = self.rng.random()
         if flags:
             extra += flags
-        elif pin and flag < 0.05:
+        elif pin and flag < 0.08:
             extra.append("FOLL_LONGTERM")
         elif flag > 0.9:
             extra.append("READ_ONLY")

@@ -15,10 +15,12 @@ from daxfuzz.program.generator.roles.freezer import freezer
 from daxfuzz.program.generator.roles.hoarder import hoarder
 from daxfuzz.program.generator.roles.injector import injector
 from daxfuzz.program.generator.roles.leaser import leaser, worker
+from daxfuzz.program.generator.roles.leaver import leaver, stranger
 from daxfuzz.program.generator.roles.mapper import mapper
 from daxfuzz.program.generator.roles.opener import opener
 from daxfuzz.program.generator.roles.pinner import pinner
 from daxfuzz.program.generator.roles.reclaimer import reclaimer
+from daxfuzz.program.generator.roles.remapper import remapper, saver, splitter, toucher
 from daxfuzz.program.generator.roles.signaller import signaller
 from daxfuzz.program.generator.roles.splicer import device, splicer
 from daxfuzz.program.generator.roles.syncer import syncer
@@ -55,6 +57,12 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         looker,
         parent,
         thread,
+        leaver,
+        stranger,
+        remapper,
+        splitter,
+        toucher,
+        saver,
     )
 }
 """By name."""

@@ -33,9 +33,9 @@ def visit(draft: Draft, file: str, page: int) -> None:
         draft.add("load", file, page)
     elif step < 0.4:
         draft.add("store", file, page)
-    elif step < 0.6:
+    elif step < 0.57:
         draft.add("fsync", file)
-    elif step < 0.7:
+    elif step < 0.66:
         draft.add("write", file, page)
     elif step < 0.82:
         draft.add("memory_failure", file, page)
