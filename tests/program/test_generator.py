@@ -118,8 +118,8 @@ def test_somebody_frees_blocks_and_somebody_uses_them() -> None:
         roles = {name.rstrip("0123456789") for name in program.tasks}
         if about_one_page_or_process(roles):
             continue
-        assert roles & {"truncator", "evictor", "unbinder", "injector"}
-        assert roles & {"pinner", "mapper", "splicer"}
+        assert roles & {"truncator", "evictor", "unbinder", "injector", "giver"}
+        assert roles & {"pinner", "mapper", "splicer", "keeper"}
 
 
 def test_requests_have_several_devices_now_and_then() -> None:
@@ -267,3 +267,18 @@ def test_some_map_a_huge_page_whole_where_others_have_mapped_it_page_by_page() -
         split += not program.setup.prefault and "splitter" in program.tasks
     assert remapped >= COUNT // 60
     assert split >= COUNT // 60
+
+
+@pytest.mark.parametrize("filesystem", ["ext4", "xfs"])
+def test_some_files_get_the_blocks_that_others_give_back_and_some_users_keep(filesystem: str) -> None:
+    handovers = 0
+    for program in programs(filesystem):
+        calls = {
+            task: {(call.name.removesuffix("_fast"), *call.arguments[:1]) for call in body}
+            for task, body in program.tasks.items()
+        }
+        kept = {("store", "file0"), ("pin_user_pages", "file0")} <= calls.get("keeper", set())
+        given = calls.get("giver", set()) & {(name, "file0") for name in ("truncate", "fallocate", "unlink")}
+        taken = calls.get("taker", set()) & {(name, "file1") for name in ("store", "write")}
+        handovers += program.machine.spare_blocks < 0 and kept and bool(given and taken)
+    assert handovers >= COUNT // 200

@@ -30,7 +30,7 @@ REFLINK = ("xfs",)
 """File systems whose files can share blocks."""
 NO_REVERSE_MAP = 0.5
 """How many programs that lose memory do so on an xfs that cannot tell whose it was."""
-LOW_MEMORY = 0.1
+LOW_MEMORY = 0.11
 """How many programs run where memory is short."""
 RIVALS = 0.12
 """How many programs of virtio-fs are about files that take the window from each other."""
@@ -46,6 +46,8 @@ ALIKE = 0.5
 """How many crowds have members that all do the same, so that several wait for one thing."""
 UNWRITTEN = 0.3
 """How many crowds have one who first makes the blocks of the file unwritten, neither holes nor data."""
+HANDOVERS = 0.06
+"""How many are about a file that gets the blocks which another one gives back; virtio-fs has its rivals."""
 OTHER_FILE = 0.2
 """How many tasks of a program with several files mostly use another one than the first."""
 SIGNALLED = 0.05
@@ -66,6 +68,8 @@ def generate(rng: Random, filesystem: str) -> Program:
             return draw_departure(rng, filesystem)
         if shape < CROWDS + FAMILIES + DEPARTURES + SIZES:
             return draw_sizes(rng, filesystem)
+        if filesystem != "fuse" and shape > 1 - HANDOVERS:
+            return draw_handover(rng, filesystem)
     machine = draw_machine(rng, filesystem)
     reflink = filesystem in REFLINK and rng.random() < 0.6
     files = draw_files(rng, filesystem, 2 if reflink else rng.choice((1, 1, 1, 2)))
@@ -197,6 +201,25 @@ def draw_sizes(rng: Random, filesystem: str) -> Program:
     return replace(program, setup=replace(program.setup, prefault=not holes, huge=False))
 
 
+def draw_handover(rng: Random, filesystem: str) -> Program:
+    """Two files and hardly a block for both: who uses one file, who gives its blocks back, who has the other grow."""
+    # An IPI waits for whoever walks page tables without a lock, so that they see nothing of a handover.
+    tlb = rng.choice((TlbMode.BROADCAST, TlbMode.BROADCAST, TlbMode.IPI))
+    machine = replace(draw_machine(rng, filesystem), tlb=tlb, spare_blocks=rng.choice((0, -1, -1, -1)))
+    files = {"file0": rng.choice((1, *[machine.pmd_pages] * 4)), "file1": 1}
+    names = name_tasks(["keeper", "giver", "taker", *rng.choice(((), (), (), ("keeper",)))])
+    rng.shuffle(names)
+    spaces = draw_address_spaces(rng, names)
+    tasks = {}
+    for name in names:
+        others = [other for other in names if other != name]
+        prefers = others_first(files) if name == "taker" else files
+        role = ROLES[name.rstrip("0123456789")]
+        tasks[name] = role(Draft(rng, machine, prefers, others, children_of(name, spaces)))
+    setup = Setup(files, spaces, prefault=rng.random() < 0.2, huge=rng.random() < 0.8)
+    return leave_unlinked(Program(tasks, setup, machine))
+
+
 def draw_tasks(rng: Random, machine: Machine, files: dict[str, int], spaces: dict[str, tuple[str, ...]]) -> Program:
     """What tasks with the names of their roles do in the given address spaces."""
     names = [name for members in spaces.values() for name in members]
@@ -281,7 +304,7 @@ def draw_usual_roles(rng: Random, filesystem: str) -> list[str]:
     special = rng.random()
     if special < 0.3:
         roles = [*roles[: MAX_TASKS - 1], rng.choice(("forker", "copier"))]
-    elif special < 0.43:
+    elif special < 0.45:
         devices = rng.choice((1, 1, 1, 1, 2))
         # A splicer uses memory, too: where there is no room, who frees blocks stays.
         roles = [*(roles[:2] if devices == 1 else roles[1:2]), "splicer", *["device"] * devices]
@@ -307,7 +330,7 @@ def draw_xfs_roles(rng: Random, roles: list[str], reflink: bool) -> list[str]:
             more.append("freezer")
     if reflink and rng.random() < 0.6:
         more.append(rng.choice(("cloner",) * 9 + ("writer",) * 3 + ("injector",)))
-    if rng.random() < 0.25:
+    if rng.random() < 0.3:
         more.append("leaser")
     return more
 

@@ -12,6 +12,7 @@ from daxfuzz.program.generator.roles.dropper import dropper
 from daxfuzz.program.generator.roles.evictor import evictor
 from daxfuzz.program.generator.roles.family import parent, thread
 from daxfuzz.program.generator.roles.freezer import freezer
+from daxfuzz.program.generator.roles.handover import giver, keeper, taker
 from daxfuzz.program.generator.roles.hoarder import hoarder
 from daxfuzz.program.generator.roles.injector import injector
 from daxfuzz.program.generator.roles.leaser import leaser, worker
@@ -63,6 +64,9 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         splitter,
         toucher,
         saver,
+        keeper,
+        giver,
+        taker,
     )
 }
 """By name."""
