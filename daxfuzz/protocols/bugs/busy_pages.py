@@ -120,7 +120,8 @@ class PausedIteratorSkipsWaitedEntry(Bug):
     release = "v6.16"
     category = "missed wait"
     protocols: ClassVar = ("refcount-0-v6.15-fixed",)
-    kinds: ClassVar = FREED_IN_USE
+    # Where blocks are kept, as with ZERO_RANGE, it shows when the reference is dropped.
+    kinds: ClassVar = (*FREED_IN_USE, "refcount-underflow")
     reopens: ClassVar = (FixResetBeforeWaiting,)
 
 
