@@ -194,6 +194,12 @@ def test_a_read_of_a_page_leaves_the_entry_of_a_partly_shared_pmd_alone() -> Non
     assert one_preemption(one, fixed) == set()
 
 
+def test_a_copy_that_fails_loses_nothing_that_was_dirty() -> None:
+    tasks = {"mapper": ["store(file0, 0)", "unbind()"], "writer": [WRITE, "fsync(file0)"]}
+    one = program(tasks, files={"file0": 1, "file1": 2}, clones=CLONE)
+    assert one_preemption(one, PROTOCOLS["pin-wait-fixed"].patches) == set()
+
+
 def one_preemption(one: Program, patches) -> set[str]:
     """The kinds of what up to one preemption finds."""
     sim = Simulation(one, compose(patches).subsystems, "xfs")

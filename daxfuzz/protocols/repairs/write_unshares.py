@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from daxfuzz.kernel.errno import EIO, ENOSPC
 from daxfuzz.kernel.fs.xfs import Xfs
-from daxfuzz.kernel.inode import Inode
+from daxfuzz.kernel.inode import AddressSpace, Inode
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
 from daxfuzz.protocols.repairs.failed_write_waits import FixFailedWriteWaits
@@ -26,7 +26,7 @@ class FixWriteUnshares(Repair):
 
     flaw = "N-06"
     supersedes: ClassVar = (FixCowInvalidates, FixFailedWriteWaits, FixResampleCow)
-    adds: ClassVar = {"xfs": ("xfs_reflink_unshare_page",)}
+    adds: ClassVar = {"xfs": ("xfs_reflink_unshare_page", "copy_shared")}
 
     class xfs(Xfs):
         async def xfs_file_write_checks(self, inode: Inode, index: int) -> int:
@@ -46,13 +46,18 @@ class FixWriteUnshares(Repair):
             iomap = await self.iomap_begin(inode, index, write=True)
             if iomap is None or iomap.pfn is None:
                 return -ENOSPC
-            await self.k.truncate.truncate_pagecache_range(inode.i_mapping, index, index)
-            copied = True
-            if iomap.source is not None:
-                await self.k.dax_srcu.read_lock()
-                copied = await self.k.dax_fault.dax_iomap_cow_copy(iomap.source, iomap.pfn)
-                if copied:
-                    await self.k.blocks[iomap.pfn].flush()
-                await self.k.dax_srcu.read_unlock()
+            copied = iomap.source is None or await self.copy_shared(inode.i_mapping, index, iomap.source, iomap.pfn)
             error = await self.iomap_end(inode, index, True, iomap, int(copied))
             return error if copied else -EIO
+
+        async def copy_shared(self, mapping: AddressSpace, index: int, source: int, pfn: int) -> bool:
+            """Copy a page that nobody can map now. Its entry goes, what is dirty first: the copy may fail."""
+            if await self.k.truncate.filemap_write_and_wait_range(mapping, index, index):
+                return False
+            await self.k.truncate.truncate_pagecache_range(mapping, index, index)
+            await self.k.dax_srcu.read_lock()
+            copied = await self.k.dax_fault.dax_iomap_cow_copy(source, pfn)
+            if copied:
+                await self.k.blocks[pfn].flush()
+            await self.k.dax_srcu.read_unlock()
+            return copied
