@@ -120,7 +120,7 @@ class PausedIteratorSkipsWaitedEntry(Bug):
     release = "v6.16"
     category = "missed wait"
     protocols: ClassVar = ("refcount-0-v6.15-fixed",)
-    # Where blocks are kept, as with ZERO_RANGE, it shows when the reference is dropped.
+    # A huge folio is split under its pin, and the unpin takes the count of one of its pages below 0.
     kinds: ClassVar = (*FREED_IN_USE, "refcount-underflow")
     reopens: ClassVar = (FixResetBeforeWaiting,)
 
