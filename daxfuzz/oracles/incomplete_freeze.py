@@ -21,8 +21,13 @@ class IncompleteFreeze(Oracle):
         if self.kernel.fs.durable_metadata and any(call.name == "freeze" for call in calls):
             listen(self.kernel.sb.frozen, "watch", self.changed)
 
+    def nothing_reaches_the_device(self) -> bool:
+        """Whether it has gone, or xfs has been shut down, which is said to whoever asks."""
+        kernel = self.kernel
+        return kernel.q_usage.dying or not kernel.dax_alive.value or kernel.sb.shutdown.value
+
     def changed(self, old: Frozen, new: Frozen) -> None:
-        if new < Frozen.COMPLETE or self.kernel.q_usage.dying or not self.kernel.dax_alive.value:
+        if new < Frozen.COMPLETE or self.nothing_reaches_the_device():
             return
         journal = self.kernel.journal
         name = self.world.current.name

@@ -235,7 +235,7 @@ SUGGESTED = {
     "undo with a plain put": (PROTOCOL, "Gup.gup_put_folio:drop-recheck:1"),
     "one of two truncators woken": (PROTOCOL, "Memremap.put_devmap_managed_page_refs:wake-one:1"),
     "range end rounded down": (PROTOCOL, "Dax.dax_layout_busy_page:short-range:1"),
-    "unlocked before the pte is there": (PROTOCOL, "DaxFault.dax_insert_pfn_mkwrite:swap:2"),
+    "unlocked before the pte is there": (PROTOCOL, "DaxFault.dax_insert_pfn_mkwrite:swap:1"),
     "a dirty entry is dropped": (PROTOCOL, "Dax._dax_invalidate_entry:drop-condition:2"),
     "pinned flag after the pin": (PROTOCOL, "Gup.internal_get_user_pages_fast:swap:1"),
     "equal in place of crossing": (

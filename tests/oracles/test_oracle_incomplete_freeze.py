@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from oracle_kit import assert_silent, program, simulate, trip
+from kernel_kit import Steered
+from oracle_kit import LIMIT, assert_silent, program, simulate, trip
 
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.fs.xfs import Xfs
+from daxfuzz.kernel.super import Frozen
 from daxfuzz.kernel.vfs import Vfs
 from daxfuzz.oracles.incomplete_freeze import IncompleteFreeze
 from daxfuzz.protocols.patch import Patch
+from daxfuzz.sim import Stepper
 
 STORE = program({"mapper": ["store(file0, 0)"], "freezer": ["freeze()", "thaw()"]}, prefault=False)
 
@@ -53,3 +56,29 @@ def test_a_freeze_that_leaves_something_in_memory_is_a_finding(filesystem: str, 
 def test_a_freeze_writes_everything(filesystem: str) -> None:
     tasks = {"mapper": ["store(file0, 0)", "truncate(file0, 0)", "write(file0, 0)"], "freezer": ["freeze()", "thaw()"]}
     assert_silent(simulate(program(tasks), filesystem=filesystem))
+
+
+def test_nothing_is_left_to_write_on_a_file_system_that_is_shut_down() -> None:
+    """A punch and a removal during a freeze: the entry goes while the file system is shut down."""
+    tasks = {
+        "truncator": ["fallocate(file0, PUNCH_HOLE, 0, 1)"],
+        "freezer": ["freeze()"],
+        "unbinder": ["store(file0, 0)", "unbind()"],
+    }
+    of = program(tasks, files={"file0": 1, "file1": 1}, clones={"file1": "file0"})
+    sim = simulate(of, protocol="refcount-0-fixed", filesystem="xfs")
+    played = Steered(
+        ("truncator", "+"),
+        ("truncator", "xfs_file_fallocate.lock"),
+        ("truncator", "+"),
+        ("freezer", ""),
+        ("unbinder", "collect_procs_fsdax.read"),
+        ("unbinder", "+"),
+        ("truncator", ""),
+        ("unbinder", "kill_dax.write"),
+        ("truncator", ""),
+        ("freezer", ""),
+    )
+    assert Stepper(sim.world).run(played, LIMIT).violation is None
+    assert sim.kernel.sb.frozen.value is Frozen.COMPLETE
+    assert sim.kernel.sb.shutdown.value
