@@ -110,7 +110,7 @@ def test_every_flag_and_both_signals_are_used() -> None:
 
 def about_one_page_or_process(roles: set[str]) -> bool:
     """Whether a program is of the kinds in which nobody has to free blocks."""
-    return bool(roles & {"visitor", "parent", "leaver", "toucher", "saver"})
+    return bool(roles & {"visitor", "parent", "leaver", "toucher", "saver", "changer"})
 
 
 def test_somebody_frees_blocks_and_somebody_uses_them() -> None:

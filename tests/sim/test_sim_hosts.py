@@ -342,6 +342,8 @@ def test_no_coroutine_is_left_unawaited(host, recwarn):
 @pytest.mark.parametrize("delay", [0.02, 0.05])
 def test_ctrl_c_ends_an_endless_run(host, delay):
     world = spinning()
+    # What is started in the background has it ignored.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt():
         time.sleep(delay)
@@ -349,9 +351,12 @@ def test_ctrl_c_ends_an_endless_run(host, delay):
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        host(world).run(RandomWalk(0), limit=10**9)
-    thread.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            host(world).run(RandomWalk(0), limit=10**9)
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, inherited)
     assert len(host(world).run(RandomWalk(0), limit=10).turns) == 10
 
 

@@ -30,7 +30,7 @@ REFLINK = ("xfs",)
 """File systems whose files can share blocks."""
 NO_REVERSE_MAP = 0.5
 """How many programs that lose memory do so on an xfs that cannot tell whose it was."""
-LOW_MEMORY = 0.11
+LOW_MEMORY = 0.12
 """How many programs run where memory is short."""
 RIVALS = 0.12
 """How many programs of virtio-fs are about files that take the window from each other."""
@@ -38,6 +38,8 @@ CROWDS = 0.15
 """How many programs are about one page that all tasks are after."""
 FAMILIES = 0.08
 """How many are about a process whose threads touch private pages, and fork."""
+THREADS = 0.06
+"""How many are about a mapping that one thread of a process uses and another one changes."""
 DEPARTURES = 0.08
 """How many are about a file that goes away while somebody comes to it who does not keep it."""
 SIZES = 0.07
@@ -68,6 +70,8 @@ def generate(rng: Random, filesystem: str) -> Program:
             return draw_departure(rng, filesystem)
         if shape < CROWDS + FAMILIES + DEPARTURES + SIZES:
             return draw_sizes(rng, filesystem)
+        if shape < CROWDS + FAMILIES + DEPARTURES + SIZES + THREADS:
+            return draw_threads(rng, filesystem)
         if filesystem != "fuse" and shape > 1 - HANDOVERS:
             return draw_handover(rng, filesystem)
     machine = draw_machine(rng, filesystem)
@@ -167,6 +171,16 @@ def draw_family(rng: Random, filesystem: str) -> Program:
     spaces = {"mm0": (names[0], names[1]), "mm1": (names[2],)}
     files = {"file0": rng.choice((1, 1, 1, 2))}
     return draw_tasks(rng, machine, files, spaces)
+
+
+def draw_threads(rng: Random, filesystem: str) -> Program:
+    """Two threads that share a mapping, and a process that mostly takes the blocks behind it away."""
+    machine = draw_machine(rng, filesystem)
+    user = rng.choice(("toucher", "toucher", "mapper", "pinner"))
+    other = rng.choice((*("truncator",) * 5, "evictor", "syncer", "toucher"))
+    names = name_tasks([user, "changer", other])
+    spaces: dict[str, tuple[str, ...]] = {"mm0": (names[0], names[1]), "mm1": (names[2],)}
+    return leave_unlinked(draw_tasks(rng, machine, {"file0": rng.choice((1, 1, 1, 2))}, spaces))
 
 
 def draw_departure(rng: Random, filesystem: str) -> Program:
@@ -324,7 +338,7 @@ def draw_device_roles(rng: Random) -> list[str]:
 def draw_xfs_roles(rng: Random, roles: list[str], reflink: bool) -> list[str]:
     """Roles that only xfs has something to do for, the most important first."""
     more = []
-    if "evictor" in roles and rng.random() < 0.9:
+    if "evictor" in roles and rng.random() < 0.98:
         more.append("worker")
         if rng.random() < 0.3:
             more.append("freezer")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from daxfuzz.program.case import Call
 from daxfuzz.program.generator.draft import Draft
+from daxfuzz.program.generator.roles.changer import changer
 from daxfuzz.program.generator.roles.cloner import cloner
 from daxfuzz.program.generator.roles.copier import copier, forker
 from daxfuzz.program.generator.roles.dropper import dropper
@@ -63,6 +64,7 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         remapper,
         splitter,
         toucher,
+        changer,
         saver,
         keeper,
         giver,
