@@ -214,7 +214,7 @@ class Vfs(Subsystem):
 
     def writeback_single_inode(self, inode: Inode) -> Awaitable[int]:
         """__writeback_single_inode: write the data back; I_SYNC is held (fs/fs-writeback.c, v6.0)."""
-        if inode.i_sync.owner is not self.k.world.current:
+        if inode.i_sync not in self.k.world.current.held:
             self.k.warn("__writeback_single_inode: I_SYNC is not set", None)
         last = len(inode.extents) - 1
         return self.k.dax_writeback.dax_writeback_mapping_range(inode.i_mapping, 0, last)

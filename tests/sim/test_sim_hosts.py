@@ -342,8 +342,6 @@ def test_no_coroutine_is_left_unawaited(host, recwarn):
 @pytest.mark.parametrize("delay", [0.02, 0.05])
 def test_ctrl_c_ends_an_endless_run(host, delay):
     world = spinning()
-    # What is started in the background has it ignored.
-    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt():
         time.sleep(delay)
@@ -351,12 +349,9 @@ def test_ctrl_c_ends_an_endless_run(host, delay):
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            host(world).run(RandomWalk(0), limit=10**9)
-    finally:
-        thread.join()
-        signal.signal(signal.SIGINT, inherited)
+    with pytest.raises(KeyboardInterrupt):
+        host(world).run(RandomWalk(0), limit=10**9)
+    thread.join()
     assert len(host(world).run(RandomWalk(0), limit=10).turns) == 10
 
 

@@ -183,8 +183,10 @@ def test_a_case_keeps_no_more_repairs_than_tell_its_flaw_from_others() -> None:
     whole = without_switches(failing(TWO_FLAWS, target.plus(only), "freed-while-pinned"))
     kept = with_fewer_patches(whole, target, ("fix-skip-locked",))
     assert kept.preemptions <= whole.preemptions
-    # Without the second repair it is found with one preemption more.
-    assert kept.failure.kernel.spec.patches == ("fix-mapping-mapped", "fix-writeback-waits")
+    # Without the second repair, whichever it is, it would take one preemption more.
+    patches = kept.failure.kernel.spec.patches
+    assert "fix-mapping-mapped" in patches
+    assert len(patches) <= 2 < len(only)
 
 
 def execution(violation: Violation | None, *deferred: Violation) -> Execution:

@@ -51,7 +51,10 @@ class FixWriteUnshares(Repair):
             return error if copied else -EIO
 
         async def copy_shared(self, mapping: AddressSpace, index: int, source: int, pfn: int) -> bool:
-            """Copy a page that nobody can map now. Its entry goes, what is dirty first: the copy may fail."""
+            """Copy a page that nobody can map now (fs/xfs/xfs_reflink.c, v6.0); False if the device is gone.
+
+            Its entry goes, and is written back before: the copy may fail.
+            """
             if await self.k.truncate.filemap_write_and_wait_range(mapping, index, index):
                 return False
             await self.k.truncate.truncate_pagecache_range(mapping, index, index)
