@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from daxfuzz.oracles.hang import HangOracle, Wait
+
+if TYPE_CHECKING:
+    from daxfuzz.sim import Task
 
 
 class WaitsForStranger(HangOracle):
     """Nobody waits for a page that is no longer a page of the file it works on; one that names no file, of any file.
 
     The removal of a device waits for the pages of the device, whoever has them (unbind). Who reclaims memory works on
-    the files that are being evicted.
+    the files that are being evicted, and so does who has dropped the last reference of one, whatever it called.
     """
 
     kinds = ("waits-for-stranger",)
@@ -22,7 +27,7 @@ class WaitsForStranger(HangOracle):
             if call.name == "unbind":
                 continue
             files = [each for each in self.kernel.inodes if each in call.arguments] or list(self.kernel.inodes)
-            if wait.task.index in self.kernel.reclaimers:
+            if wait.task.index in self.kernel.reclaimers or evicts(wait.task):
                 files = [name for name, inode in self.kernel.inodes.items() if not inode.i_count.value]
             file = " and ".join(files)
             numbers = [self.kernel.inodes[each].number for each in files]
@@ -34,3 +39,8 @@ class WaitsForStranger(HangOracle):
                     tasks=(wait.task.name,),
                     channel=wait.channel,
                 )
+
+
+def evicts(task: Task) -> bool:
+    """Whether a task is in the eviction of a file."""
+    return any(code.co_name == "evict" for code in task.frames())

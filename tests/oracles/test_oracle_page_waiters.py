@@ -101,6 +101,16 @@ def test_a_call_that_names_no_file_is_held_up_by_a_longterm_pin_too() -> None:
     assert_silent(simulate(of))
 
 
+def test_who_drops_the_last_reference_of_another_file_than_it_names_works_on_that_one() -> None:
+    """The failure of a block that two files share holds both, and the name of one goes meanwhile."""
+    tasks = {
+        "pinner": ["r0 = get_user_pages(file0, 0)", "munmap(file0)"],
+        "evictor": ["unlink(file0)", "madvise(file1, MADV_HWPOISON, 0, 1)"],
+    }
+    of = program(tasks, files={"file0": 1, "file1": 1}, clones={"file1": "file0"})
+    assert_silent(simulate(of, protocol="refcount-0-fixed", filesystem="xfs"), simple=1_000, random=0)
+
+
 def test_a_call_that_names_no_file_waits_for_pages_of_files_only() -> None:
     of = program({"pinner": ["r0 = pin_user_pages(file0, 0)", "munmap(file0)"], "last": LAST})
     sim = simulate(of, FreeBeforeEvictionWaits, oracles=[WaitsForStranger])
