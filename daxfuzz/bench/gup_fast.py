@@ -14,7 +14,7 @@ from random import Random
 from daxfuzz.engines.fuzz import workers
 from daxfuzz.engines.jobs import symptom_of
 from daxfuzz.program.case import Call, KernelSpec, Program, Setup
-from daxfuzz.program.generator import draw_machine
+from daxfuzz.program.generator.machine import draw_machine
 from daxfuzz.search import Portfolio
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
 

@@ -18,7 +18,8 @@ from daxfuzz.program.bytes_form import canonical, decode, encode
 from daxfuzz.program.calls import check_calls
 from daxfuzz.program.case import Call, Case, Program
 from daxfuzz.program.dax_file import dumps_case, loads_case
-from daxfuzz.program.generator import ROLES, generate
+from daxfuzz.program.generator import generate
+from daxfuzz.program.generator.roles import ROLES
 from daxfuzz.program.generator.roles.pinner import MAX_REFERENCES
 from daxfuzz.program.operations import SIGNATURES
 from daxfuzz.program.processes import mapped_files, opened_files

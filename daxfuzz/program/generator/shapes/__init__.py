@@ -1,0 +1,46 @@
+"""Programs that are about one thing: each module draws one shape of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from daxfuzz.program.case import Program
+from daxfuzz.program.generator.shapes.crowd import draw_crowd
+from daxfuzz.program.generator.shapes.departure import draw_departure
+from daxfuzz.program.generator.shapes.family import draw_family
+from daxfuzz.program.generator.shapes.handover import draw_handover
+from daxfuzz.program.generator.shapes.rivals import draw_rivals
+from daxfuzz.program.generator.shapes.sizes import draw_sizes
+from daxfuzz.program.generator.shapes.threads import draw_threads
+
+Draw = Callable[[Random, str], Program]
+
+RIVALS = 0.12
+"""How many programs of virtio-fs are about files that take the window from each other."""
+HANDOVERS = 0.06
+"""How many are about a file that gets the blocks of another one, on a file system that allocates blocks itself."""
+SHAPES: tuple[tuple[float, Draw], ...] = (
+    (0.15, draw_crowd),
+    (0.08, draw_family),
+    (0.08, draw_departure),
+    (0.07, draw_sizes),
+    (0.06, draw_threads),
+)
+"""How many programs on any file system are of which shape."""
+
+
+def draw_shape(rng: Random, filesystem: str) -> Program | None:
+    """A program about one thing, or None for one about anything."""
+    if filesystem == "device-dax":
+        return None
+    if filesystem == "fuse" and rng.random() < RIVALS:
+        return draw_rivals(rng)
+    shape = rng.random()
+    if filesystem != "fuse" and shape > 1 - HANDOVERS:
+        return draw_handover(rng, filesystem)
+    for share, draw in SHAPES:
+        if shape < share:
+            return draw(rng, filesystem)
+        shape -= share
+    return None
