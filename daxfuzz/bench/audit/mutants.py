@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import daxfuzz
-from daxfuzz.bench.audit.operators import FALSE, OPERATORS, TRUE, Change, asserts
+from daxfuzz.bench.audit.operators import OPERATORS
+from daxfuzz.bench.audit.operators.change import FALSE, TRUE, Change, asserts
 from daxfuzz.bench.audit.source import Edit, Source, expression, statement
 from daxfuzz.engines.points import live_functions
 from daxfuzz.kernel.kernel import FILESYSTEM_OF, FILESYSTEMS, SUBSYSTEMS
