@@ -24,11 +24,21 @@ def draw_files(rng: Random, filesystem: str, count: int) -> dict[str, int]:
 def draw_tasks(rng: Random, machine: Machine, files: dict[str, int], spaces: dict[str, tuple[str, ...]]) -> Program:
     """What tasks with the names of their roles do in the given address spaces."""
     names = [name for members in spaces.values() for name in members]
-    tasks = {}
-    for name in names:
-        others = [other for other in names if other != name]
-        tasks[name] = ROLES[name.rstrip("0123456789")](Draft(rng, machine, files, others, children_of(name, spaces)))
+    tasks = {name: draw_calls(rng, machine, files, spaces, names, name) for name in names}
     return Program(tasks, Setup(files, spaces, prefault=rng.random() < 0.5, huge=rng.random() < 0.5), machine)
+
+
+def draw_calls(
+    rng: Random,
+    machine: Machine,
+    files: dict[str, int],
+    spaces: Mapping[str, tuple[str, ...]],
+    names: list[str],
+    name: str,
+) -> tuple[Call, ...]:
+    """What one of the tasks does, in the role that it is named after. files: the one that it uses most first."""
+    others = [other for other in names if other != name]
+    return ROLES[name.rstrip("0123456789")](Draft(rng, machine, files, others, children_of(name, spaces)))
 
 
 def others_first(files: dict[str, int]) -> dict[str, int]:

@@ -7,14 +7,12 @@ from random import Random
 
 from daxfuzz.kernel.machine import Align
 from daxfuzz.program.case import Program, Setup
-from daxfuzz.program.generator.draft import Draft
 from daxfuzz.program.generator.low_memory import LOW_MEMORY, with_low_memory
 from daxfuzz.program.generator.machine import NO_REVERSE_MAP, REFLINK, draw_machine
-from daxfuzz.program.generator.roles import ROLES
 from daxfuzz.program.generator.tasks import (
     MAX_TASKS,
-    children_of,
     draw_address_spaces,
+    draw_calls,
     draw_files,
     leave_unlinked,
     name_tasks,
@@ -59,10 +57,9 @@ def draw_usual(rng: Random, filesystem: str) -> Program:
     names = name_tasks(roles)
     spaces = draw_address_spaces(rng, names)
     tasks = {}
-    for name, role in zip(names, roles, strict=True):
+    for name in names:
         prefers = others_first(files) if len(files) > 1 and rng.random() < OTHER_FILE else files
-        others = [other for other in names if other != name]
-        tasks[name] = ROLES[role](Draft(rng, machine, prefers, others, children_of(name, spaces)))
+        tasks[name] = draw_calls(rng, machine, prefers, spaces, names, name)
     # PMD entries exist only where a file begins with them, or with holes.
     setup = Setup(files, spaces, prefault=rng.random() < 0.75, huge=rng.random() < 0.5)
     if align is not Align.PAGE:

@@ -7,10 +7,8 @@ from random import Random
 
 from daxfuzz.kernel.machine import TlbMode
 from daxfuzz.program.case import Program, Setup
-from daxfuzz.program.generator.draft import Draft
 from daxfuzz.program.generator.machine import draw_machine
-from daxfuzz.program.generator.roles import ROLES
-from daxfuzz.program.generator.tasks import children_of, draw_address_spaces, leave_unlinked, name_tasks, others_first
+from daxfuzz.program.generator.tasks import draw_address_spaces, draw_calls, leave_unlinked, name_tasks, others_first
 
 
 def draw_handover(rng: Random, filesystem: str) -> Program:
@@ -24,9 +22,7 @@ def draw_handover(rng: Random, filesystem: str) -> Program:
     spaces = draw_address_spaces(rng, names)
     tasks = {}
     for name in names:
-        others = [other for other in names if other != name]
         prefers = others_first(files) if name == "taker" else files
-        role = ROLES[name.rstrip("0123456789")]
-        tasks[name] = role(Draft(rng, machine, prefers, others, children_of(name, spaces)))
+        tasks[name] = draw_calls(rng, machine, prefers, spaces, names, name)
     setup = Setup(files, spaces, prefault=rng.random() < 0.2, huge=rng.random() < 0.8)
     return leave_unlinked(Program(tasks, setup, machine))

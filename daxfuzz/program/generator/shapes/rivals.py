@@ -6,10 +6,8 @@ from dataclasses import replace
 from random import Random
 
 from daxfuzz.program.case import Program, Setup
-from daxfuzz.program.generator.draft import Draft
 from daxfuzz.program.generator.machine import draw_machine
-from daxfuzz.program.generator.roles import ROLES
-from daxfuzz.program.generator.tasks import children_of, draw_address_spaces, draw_files, name_tasks, others_first
+from daxfuzz.program.generator.tasks import draw_address_spaces, draw_calls, draw_files, name_tasks, others_first
 
 
 def draw_rivals(rng: Random) -> Program:
@@ -23,8 +21,7 @@ def draw_rivals(rng: Random) -> Program:
     spaces = draw_address_spaces(rng, names)
     users = [name for name, role in zip(names, roles, strict=True) if role == user]
     tasks = {}
-    for name, role in zip(names, roles, strict=True):
+    for name in names:
         prefers = others_first(files) if name == users[-1] else files
-        others = [other for other in names if other != name]
-        tasks[name] = ROLES[role](Draft(rng, machine, prefers, others, children_of(name, spaces)))
+        tasks[name] = draw_calls(rng, machine, prefers, spaces, names, name)
     return Program(tasks, Setup(files, spaces, prefault=rng.random() < 0.75, huge=rng.random() < 0.5), machine)
