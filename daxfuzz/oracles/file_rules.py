@@ -25,7 +25,7 @@ class FileRules:
         self.local = kernel.fuse_conn is None
         sb = kernel.sb
         self.levels: tuple[Lock, ...] = (sb.writers, sb.pagefault, sb.intwrite) if kernel.fs.freezes else ()
-        self.transaction: Lock | None = {"ext4": kernel.journal, "xfs": sb.intwrite}.get(kernel.fs.name)
+        self.transaction = kernel.fs.transaction()
 
     def frozen_out(self, task: Task) -> Iterator[str]:
         """sb_start_write, sb_start_pagefault or sb_start_intwrite: a freeze waits for who is in one of them."""
@@ -52,7 +52,7 @@ class FileRules:
     def size_changed(self, inode: Inode, old: int, new: int, task: Task) -> Iterator[str]:
         """A file becomes shorter with faults locked out (truncate_setsize). i_rwsem has a rule of its own."""
         yield from self.frozen_out(task)
-        if self.kernel.fs.name == "ext4":
+        if self.kernel.fs.logs_size:
             yield from self.transacted(task)
         if new < old and inode.i_count.value:
             yield from missing(inode.i_mapping.invalidate_lock, task)

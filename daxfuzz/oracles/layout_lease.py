@@ -25,7 +25,7 @@ class LayoutLease(Oracle):
 
     def attach(self) -> None:
         calls = [call for calls in self.sim.program.tasks.values() for call in calls]
-        if self.kernel.fs.name != "xfs" or not any(call.name == "lease" for call in calls):
+        if not self.kernel.fs.leases_layouts or not any(call.name == "lease" for call in calls):
             return
         listen(self.kernel.allocator, "on_share", self.shared)
         for inode in self.kernel.inodes.values():

@@ -94,10 +94,10 @@ class UnlockedAccess(Oracle):
         if self.kernel.fs.char_device:
             return
         yield inode.i_size, inode.i_rwsem
-        block_map = {"ext4": inode.i_data_sem, "xfs": inode.ilock}.get(self.kernel.fs.name)
-        if block_map is not None:
+        extent_lock = self.kernel.fs.extent_lock(inode)
+        if extent_lock is not None:
             for extent in inode.extents:
-                yield extent, block_map
+                yield extent, extent_lock
         if self.kernel.fs.reflinks:
             yield inode.reflink, inode.ilock
         if self.kernel.fuse_conn is not None:

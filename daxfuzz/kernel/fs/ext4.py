@@ -19,6 +19,7 @@ from daxfuzz.kernel.mm import VmFlag
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Extent, Inode
     from daxfuzz.kernel.memory import Fault
+    from daxfuzz.sim import Lock
 
 ALLOC_RETRIES = 3
 """How often ext4_should_retry_alloc says yes."""
@@ -32,6 +33,15 @@ class Ext4(Filesystem):
 
     name = "ext4"
     durable_metadata: ClassVar[bool] = True
+    logs_size: ClassVar[bool] = True
+
+    def transaction(self) -> Lock | None:
+        """The handle of the journal, for observers."""
+        return self.k.journal
+
+    def extent_lock(self, inode: Inode) -> Lock | None:
+        """i_data_sem, for observers."""
+        return inode.i_data_sem
 
     # -- faults --------------------------------------------------------------------------------------------------
 

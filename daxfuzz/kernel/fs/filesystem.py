@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.fs.fuse_conn import Dmap
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.memory import Fault, VmFault
+    from daxfuzz.sim import Lock
 
 
 class Falloc(StrEnum):
@@ -80,6 +81,12 @@ class Filesystem(Subsystem):
     writes_removed: ClassVar[bool] = False
     """Whether fallocate writes back what it is about to remove, after it has locked out who could write there again."""
 
+    logs_size: ClassVar[bool] = False
+    """Whether i_size changes in a transaction only; xfs sets that of the VFS before it begins one."""
+
+    leases_layouts: ClassVar[bool] = False
+    """Whether who changes a file waits for NFS clients that have leased its layout."""
+
     freezes: ClassVar[bool] = True
     """Whether it has s_op->freeze_fs. If not, nobody can freeze it, and nothing calls sync_fs and freeze_fs."""
 
@@ -94,6 +101,16 @@ class Filesystem(Subsystem):
 
     holds_device = False
     """Whether it registers as the holder of its DAX device, to be told of failures."""
+
+    # -- for observers -----------------------------------------------------------------------------------------------
+
+    def transaction(self) -> Lock | None:
+        """What is held while a transaction is open, for observers; None if there are no transactions."""
+        return None
+
+    def extent_lock(self, inode: Inode) -> Lock | None:
+        """What whoever changes the extents of a file holds exclusively, for observers; None if the server knows."""
+        return None
 
     # -- set-up, before the world is sealed --------------------------------------------------------------------------
 

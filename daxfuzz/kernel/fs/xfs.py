@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.fs.filesystem import UserCopy
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.memory import Fault
+    from daxfuzz.sim import Lock
 
 
 BUNMAPI_EXTENTS = 2
@@ -54,6 +55,15 @@ class Xfs(XfsReflink):
     logs_committed: ClassVar[bool] = True
     writes_removed: ClassVar[bool] = True
     frees_inodes: ClassVar[bool] = False
+    leases_layouts: ClassVar[bool] = True
+
+    def transaction(self) -> Lock | None:
+        """The protection from a freeze that each transaction has, for observers."""
+        return self.k.sb.intwrite
+
+    def extent_lock(self, inode: Inode) -> Lock | None:
+        """ILOCK, for observers."""
+        return inode.ilock
 
     # -- faults --------------------------------------------------------------------------------------------------
 
