@@ -127,6 +127,30 @@ class ChangeWithoutHandle(Patch):
             await inode.i_data_sem.up_write()
 
 
+class ResizeWithoutHandle(Patch):
+    """ext4: Set the size outside of a transaction."""
+
+    class ext4(Ext4):
+        async def ext4_setattr(self, inode: Inode, size: int) -> int:
+            lock = inode.i_mapping.invalidate_lock
+            await lock.down_write()
+            await inode.i_size.write(size)
+            await self.k.truncate.truncate_pagecache(inode.i_mapping, size)
+            await lock.up_write()
+            return 0
+
+
+class UnmapWithoutIlock(Patch):
+    """xfs: Free blocks without ILOCK."""
+
+    class xfs(Xfs):
+        async def xfs_unmap_extent(self, inode: Inode, first: int, last: int) -> int:
+            await self.k.sb.intwrite.down_read()
+            await inode.extents[last].write(None)
+            await self.k.sb.intwrite.up_read()
+            return last - 1
+
+
 class PunchWithFaults(Patch):
     """xfs: Punch holes with MMAPLOCK dropped."""
 
@@ -334,6 +358,8 @@ class AssociateWithoutShareLock(Patch):
         (CLONE, "xfs", FlagWithoutTransaction, "changes file0.reflink without sb_internal"),
         (TRUNCATE, "ext4", TruncateAsNobody, "changes file0.i_size without sb_writers"),
         (TRUNCATE, "ext4", ChangeWithoutHandle, "changes file0.extent0 without jbd2_handle"),
+        (TRUNCATE, "ext4", ResizeWithoutHandle, "changes file0.i_size without jbd2_handle"),
+        (PUNCH, "xfs", UnmapWithoutIlock, "stores file0.extent0 without file0.ilock"),
         (PUNCH, "xfs", PunchWithFaults, "changes file0.extent0 without invalidate_lock"),
         (ALLOCATE, "ext4", AllocateUnlocked, "changes file0.extent0 without invalidate_lock"),
         (FAULT, "ext4", FaultUnlocked, "changes file0.i_pages without invalidate_lock"),

@@ -8,6 +8,7 @@ import pytest
 from kernel_kit import run
 from oracle_kit import assert_silent, executions, program, simulate, trip
 
+from daxfuzz.kernel.page import COW
 from daxfuzz.oracles.registry import attach
 from daxfuzz.program.case import Program
 from daxfuzz.program.simulation import Simulation
@@ -170,6 +171,25 @@ def test_n230_a_page_becomes_shared_while_its_failure_is_dealt_with(name) -> Non
     # It stops at the mark, or unlocks the entry that the count stands for.
     assert without >= {"kernel-warning", "association"}
     assert kinds_of(one, fixed) == set()
+
+
+def test_n230_a_count_is_taken_for_no_index() -> None:
+    """The page is shared between the two looks at it: what the second one finds counts files, and is an index, too."""
+    tasks = {"injector": ["memory_failure(file0, 0)"], "other": ["load(file1, 0)"]}
+    one = program(tasks, files={"file0": 3, "file1": 3}, clones=CLONE)
+    one = replace(one, machine=replace(one.machine, rmapbt=False))
+    sim = simulate(one, protocol="refcount-1-fixed", filesystem="xfs")
+    run(
+        sim,
+        ("injector", "dax_lock_page.lock"),
+        ("injector", "still_names.read"),
+        ("injector", "+"),
+        ("other", ""),
+        ("injector", ""),
+        ("other", ""),
+    )
+    assert sim.kernel.pages[0].mapping.value is COW
+    assert not any(page.hwpoison.value for page in sim.kernel.pages)
 
 
 def test_a_page_of_a_shared_pmd_is_copied_into_a_slot_of_its_own() -> None:

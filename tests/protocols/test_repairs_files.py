@@ -87,6 +87,18 @@ def test_n260(name, filesystem) -> None:
     assert found(simulate(of, protocol=f"{name}-fixed", filesystem=filesystem), "stale-data") is None
 
 
+def test_n260_a_huge_zero_page_is_unmapped_with_its_entry() -> None:
+    """There is no block for the second page, so that the fault on the PMD gives up, and leaves its entry."""
+    of = program(
+        {"mapper": ["load(file0, 0)", "store(file0, 0)"], "writer": ["write(file0, 0)", "load(file0, 0)"]},
+        files={"file0": 2},
+        mms={"mm0": ("mapper", "writer")},
+        prefault=False,
+    )
+    of = replace(of, setup=replace(of.setup, huge=True), machine=replace(of.machine, spare_blocks=-1))
+    assert found(simulate(of, protocol="refcount-1-fixed"), "stale-data", simple=1_500) is None
+
+
 @pytest.mark.parametrize(("name", "pages"), [("refcount-1", 1), ("refcount-1", 2), ("series-v3", 2), ("refcount-0", 2)])
 def test_n240(name: str, pages: int) -> None:
     of = program(
