@@ -19,6 +19,7 @@ EXAMPLES = """
 \b
 Example:
   daxfuzz corpus check corpus
+  daxfuzz corpus check corpus/bugs my.dax
 """
 
 
@@ -28,15 +29,16 @@ def corpus() -> None:
 
 
 @corpus.command(epilog=EXAMPLES)
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("places", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @patch_option("A file whose patches the cases name. Repeatable.")
 @json_option
-def check(directory: Path, patches: tuple[str, ...], as_json: bool) -> int:
-    """Replay every case below a directory, on both hosts, without its repairs and with them, with its bugs and without.
+def check(places: tuple[Path, ...], patches: tuple[str, ...], as_json: bool) -> int:
+    """Replay cases, and all those below directories: on both hosts, without their repairs and with them, with their
+    bugs and without.
 
     Exit code: 0 all are as declared, 1 some are not; 2 if any cannot be read.
     """
-    paths = cases_below(directory)
+    paths = [path for place in places for path in ([place] if place.is_file() else cases_below(place))]
     failing: list[dict[str, str]] = []
     status = 0
     for number, path in enumerate(paths, 1):
@@ -61,7 +63,7 @@ def check(directory: Path, patches: tuple[str, ...], as_json: bool) -> int:
 def cases_below(directory: Path) -> list[Path]:
     """Every .dax file below a directory, sorted. Raises OneLineError if there is none."""
     if not directory.is_dir():
-        raise OneLineError(f"{directory}: no such directory")
+        raise OneLineError(f"{directory}: no such file or directory")
     # Unlike rglob, listing reports a directory that cannot be read.
     list(directory.iterdir())
     paths = sorted(path for path in directory.rglob("*.dax") if path.is_file())

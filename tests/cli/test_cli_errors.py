@@ -100,7 +100,7 @@ def test_usage_of_the_group() -> None:
 
 
 def test_corpus_directories(tmp_path: Path) -> None:
-    assert_one_line(run("corpus", "check", tmp_path / "nowhere"), "no such directory")
+    assert_one_line(run("corpus", "check", tmp_path / "nowhere"), "no such file or directory")
     assert_one_line(run("corpus", "check", tmp_path), "no .dax file")
 
 

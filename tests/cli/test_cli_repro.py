@@ -158,6 +158,10 @@ def test_corpus(tmp_path: Path) -> None:
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
     assert [line.split(":")[0].rpartition("/")[2] for line in lines] == ["c.dax", "d.dax"]
+    result = run("corpus", "check", tmp_path / "b.dax", tmp_path / "below", tmp_path / "c.dax")
+    assert result.exit_code == 1
+    assert "[3/3]" in result.stderr
+    assert "d.dax" not in result.output
     buggy = F01.replace('"pin-wait"', '"pin-wait-fixed"').replace('repaired_by = ["fix-idle-on-refcount"]\n', "")
     written(tmp_path, buggy.replace("finding", 'bugs = ["pin-only-idle-test"]\nfinding', 1), "b.dax")
     result = run("corpus", "check", tmp_path)
