@@ -19,6 +19,7 @@ from daxfuzz.search.fair import RoundRobin
 from daxfuzz.search.order import Occurrences, OrderReplay, labels_of, next_labels
 from daxfuzz.search.pct import PCT
 from daxfuzz.search.portfolio import Portfolio
+from daxfuzz.search.pos import POS
 from daxfuzz.search.random_walk import RandomWalk
 from daxfuzz.search.recorder import Recorder, Turn
 from daxfuzz.search.replay import DivergedError, Replay, SparseReplay, default_task, first_divergence
@@ -28,6 +29,7 @@ from daxfuzz.search.strategies import STRATEGIES, Strategy, make_scheduler
 
 __all__ = [
     "PCT",
+    "POS",
     "STRATEGIES",
     "BoundedRun",
     "CheckDeterminism",
