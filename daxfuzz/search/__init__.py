@@ -20,17 +20,20 @@ from daxfuzz.search.order import Occurrences, OrderReplay, labels_of, next_label
 from daxfuzz.search.pct import PCT
 from daxfuzz.search.portfolio import Portfolio
 from daxfuzz.search.pos import POS
+from daxfuzz.search.profile import Profile
 from daxfuzz.search.random_walk import RandomWalk
 from daxfuzz.search.recorder import Recorder, Turn
 from daxfuzz.search.replay import DivergedError, Replay, SparseReplay, default_task, first_divergence
 from daxfuzz.search.sparse import Switches, sparsify, switches_of
 from daxfuzz.search.sticky import StickyWalk
 from daxfuzz.search.strategies import STRATEGIES, Strategy, make_scheduler
+from daxfuzz.search.uniform import SURW, UniformWalk
 
 __all__ = [
     "PCT",
     "POS",
     "STRATEGIES",
+    "SURW",
     "BoundedRun",
     "CheckDeterminism",
     "Decorator",
@@ -39,6 +42,7 @@ __all__ = [
     "Occurrences",
     "OrderReplay",
     "Portfolio",
+    "Profile",
     "RandomWalk",
     "Recorder",
     "Replay",
@@ -48,6 +52,7 @@ __all__ = [
     "Strategy",
     "Switches",
     "Turn",
+    "UniformWalk",
     "bounded_runs",
     "check_determinism",
     "default_task",

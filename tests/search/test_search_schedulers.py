@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_programs import build, specs
 
-from daxfuzz.search import PCT, POS, RandomWalk, Recorder, StickyWalk
+from daxfuzz.search import PCT, POS, SURW, RandomWalk, Recorder, StickyWalk, UniformWalk
 from daxfuzz.sim import Scheduler, Stepper, TrioHost
 
 Make = Callable[[random.Random], Scheduler]
@@ -20,6 +20,8 @@ SCHEDULERS: dict[str, Make] = {
     "sticky": lambda rng: StickyWalk(rng, 3.0),
     "pct": lambda rng: PCT(rng, 3, 10),
     "pos": POS,
+    "uniform": UniformWalk,
+    "surw": SURW,
 }
 
 LIMITS = (1000, 7, 1000, 1000)
