@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.entry import Entry
-from daxfuzz.kernel.memory import Fault
+from daxfuzz.kernel.memory import Fault, VmFault
+from daxfuzz.kernel.mm import Pte
 from daxfuzz.protocols.patch import Repair
 
 
@@ -16,6 +17,9 @@ class FixSyncPteBelowPmd(Repair):
     and cancels a copy of those that are, and so changes the inode. The fault on the page makes that durable; then
     dax_insert_pfn_mkwrite finds a PMD entry where it wants one of a page, and has the access tried again. It begins as
     a PMD fault.
+
+    While the entry was unlocked, a fault of another thread may have mapped the whole PMD. walk_to_pmd would take
+    the file's data for a page table, so that this is looked at again, too.
     """
 
     flaw = "N-200"
@@ -24,3 +28,9 @@ class FixSyncPteBelowPmd(Repair):
         def maps_synced(self, vmf: Fault, entry: Entry) -> bool:
             below = entry.pfn is not None and entry.pfn + vmf.index % self.k.machine.pmd_pages == vmf.pfn
             return super().maps_synced(vmf, entry) or below
+
+        async def insert_pfn(self, vmf: Fault, new: Pte, pfn: int) -> VmFault:
+            synced = vmf.pfn >= 0
+            if synced and vmf.pages == 1 and await self.raced_with_pmd(vmf):
+                return VmFault.NOPAGE
+            return await super().insert_pfn(vmf, new, pfn)
