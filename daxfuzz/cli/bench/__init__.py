@@ -10,6 +10,7 @@ from daxfuzz.cli.bench.flaws import flaws
 from daxfuzz.cli.bench.gup_fast import gup_fast
 from daxfuzz.cli.bench.patches import patches
 from daxfuzz.cli.bench.reach import reach
+from daxfuzz.cli.bench.schedulers import schedulers
 from daxfuzz.cli.bench.silent import silent
 from daxfuzz.cli.bench.speed import speed
 
@@ -19,5 +20,5 @@ def bench() -> None:
     """The project's own measurements."""
 
 
-for _command in (speed, gup_fast, silent, flaws, bugs, patches, reach):
+for _command in (speed, gup_fast, silent, flaws, bugs, patches, reach, schedulers):
     bench.add_command(_command)

@@ -20,6 +20,7 @@ Examples:
   daxfuzz bench bugs --seeds 10 --plot bugs.svg
   daxfuzz bench patches --patch 2 --json
   daxfuzz bench reach --protocol refcount-0 --executions 2000
+  daxfuzz bench schedulers --program CS/reorder_3
 """
 
 PROGRESS_EVERY = 5.0
