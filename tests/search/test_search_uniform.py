@@ -13,7 +13,6 @@ from daxfuzz.sim import (
     Access,
     Atomic,
     Cell,
-    Execution,
     Mutex,
     Point,
     Scheduler,
