@@ -17,7 +17,7 @@ from daxfuzz.program.case import Case, Program, Schedule
 from daxfuzz.program.generator import generate
 from daxfuzz.program.processes import address_spaces
 from daxfuzz.protocols.user_patches import PatchFileError
-from daxfuzz.search import Portfolio
+from daxfuzz.search import Memory, Portfolio
 from daxfuzz.sim import Execution, Scheduler, Violation
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
 from daxfuzz.triage.finding import Finding, Known, cause, triage
@@ -151,9 +151,10 @@ def run_chunk(job: ChunkJob) -> ChunkResult:
         program = generate(Random(job.seed * _SEEDS + number), kernel.spec.filesystem)
         bench = Bench(program, kernel)
         bound = 200
+        memory = Memory()
         for repeat in range(SCHEDULES_PER_PROGRAM):
             index = number * SCHEDULES_PER_PROGRAM + repeat
-            strategy, scheduler = portfolio.make(job.seed, index, bound)
+            strategy, scheduler = portfolio.make(job.seed, index, bound, memory)
             recorder = PlaceRecorder(scheduler) if repeat == SCHEDULES_PER_PROGRAM - 1 else None
             execution = execute(bench, recorder or scheduler, index)
             bound = max(len(execution.turns), 1)

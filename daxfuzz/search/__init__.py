@@ -12,7 +12,7 @@ of these is exhaustive.
 May import: daxfuzz.sim.
 """
 
-from daxfuzz.search.bounded import BoundedRun, bounded_runs
+from daxfuzz.search.bounded import DELAYS, PREEMPTIONS, BoundedRun, BoundedSearch, Delays, Preemptions, bounded_runs
 from daxfuzz.search.decorator import Decorator
 from daxfuzz.search.determinism import CheckDeterminism, NondeterminismError, check_determinism
 from daxfuzz.search.fair import RoundRobin
@@ -26,22 +26,28 @@ from daxfuzz.search.recorder import Recorder, Turn
 from daxfuzz.search.replay import DivergedError, Replay, SparseReplay, default_task, first_divergence
 from daxfuzz.search.sparse import Switches, sparsify, switches_of
 from daxfuzz.search.sticky import StickyWalk
-from daxfuzz.search.strategies import STRATEGIES, Strategy, make_scheduler
+from daxfuzz.search.strategies import STRATEGIES, Memory, Strategy, make_scheduler
 from daxfuzz.search.uniform import SURW, UniformWalk
 
 __all__ = [
+    "DELAYS",
     "PCT",
     "POS",
+    "PREEMPTIONS",
     "STRATEGIES",
     "SURW",
     "BoundedRun",
+    "BoundedSearch",
     "CheckDeterminism",
     "Decorator",
+    "Delays",
     "DivergedError",
+    "Memory",
     "NondeterminismError",
     "Occurrences",
     "OrderReplay",
     "Portfolio",
+    "Preemptions",
     "Profile",
     "RandomWalk",
     "Recorder",

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from itertools import accumulate
 
-from daxfuzz.search.strategies import STRATEGIES
+from daxfuzz.search.strategies import STRATEGIES, Memory
 from daxfuzz.sim import Scheduler
 
 RATE = 0.2
@@ -57,12 +57,14 @@ class Portfolio:
         """The present weight of each strategy."""
         return dict(zip(self._names, self._weights, strict=True))
 
-    def make(self, seed: int, index: int, bound: int) -> tuple[str, Scheduler]:
+    def make(self, seed: int, index: int, bound: int, memory: Memory | None = None) -> tuple[str, Scheduler]:
         """Strategy and scheduler of one execution.
 
         seed: of the whole run; at least 0.
         index: of the execution; at least 0, below 2**64.
         bound: turns that an execution takes at most, as far as is known; at least 1.
+        memory: of the program, which other executions of it have filled; default: nothing is known. Executions that
+            share one depend on those before, so all of them run, in one order, in one place.
 
         All executions share one random.Random, seeded anew here: the scheduler is good until the next call.
         """
@@ -70,7 +72,7 @@ class Portfolio:
         rng.seed(seed * _SEEDS + index)
         position = bisect_right(self._sums, rng.random() * self._sums[-1])
         name = self._names[min(position, len(self._names) - 1)]
-        return name, STRATEGIES[name].make(rng, bound)
+        return name, STRATEGIES[name].make(rng, bound, memory or Memory())
 
     def reward(self, counts: Mapping[str, int]) -> None:
         """Learn from a round: how many new results (findings, coverage) each strategy gave. Absent means none.

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from daxfuzz.search.pct import PCT
+from daxfuzz.search.pos import POS
+from daxfuzz.search.profile import Profile
 from daxfuzz.search.random_walk import RandomWalk
 from daxfuzz.search.sticky import StickyWalk
+from daxfuzz.search.uniform import SURW, UniformWalk
 from daxfuzz.sim import Scheduler
+
+
+@dataclass(slots=True)
+class Memory:
+    """What strategies have learned from the executions of one program so far; a fresh one for each program.
+
+    profile: of the first execution by a strategy that wants one.
+    """
+
+    profile: Profile = field(default_factory=Profile)
+
+
+Make = Callable[[random.Random, int, Memory], Scheduler]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +33,16 @@ class Strategy:
     """A way to search.
 
     summary: one line for a reader.
-    make: builds the scheduler of one execution from its source of randomness and a bound on its turns.
+    make: builds the scheduler of one execution from its source of randomness, a bound on its turns, and what is known
+        of the program.
     """
 
     summary: str
-    make: Callable[[random.Random, int], Scheduler]
-
-    def __call__(self, rng: random.Random, bound: int) -> Scheduler:
-        return self.make(rng, bound)
+    make: Make
 
 
 def _pct(depth: int) -> Strategy:
-    def make(rng: random.Random, bound: int) -> Scheduler:
+    def make(rng: random.Random, bound: int, memory: Memory) -> Scheduler:
         return PCT(rng, depth, bound)
 
     changes = "1 random change" if depth == 2 else f"{depth - 1} random changes"
@@ -40,27 +54,39 @@ STICKY_MEANS = (5.0, 10.0, 20.0, 40.0)
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "random": Strategy("at each turn any task that can run, all equally likely", lambda rng, bound: RandomWalk(rng)),
+    "random": Strategy(
+        "at each turn any task that can run, all equally likely", lambda rng, bound, memory: RandomWalk(rng)
+    ),
     "pct-2": _pct(2),
     "pct-3": _pct(3),
     "pct-4": _pct(4),
     "sticky": Strategy(
         "a task that runs goes on for 5, 10, 20 or 40 turns on average, then any",
-        lambda rng, bound: StickyWalk(rng, rng.choice(STICKY_MEANS)),
+        lambda rng, bound, memory: StickyWalk(rng, rng.choice(STICKY_MEANS)),
+    ),
+    "pos": Strategy("random priorities, drawn anew for accesses that race (POS)", lambda rng, bound, memory: POS(rng)),
+    "uniform": Strategy(
+        "all interleavings equally likely, as far as tasks do not block (URW)",
+        lambda rng, bound, memory: UniformWalk(rng, memory.profile),
+    ),
+    "surw": Strategy(
+        "all orders of the accesses to one contended object equally likely (SURW)",
+        lambda rng, bound, memory: SURW(rng, memory.profile),
     ),
 }
 """Names are part of the command line and of recorded campaigns: never renamed, order never changed."""
 
 
-def make_scheduler(name: str, rng: random.Random, bound: int) -> Scheduler:
+def make_scheduler(name: str, rng: random.Random, bound: int, memory: Memory | None = None) -> Scheduler:
     """The scheduler of that name.
 
     rng: source of all its choices.
     bound: turns that an execution takes at most, as far as is known; at least 1.
+    memory: of the program; default: nothing is known, and what the scheduler learns only itself knows.
 
     Raises ValueError for an unknown name.
     """
     strategy = STRATEGIES.get(name)
     if strategy is None:
         raise ValueError(f"no strategy {name!r}; there are {', '.join(STRATEGIES)}")
-    return strategy(rng, bound)
+    return strategy.make(rng, bound, memory or Memory())

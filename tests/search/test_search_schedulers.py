@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_programs import build, specs
 
-from daxfuzz.search import PCT, POS, SURW, RandomWalk, Recorder, StickyWalk, UniformWalk
+from daxfuzz.search import (
+    DELAYS,
+    PCT,
+    POS,
+    PREEMPTIONS,
+    SURW,
+    BoundedSearch,
+    RandomWalk,
+    Recorder,
+    StickyWalk,
+    UniformWalk,
+)
 from daxfuzz.sim import Scheduler, Stepper, TrioHost
 
 Make = Callable[[random.Random], Scheduler]
@@ -22,6 +33,8 @@ SCHEDULERS: dict[str, Make] = {
     "pos": POS,
     "uniform": UniformWalk,
     "surw": SURW,
+    "preemptions": lambda rng: BoundedSearch(PREEMPTIONS, rng),
+    "delays": lambda rng: BoundedSearch(DELAYS, rng),
 }
 
 LIMITS = (1000, 7, 1000, 1000)
