@@ -24,6 +24,7 @@ from daxfuzz.search.profile import Profile
 from daxfuzz.search.random_walk import RandomWalk
 from daxfuzz.search.recorder import Recorder, Turn
 from daxfuzz.search.replay import DivergedError, Replay, SparseReplay, default_task, first_divergence
+from daxfuzz.search.rff import RFF
 from daxfuzz.search.sparse import Switches, sparsify, switches_of
 from daxfuzz.search.sticky import StickyWalk
 from daxfuzz.search.strategies import STRATEGIES, Memory, Strategy, make_scheduler
@@ -34,6 +35,7 @@ __all__ = [
     "PCT",
     "POS",
     "PREEMPTIONS",
+    "RFF",
     "STRATEGIES",
     "SURW",
     "BoundedRun",

@@ -6,10 +6,12 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from daxfuzz.search.bounded import DELAYS, PREEMPTIONS, BoundedSearch
 from daxfuzz.search.pct import PCT
 from daxfuzz.search.pos import POS
 from daxfuzz.search.profile import Profile
 from daxfuzz.search.random_walk import RandomWalk
+from daxfuzz.search.rff import RFF
 from daxfuzz.search.sticky import StickyWalk
 from daxfuzz.search.uniform import SURW, UniformWalk
 from daxfuzz.sim import Scheduler
@@ -20,9 +22,13 @@ class Memory:
     """What strategies have learned from the executions of one program so far; a fresh one for each program.
 
     profile: of the first execution by a strategy that wants one.
+    delays, preemptions, rff: schedulers that go on where they were in the execution before.
     """
 
     profile: Profile = field(default_factory=Profile)
+    delays: BoundedSearch = field(default_factory=lambda: BoundedSearch(DELAYS))
+    preemptions: BoundedSearch = field(default_factory=lambda: BoundedSearch(PREEMPTIONS))
+    rff: RFF = field(default_factory=lambda: RFF(random.Random(0)))
 
 
 Make = Callable[[random.Random, int, Memory], Scheduler]
@@ -49,6 +55,17 @@ def _pct(depth: int) -> Strategy:
     return Strategy(f"random priorities with {changes} (PCT, depth {depth})", make)
 
 
+def _going_on(scheduler: Callable[[Memory], BoundedSearch | RFF]) -> Make:
+    """A scheduler of the memory, with the randomness of the execution that begins."""
+
+    def make(rng: random.Random, bound: int, memory: Memory) -> Scheduler:
+        found = scheduler(memory)
+        found.rng = rng
+        return found
+
+    return make
+
+
 STICKY_MEANS = (5.0, 10.0, 20.0, 40.0)
 """Turns between two draws of a sticky walk; some flaws need many switches, others few."""
 
@@ -72,6 +89,18 @@ STRATEGIES: dict[str, Strategy] = {
     "surw": Strategy(
         "all orders of the accesses to one contended object equally likely (SURW)",
         lambda rng, bound, memory: SURW(rng, memory.profile),
+    ),
+    "rff": Strategy(
+        "mutates constraints on who reads from whom, of executions with new pairs (RFF)",
+        _going_on(lambda memory: memory.rff),
+    ),
+    "delays": Strategy(
+        "all schedules, those with few delays of a round-robin first (delay bounding)",
+        _going_on(lambda memory: memory.delays),
+    ),
+    "preemptions": Strategy(
+        "all schedules, those with few preemptions first (preemption bounding)",
+        _going_on(lambda memory: memory.preemptions),
     ),
 }
 """Names are part of the command line and of recorded campaigns: never renamed, order never changed."""

@@ -15,6 +15,7 @@ from daxfuzz.search import (
     PCT,
     POS,
     PREEMPTIONS,
+    RFF,
     SURW,
     BoundedSearch,
     RandomWalk,
@@ -33,6 +34,7 @@ SCHEDULERS: dict[str, Make] = {
     "pos": POS,
     "uniform": UniformWalk,
     "surw": SURW,
+    "rff": RFF,
     "preemptions": lambda rng: BoundedSearch(PREEMPTIONS, rng),
     "delays": lambda rng: BoundedSearch(DELAYS, rng),
 }
