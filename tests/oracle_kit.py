@@ -14,7 +14,7 @@ from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.compose import compose
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.protocols.registry import protocol as protocol_named
-from daxfuzz.search import STRATEGIES, OrderReplay, RoundRobin, bounded_runs, make_scheduler
+from daxfuzz.search import MEMORYLESS, OrderReplay, RoundRobin, bounded_runs, make_scheduler
 from daxfuzz.sim import Constraint, Execution, Label, Stepper, Violation
 from daxfuzz.triage.bench import verdict
 
@@ -73,7 +73,7 @@ def executions(sim: Simulation, simple: int = 300, random: int = 50, preemptions
     host = Stepper(sim.world)
     bound = 200
     for seed in range(random):
-        for name in STRATEGIES:
+        for name in MEMORYLESS:
             execution = host.run(make_scheduler(name, Random(seed), bound), LIMIT, RoundRobin())
             bound = max(len(execution.turns), 1)
             yield execution

@@ -8,7 +8,7 @@ from daxfuzz.oracles.registry import attach
 from daxfuzz.program.generator import generate
 from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.compose import ComposedKernel
-from daxfuzz.search import STRATEGIES, bounded_runs, make_scheduler
+from daxfuzz.search import MEMORYLESS, bounded_runs, make_scheduler
 from daxfuzz.sim import Execution, Stepper
 
 
@@ -30,7 +30,7 @@ def found_kinds(sim: Simulation, preemptions: int = 1, executions: int = 20_000)
 
 def assert_same_traces(before: ComposedKernel, after: ComposedKernel, programs: int, seeds: int) -> None:
     """Two kernels take the same steps in so many generated programs, on so many schedules each."""
-    strategies = list(STRATEGIES)
+    strategies = MEMORYLESS
     for program_seed in range(programs):
         program = generate(random.Random(program_seed), "ext4")
         sims = [Simulation(program, kernel.subsystems, "ext4") for kernel in (before, after)]

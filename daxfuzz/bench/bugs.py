@@ -22,7 +22,7 @@ from daxfuzz.triage.finding import confirm
 from daxfuzz.triage.reproduce import replay
 
 PORTFOLIO = "portfolio"
-"""All strategies in equal shares, as `daxfuzz fuzz` begins: it learns nothing before the first finding."""
+"""The mix that `daxfuzz fuzz` begins with: it learns nothing of its weights before the first finding."""
 
 CHUNK = 5 * SCHEDULES_PER_PROGRAM
 """Executions between two looks at what was found."""

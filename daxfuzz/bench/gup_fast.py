@@ -15,7 +15,7 @@ from daxfuzz.engines.fuzz import workers
 from daxfuzz.engines.jobs import symptom_of
 from daxfuzz.program.case import Call, KernelSpec, Program, Setup
 from daxfuzz.program.generator.machine import draw_machine
-from daxfuzz.search import Portfolio
+from daxfuzz.search import Memory, Portfolio
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
 
 CHUNK = 2_000
@@ -73,8 +73,9 @@ def chunk(kernel: KernelChoice, seed: int, start: int) -> list[tuple[int, str]]:
     for at in range(start, start + CHUNK, SCHEDULES_PER_PROGRAM):
         bench = Bench(program(Random((seed << 64) + at)), kernel)
         bound = 100
+        memory = Memory()
         for index in range(at, at + SCHEDULES_PER_PROGRAM):
-            _, scheduler = portfolio.make(seed, index, bound)
+            _, scheduler = portfolio.make(seed, index, bound, memory)
             execution = bench.run(scheduler)
             bound = max(len(execution.turns), 1)
             violation = verdict(execution)

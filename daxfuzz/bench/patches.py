@@ -27,7 +27,7 @@ from daxfuzz.program.generator import generate
 from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.compose import ComposeError
 from daxfuzz.protocols.registry import SERIES, protocol
-from daxfuzz.search import Portfolio, Replay, bounded_runs
+from daxfuzz.search import Memory, Portfolio, Replay, bounded_runs
 from daxfuzz.sim import Execution
 from daxfuzz.triage.bench import TURN_LIMIT, Bench, KernelChoice, verdict
 
@@ -278,8 +278,9 @@ def first_difference(number: int, filesystem: str, seed: int, start: int, count:
         program = generate(Random(seed * _SEEDS + at), filesystem)
         before, after = Bench(program, old), Bench(program, new)
         bound = 200
+        memory = Memory()
         for index in range(at, min(at + SCHEDULES_PER_PROGRAM, start + count)):
-            _, scheduler = portfolio.make(seed, index, bound)
+            _, scheduler = portfolio.make(seed, index, bound, memory)
             execution = execute(before, scheduler, index)
             bound = max(len(execution.turns), 1)
             again = execute(after, Replay(execution.turns), index)

@@ -29,7 +29,7 @@ from daxfuzz.program.generator import generate
 from daxfuzz.protocols.compose import ComposeError
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.registry import PROTOCOLS
-from daxfuzz.search import Portfolio
+from daxfuzz.search import Memory, Portfolio
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
 
 CHUNK = 400
@@ -297,8 +297,9 @@ def run_chunk(choice: KernelChoice, seed: int, start: int, count: int) -> Reache
         with lines.recording():
             bench = Bench(program, choice)
             bound = 200
+            memory = Memory()
             for index in range(number * SCHEDULES_PER_PROGRAM, (number + 1) * SCHEDULES_PER_PROGRAM):
-                recorder = PlaceRecorder(portfolio.make(seed, index, bound)[1])
+                recorder = PlaceRecorder(portfolio.make(seed, index, bound, memory)[1])
                 execution = execute(bench, recorder, index)
                 bound = max(len(execution.turns), 1)
                 points |= recorder.places

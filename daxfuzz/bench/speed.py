@@ -9,9 +9,10 @@ import types
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
+from daxfuzz.engines.jobs import SCHEDULES_PER_PROGRAM
 from daxfuzz.program.calls import parse_call
 from daxfuzz.program.case import KernelSpec, Program
-from daxfuzz.search import Portfolio, RandomWalk
+from daxfuzz.search import STRATEGIES, Memory, Portfolio, RandomWalk, make_scheduler
 from daxfuzz.sim import Actor, Atomic, Scheduler, Stepper, TrioHost, World
 from daxfuzz.triage.bench import Bench, KernelChoice
 
@@ -28,7 +29,10 @@ Round = Callable[[], tuple[float, int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Medians. us: microseconds of processor time."""
+    """Medians. us: microseconds of processor time.
+
+    strategies: microseconds per step on the model under one strategy alone, by name.
+    """
 
     floor_us_per_step: float
     stepper_us_per_step: float
@@ -37,6 +41,11 @@ class Speed:
     trio_us_per_step: float
     steps_per_execution: float
     executions_per_second: float
+    strategies: dict[str, float]
+
+    def ratio(self, strategy: str) -> float:
+        """What a step costs under a strategy, in steps under the random walk."""
+        return self.strategies[strategy] / self.strategies["random"]
 
 
 def measure(rounds: int = 100) -> Speed:
@@ -47,6 +56,7 @@ def measure(rounds: int = 100) -> Speed:
         "random": random_walk(),
         "model": model(),
         "trio": trio(),
+        **{strategy_key(name): under(name) for name in STRATEGIES},
     }
     for design in designs.values():
         design()
@@ -65,7 +75,13 @@ def measure(rounds: int = 100) -> Speed:
         trio_us_per_step=per_step["trio"],
         steps_per_execution=statistics.mean(steps / executions for _, steps, executions in results["model"]),
         executions_per_second=statistics.median(executions / seconds for seconds, _, executions in results["model"]),
+        strategies={name: per_step[strategy_key(name)] for name in STRATEGIES},
     )
+
+
+def strategy_key(name: str) -> str:
+    """Of its design."""
+    return f"strategy {name}"
 
 
 @types.coroutine
@@ -163,13 +179,36 @@ def model() -> Round:
     return timed(run)
 
 
-def timed(run: Callable[[], int]) -> Round:
-    """Time something that returns its number of steps."""
+def under(name: str) -> Round:
+    """The default program on the model under one strategy, in as many executions of a program as `daxfuzz fuzz` has."""
+    bench = Bench(default_program(), KernelChoice(KernelSpec(protocol="pin-wait-fixed")))
+    rng = random.Random()
+    seed = 0
+
+    def run() -> int:
+        nonlocal seed
+        memory = Memory()
+        steps = 0
+        bound = 200
+        for _ in range(SCHEDULES_PER_PROGRAM):
+            seed += 1
+            rng.seed(seed)
+            taken = len(bench.run(make_scheduler(name, rng, bound, memory)).turns)
+            bound = max(taken, 1)
+            steps += taken
+        return steps
+
+    return timed(run, SCHEDULES_PER_PROGRAM)
+
+
+def timed(run: Callable[[], int], executions: int = 1) -> Round:
+    """Time something that makes so many executions and returns their number of steps."""
+    repeats = BLOCK // executions
 
     def block() -> tuple[float, int, int]:
         start = time.process_time()
-        steps = sum(run() for _ in range(BLOCK))
-        return time.process_time() - start, steps, BLOCK
+        steps = sum(run() for _ in range(repeats))
+        return time.process_time() - start, steps, repeats * executions
 
     return block
 

@@ -56,7 +56,14 @@ Examples:
     "--time", "seconds", type=Duration(), metavar="TIME", help="Such as 90, 60s, 5m, 2h. [default: 60s, or no limit]"
 )
 @click.option("--executions", type=click.IntRange(1), metavar="N", help="Stop after N; the same findings every time.")
-@click.option("--strategy", "strategies", multiple=True, type=click.Choice(list(STRATEGIES)), help="Repeatable.")
+@click.option(
+    "--strategy",
+    "strategies",
+    multiple=True,
+    metavar="NAME",
+    type=click.Choice(list(STRATEGIES)),
+    help="As in list strategies. Repeatable. [default: a mix]",
+)
 @click.option("--workers", type=click.IntRange(1, 4096), metavar="N", help="Processes. [default: one per core]")
 @click.option(
     "--findings",

@@ -27,11 +27,13 @@ from daxfuzz.search.replay import DivergedError, Replay, SparseReplay, default_t
 from daxfuzz.search.rff import RFF
 from daxfuzz.search.sparse import Switches, sparsify, switches_of
 from daxfuzz.search.sticky import StickyWalk
-from daxfuzz.search.strategies import STRATEGIES, Memory, Strategy, make_scheduler
+from daxfuzz.search.strategies import MEMORYLESS, MIX, STRATEGIES, Memory, Strategy, make_scheduler
 from daxfuzz.search.uniform import SURW, UniformWalk
 
 __all__ = [
     "DELAYS",
+    "MEMORYLESS",
+    "MIX",
     "PCT",
     "POS",
     "PREEMPTIONS",

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from itertools import accumulate
 
-from daxfuzz.search.strategies import STRATEGIES, Memory
+from daxfuzz.search.strategies import MIX, STRATEGIES, Memory
 from daxfuzz.sim import Scheduler
 
 RATE = 0.2
@@ -34,14 +34,14 @@ class Portfolio:
 
     The weights are all there is to know: ``Portfolio(weights=other.weights)``, in whatever process, picks as `other`.
 
-    weights: by name, relative to each other; strategies that are absent are off. Default: all equal.
+    weights: by name, relative to each other; strategies that are absent are off. Default: MIX.
 
     Raises ValueError for unknown names, or weights that are not positive.
     """
 
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:
         if weights is None:
-            weights = dict.fromkeys(STRATEGIES, 1.0 / len(STRATEGIES))
+            weights = {name: weight / sum(MIX.values()) for name, weight in MIX.items()}
         unknown = [name for name in weights if name not in STRATEGIES]
         if unknown:
             raise ValueError(f"no strategy {unknown[0]!r}; there are {', '.join(STRATEGIES)}")

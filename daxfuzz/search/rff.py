@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from daxfuzz.search.pos import POS
+from daxfuzz.search.uniform import NOBODY
 from daxfuzz.sim import Access, Scheduler
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class RFF(Scheduler):
         self.corpus = []
         self.schedule = ()
         self._effects: list[dict[Point, tuple[Effects, ...]]] = []
+        self._all: dict[Point, tuple[Effects, ...]] = {}
         self._met = False
         self._users: dict[Shared, int] = {}
         self._reads: dict[Shared, dict[Point, None]] = {}
@@ -135,7 +137,7 @@ class RFF(Scheduler):
         self._pos.new_execution(world)
         self._last: dict[Shared, tuple[Point, int]] = {}
         self._pairs: dict[Pair, None] = {}
-        self._unborn: list[int] | None = None
+        self._unborn = [NOBODY]
         self._watched: dict[Shared, list[Constraint]] = {}
         for constraint in self.schedule:
             self._watched.setdefault(constraint.obj, []).append(constraint)
@@ -155,11 +157,15 @@ class RFF(Scheduler):
     def _sort_out(self) -> None:
         """Find what tasks share, and pay no attention to the rest until another task is met there."""
         self._met = False
-        shared = {obj for obj in self._writes if self._users[obj].bit_count() > 1}
+        users = self._users
+        shared = {obj for obj in self._writes if users[obj] & (users[obj] - 1)}
         self._contended = [(obj, read) for obj, reads in self._reads.items() if obj in shared for read in reads]
-        for effects in self._effects:
-            for point in effects:
-                effects[point] = tuple(effect for effect in effects_of(point) if effect.obj in shared)
+        kept = {
+            point: tuple(effect for effect in effects if effect.obj in shared) for point, effects in self._all.items()
+        }
+        for of_task in self._effects:
+            for point in of_task:
+                of_task[point] = kept[point]
 
     def _choose(self) -> Entry:
         """The entry to mutate next."""
@@ -208,11 +214,8 @@ class RFF(Scheduler):
         if self._watched and len(enabled) > 1:
             candidates = self._undelayed(enabled)
         chosen = self._pos.next_run(candidates, current)[0]
-        if self._unborn is None:
-            self._unborn = [task for task in range(len(self._tasks)) if task not in enabled]
-        elif self._unborn and chosen in self._unborn:
+        if self._unborn and self._is_birth(enabled, chosen):
             # That it comes after the step which creates the task is not up to anybody.
-            self._unborn.remove(chosen)
             return chosen
         point = self._tasks[chosen].point
         assert point is not None
@@ -231,6 +234,15 @@ class RFF(Scheduler):
                 lasts[obj] = (point, chosen)
         return chosen
 
+    def _is_birth(self, enabled: Sequence[int], chosen: int) -> bool:
+        """Whether this is the first step of a task that could not run at the first turn."""
+        if self._unborn == [NOBODY]:
+            self._unborn = [task for task in range(len(self._tasks)) if task not in enabled]
+        if chosen not in self._unborn:
+            return False
+        self._unborn.remove(chosen)
+        return True
+
     def _undelayed(self, enabled: Sequence[int]) -> Sequence[int]:
         """The tasks that no constraint has wait; all, if there are none."""
         watched = self._watched
@@ -247,8 +259,7 @@ class RFF(Scheduler):
     def _delayed(self, task: int, point: Point) -> bool:
         """Whether a constraint has a task wait that is at this point."""
         watched = self._watched
-        effects = self._effects[task].get(point)
-        for obj, _, writes in effects_of(point) if effects is None else effects:
+        for obj, _, writes in self._all.get(point) or effects_of(point):
             if obj not in watched:
                 continue
             last = self._last.get(obj)
@@ -265,7 +276,10 @@ class RFF(Scheduler):
     def _meet(self, task: int, point: Point) -> tuple[Effects, ...]:
         """A task is at a point for the first time; what a step there does."""
         self._met = True
-        effects = self._effects[task][point] = effects_of(point)
+        effects = self._all.get(point)
+        if effects is None:
+            effects = self._all[point] = effects_of(point)
+        self._effects[task][point] = effects
         for obj, reads, writes in effects:
             self._users[obj] = self._users.get(obj, 0) | 1 << task
             if reads:
@@ -283,5 +297,7 @@ class RFF(Scheduler):
 
 def effects_of(point: Point) -> tuple[Effects, ...]:
     """What a step at this point may do to the objects that it names."""
-    accesses = ((point.object, point.access), *point.also)
-    return tuple(Effects(obj, access in READING, access in WRITING) for obj, access in accesses)
+    first = Effects(point.object, point.access in READING, point.access in WRITING)
+    if not point.also:
+        return (first,)
+    return (first, *(Effects(obj, access in READING, access in WRITING) for obj, access in point.also))

@@ -41,10 +41,13 @@ class Strategy:
     summary: one line for a reader.
     make: builds the scheduler of one execution from its source of randomness, a bound on its turns, and what is known
         of the program.
+    learns: whether executions of a program go by what those before have put into the memory. Without one such a
+        strategy makes the same first execution again and again, which may not be worth much.
     """
 
     summary: str
     make: Make
+    learns: bool = False
 
 
 def _pct(depth: int) -> Strategy:
@@ -85,25 +88,36 @@ STRATEGIES: dict[str, Strategy] = {
     "uniform": Strategy(
         "all interleavings equally likely, as far as tasks do not block (URW)",
         lambda rng, bound, memory: UniformWalk(rng, memory.profile),
+        learns=True,
     ),
     "surw": Strategy(
         "all orders of the accesses to one contended object equally likely (SURW)",
         lambda rng, bound, memory: SURW(rng, memory.profile),
+        learns=True,
     ),
     "rff": Strategy(
         "mutates constraints on who reads from whom, of executions with new pairs (RFF)",
         _going_on(lambda memory: memory.rff),
+        learns=True,
     ),
     "delays": Strategy(
         "all schedules, those with few delays of a round-robin first (delay bounding)",
         _going_on(lambda memory: memory.delays),
+        learns=True,
     ),
     "preemptions": Strategy(
         "all schedules, those with few preemptions first (preemption bounding)",
         _going_on(lambda memory: memory.preemptions),
+        learns=True,
     ),
 }
 """Names are part of the command line and of recorded campaigns: never renamed, order never changed."""
+
+MEMORYLESS = tuple(name for name, strategy in STRATEGIES.items() if not strategy.learns)
+"""Those that are as good in a single execution as in many of one program."""
+
+MIX: dict[str, float] = {"random": 1.0, "pct-2": 1.0, "pct-3": 1.0, "pct-4": 1.0, "sticky": 1.0}
+"""What a portfolio begins with: weights relative to each other."""
 
 
 def make_scheduler(name: str, rng: random.Random, bound: int, memory: Memory | None = None) -> Scheduler:

@@ -9,7 +9,7 @@ from random import Random
 from daxfuzz.oracles.livelock import Livelock
 from daxfuzz.program.case import Program
 from daxfuzz.search import (
-    STRATEGIES,
+    MEMORYLESS,
     OrderReplay,
     Replay,
     SparseReplay,
@@ -159,7 +159,7 @@ def candidates(
     bound = 200
     rng = Random(0)
     for index in range(effort.random):
-        for name in STRATEGIES:
+        for name in MEMORYLESS:
             rng.seed(index)
             execution = bench.run(make_scheduler(name, rng, bound), limit)
             bound = max(len(execution.turns), 1)

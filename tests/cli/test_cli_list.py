@@ -12,6 +12,7 @@ from click import Command, Context, Group
 
 from daxfuzz import __version__
 from daxfuzz.cli import main
+from daxfuzz.search import STRATEGIES
 
 LISTS = ("protocols", "patches", "filesystems", "operations", "functions", "strategies", "oracles")
 
@@ -65,9 +66,16 @@ def test_bench_speed() -> None:
         "trio_us_per_step",
         "steps_per_execution",
         "executions_per_second",
+        "strategies",
     }
+    strategies = document.pop("strategies")
     assert all(value > 0 for value in document.values())
-    assert "x floor" in run("bench", "speed", "--rounds", "3").stdout
+    assert list(strategies) == list(STRATEGIES)
+    assert strategies["random"]["ratio_to_random_walk"] == 1
+    assert all(each["us_per_step"] > 0 and each["ratio_to_random_walk"] > 0 for each in strategies.values())
+    shown = run("bench", "speed", "--rounds", "3").stdout
+    assert "x floor" in shown
+    assert shown.count("x random walk") == len(STRATEGIES)
 
 
 def commands(command: Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

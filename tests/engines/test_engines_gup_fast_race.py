@@ -13,7 +13,7 @@ from daxfuzz.kernel.machine import TlbMode
 from daxfuzz.kernel.mm import Mm, Pte
 from daxfuzz.program.case import Program
 from daxfuzz.protocols.patch import Patch
-from daxfuzz.search import STRATEGIES, RoundRobin, make_scheduler
+from daxfuzz.search import MEMORYLESS, RoundRobin, make_scheduler
 from daxfuzz.sim import Stepper
 from daxfuzz.triage.bench import verdict
 
@@ -49,7 +49,7 @@ def kinds(tlb: TlbMode, *patches: type[Patch], wanted: int = 0) -> dict[str, int
     first: dict[str, int] = {}
     bound = 150
     for index in range(EXECUTIONS):
-        strategy = list(STRATEGIES)[index // len(hosts) % len(STRATEGIES)]
+        strategy = MEMORYLESS[index // len(hosts) % len(MEMORYLESS)]
         scheduler = make_scheduler(strategy, Random(index), bound)
         violation = verdict(hosts[index % len(hosts)].run(scheduler, LIMIT, RoundRobin()))
         if violation is not None:

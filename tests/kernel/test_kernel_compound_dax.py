@@ -13,7 +13,7 @@ from daxfuzz.oracles.lookup import leaves
 from daxfuzz.oracles.registry import attach
 from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.registry import PROTOCOLS, patch
-from daxfuzz.search import STRATEGIES, RoundRobin, make_scheduler
+from daxfuzz.search import MEMORYLESS, RoundRobin, make_scheduler
 from daxfuzz.sim import Stepper
 from daxfuzz.triage.bench import verdict
 
@@ -187,7 +187,7 @@ def kinds(sim: Simulation, seeds: int = 40) -> set[str]:
     bound = 200
     found = set()
     for seed in range(seeds):
-        for name in STRATEGIES:
+        for name in MEMORYLESS:
             execution = host.run(make_scheduler(name, Random(seed), bound), 2_000, RoundRobin())
             bound = max(len(execution.turns), 1)
             said = verdict(execution)

@@ -15,7 +15,7 @@ from daxfuzz.oracles.registry import attach
 from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.registry import build
 from daxfuzz.protocols.registry import protocol as protocol_named
-from daxfuzz.search import STRATEGIES, RoundRobin, make_scheduler
+from daxfuzz.search import MEMORYLESS, RoundRobin, make_scheduler
 from daxfuzz.sim import Signal, Stepper, Violation
 from daxfuzz.triage.bench import verdict
 
@@ -39,7 +39,7 @@ def verdicts(tasks, kernel, filesystem="ext4", seeds=60, **setup) -> Iterator[Vi
     host = Stepper(sim.world)
     bound = 200
     for seed in range(seeds):
-        for name in STRATEGIES:
+        for name in MEMORYLESS:
             execution = host.run(make_scheduler(name, Random(seed), bound), 1_000, RoundRobin())
             bound = max(len(execution.turns), 1)
             said = verdict(execution)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from search_programs import BUGGY, chi_square, chi_square_limit, is_buggy, lost_update
 
-from daxfuzz.search import STRATEGIES, Portfolio, Recorder, make_scheduler
+from daxfuzz.search import MEMORYLESS, MIX, STRATEGIES, SURW, Memory, Portfolio, Recorder, UniformWalk, make_scheduler
 from daxfuzz.search.portfolio import FLOOR
 from daxfuzz.sim import Stepper
 
@@ -54,6 +54,38 @@ def test_an_execution_depends_on_nothing_but_seed_and_index() -> None:
     assert len({tuple(turns) for _, turns in straight}) > 30
 
 
+def test_with_a_memory_it_depends_on_the_executions_before() -> None:
+    def run(weights: dict[str, float], indices: range) -> list[list[int]]:
+        host, portfolio, memory = Stepper(lost_update(4)), Portfolio(weights), Memory()
+        return [host.run(portfolio.make(3, index, 8, memory)[1]).turns for index in indices]
+
+    for name, strategy in STRATEGIES.items():
+        straight = run({name: 1.0}, range(30))
+        assert run({name: 1.0}, range(30)) == straight
+        assert (run({name: 1.0}, range(10, 30)) != straight[10:]) is strategy.learns
+        assert (name in MEMORYLESS) is not strategy.learns
+    everything = dict.fromkeys(STRATEGIES, 1.0)
+    assert run(everything, range(60)) == run(everything, range(60))
+
+
+def test_one_profiling_run_is_enough_for_all_that_want_it() -> None:
+    host, memory = Stepper(lost_update(4)), Memory()
+    profiling = []
+    for index, name in enumerate(("surw", "uniform", "surw", "uniform")):
+        scheduler = make_scheduler(name, random.Random(index), 8, memory)
+        host.run(scheduler)
+        assert isinstance(scheduler, SURW | UniformWalk)
+        profiling.append(scheduler.profiling)
+    assert profiling == [True, False, False, False]
+
+
+def test_systematic_strategies_go_on_where_they_were() -> None:
+    for name in ("delays", "preemptions"):
+        host, memory = Stepper(lost_update(3)), Memory()
+        turns = [tuple(host.run(make_scheduler(name, random.Random(i), 8, memory)).turns) for i in range(40)]
+        assert len(set(turns)) == 40
+
+
 def test_processes_agree() -> None:
     code = "import test_search_portfolio as t; print(t.picks(t.Portfolio(), 3, range(40)))"
     outputs = [
@@ -80,7 +112,7 @@ def test_strategies_come_up_by_their_weights() -> None:
 def test_reward_follows_yield_and_starves_nobody() -> None:
     portfolio = Portfolio()
     portfolio.reward({"pct-3": 2})
-    n = len(STRATEGIES)
+    n = len(MIX)
     assert portfolio.weights["pct-3"] > 1 / n > portfolio.weights["random"]
     for _ in range(200):
         portfolio.reward({"pct-3": 10})

@@ -17,7 +17,7 @@ from daxfuzz.bench.audit.mutants import MutantChoice, ProbedChoice, Site
 from daxfuzz.engines.jobs import SCHEDULES_PER_PROGRAM
 from daxfuzz.program.case import KernelSpec
 from daxfuzz.program.generator import generate
-from daxfuzz.search import Portfolio
+from daxfuzz.search import MEMORYLESS, MIX, Portfolio
 from daxfuzz.sim import Execution
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
 
@@ -152,12 +152,13 @@ FIRST_BOUND = 200
 
 
 class Runner:
-    """Runs executions of one program, as `daxfuzz fuzz` has them before it has learned anything."""
+    """Runs executions of one program, as `daxfuzz fuzz` has them before it has learned anything, without strategies
+    that learn from one for the next: some of the executions are run alone."""
 
     def __init__(self, kernel: KernelChoice, seed: int, program: ProgramRun) -> None:
         self.seed = seed
         self.first = program.number * SCHEDULES_PER_PROGRAM
-        self.portfolio = Portfolio()
+        self.portfolio = Portfolio({name: weight for name, weight in MIX.items() if name in MEMORYLESS})
         self.bench = Bench(generate(Random(seed * _SEEDS + program.number), program.filesystem), kernel)
 
     def run(self, number: int, bound: int) -> Execution:

@@ -18,7 +18,17 @@ def speed(rounds: int, as_json: bool) -> int:
     """Microseconds of processor time per step, in one process, beside the floor: a bare coroutine switch."""
     measured = measure(rounds)
     if as_json:
-        print_json({name: round(value, 4) for name, value in asdict(measured).items()})
+        document = asdict(measured)
+        costs = document.pop("strategies")
+        print_json(
+            {name: round(value, 4) for name, value in document.items()}
+            | {
+                "strategies": {
+                    name: {"us_per_step": round(cost, 4), "ratio_to_random_walk": round(measured.ratio(name), 3)}
+                    for name, cost in costs.items()
+                }
+            }
+        )
     else:
         show(measured)
     return 0
@@ -40,3 +50,5 @@ def show(measured: Speed) -> None:
         f"{'model, one process':36} {measured.executions_per_second:8,.0f} executions/s "
         f"of {measured.steps_per_execution:.0f} steps"
     )
+    for name, cost in measured.strategies.items():
+        click.echo(f"{'model, ' + name:36} {cost:8.3f} us per step  {measured.ratio(name):6.2f} x random walk")
