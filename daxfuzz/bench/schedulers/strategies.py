@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from daxfuzz.search import PCT, POS, SURW, RandomWalk, UniformWalk
+from daxfuzz.search import PCT, POS, RFF, SURW, RandomWalk, UniformWalk
 from daxfuzz.sim import Scheduler
 
 
@@ -30,5 +30,6 @@ CONTESTANTS: Mapping[str, Contestant] = {
     "pos": Contestant("POS", POS, memoryless=True),
     "uniform": Contestant("uniform random walk", UniformWalk, memoryless=False),
     "surw": Contestant("SURW", SURW, memoryless=False),
+    "rff": Contestant("RFF", RFF, memoryless=False),
 }
 """PCT needs the length of an execution and takes it from the first one, which hardly ever matters."""
