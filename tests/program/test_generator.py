@@ -111,7 +111,7 @@ def test_every_flag_and_both_signals_are_used() -> None:
 
 def about_one_page_or_process(roles: set[str]) -> bool:
     """Whether a program is of the kinds in which nobody has to free blocks."""
-    return bool(roles & {"visitor", "parent", "leaver", "toucher", "saver", "changer"})
+    return bool(roles & {"visitor", "parent", "leaver", "toucher", "saver", "changer", "scribe"})
 
 
 def test_somebody_frees_blocks_and_somebody_uses_them() -> None:
@@ -283,3 +283,18 @@ def test_some_files_get_the_blocks_that_others_give_back_and_some_users_keep(fil
         taken = calls.get("taker", set()) & {(name, "file1") for name in ("store", "write")}
         handovers += program.machine.spare_blocks < 0 and kept and bool(given and taken)
     assert handovers >= COUNT // 200
+
+
+def test_on_fuse_some_write_through_hardly_any_window_while_ranges_are_taken_back() -> None:
+    found = 0
+    for program in programs("fuse"):
+        if "scribe" not in program.tasks:
+            continue
+        assert any(name.startswith("reclaimer") for name in program.tasks)
+        assert program.machine.window_ranges <= 2
+        for name, calls in program.tasks.items():
+            if name.startswith("scribe"):
+                kinds = Counter(call.name for call in calls)
+                assert kinds["write"] == kinds["load"] >= 2
+        found += not program.setup.prefault
+    assert found >= COUNT // 40

@@ -23,6 +23,7 @@ from daxfuzz.program.generator.roles.opener import opener
 from daxfuzz.program.generator.roles.pinner import pinner
 from daxfuzz.program.generator.roles.reclaimer import reclaimer
 from daxfuzz.program.generator.roles.remapper import remapper, saver, splitter, toucher
+from daxfuzz.program.generator.roles.scribe import scribe
 from daxfuzz.program.generator.roles.signaller import signaller
 from daxfuzz.program.generator.roles.splicer import device, splicer
 from daxfuzz.program.generator.roles.syncer import syncer
@@ -69,6 +70,7 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         keeper,
         giver,
         taker,
+        scribe,
     )
 }
 """By name."""

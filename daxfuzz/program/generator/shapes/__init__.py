@@ -13,11 +13,14 @@ from daxfuzz.program.generator.shapes.handover import draw_handover
 from daxfuzz.program.generator.shapes.rivals import draw_rivals
 from daxfuzz.program.generator.shapes.sizes import draw_sizes
 from daxfuzz.program.generator.shapes.threads import draw_threads
+from daxfuzz.program.generator.shapes.window import draw_window
 
 Draw = Callable[[Random, str], Program]
 
 RIVALS = 0.12
 """How many programs of virtio-fs are about files that take the window from each other."""
+WINDOWS = 0.05
+"""How many programs of virtio-fs are about writes through a window that is taken back."""
 HANDOVERS = 0.06
 """How many are about a file that gets the blocks of another one, on a file system that allocates blocks itself."""
 SHAPES: tuple[tuple[float, Draw], ...] = (
@@ -34,8 +37,12 @@ def draw_shape(rng: Random, filesystem: str) -> Program | None:
     """A program about one thing, or None for one about anything."""
     if filesystem == "device-dax":
         return None
-    if filesystem == "fuse" and rng.random() < RIVALS:
-        return draw_rivals(rng)
+    if filesystem == "fuse":
+        shape = rng.random()
+        if shape < RIVALS:
+            return draw_rivals(rng)
+        if shape > 1 - WINDOWS:
+            return draw_window(rng)
     shape = rng.random()
     if filesystem != "fuse" and shape > 1 - HANDOVERS:
         return draw_handover(rng, filesystem)
