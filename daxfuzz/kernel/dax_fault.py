@@ -231,6 +231,10 @@ class DaxFault(Subsystem):
         await i_pages.set_mark(xas.index, Mark.DIRTY)
         await self.k.dax.dax_lock_entry(xas, entry)
         await i_pages.lock.release()
-        result = await self.insert_pfn(vmf, Pte(vmf.pfn, write=True, dirty=True), vmf.pfn)
+        result = await self.insert_synced_pfn(vmf)
         await self.k.dax.dax_unlock_entry(mapping, xas, entry)
         return result
+
+    def insert_synced_pfn(self, vmf: Fault) -> Awaitable[VmFault]:
+        """The end of dax_insert_pfn_mkwrite, with the entry locked again: no look at the PMD entry, as before."""
+        return self.insert_pfn(vmf, Pte(vmf.pfn, write=True, dirty=True), vmf.pfn)

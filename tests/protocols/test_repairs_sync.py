@@ -1,11 +1,16 @@
-"""N-200: a synchronous fault below a PMD entry is served, unless a PMD was mapped there meanwhile."""
+"""N-200 and N-41: synchronous faults of a page and of a PMD look again what is mapped once the metadata is durable."""
 
 from __future__ import annotations
 
+from functools import partial
+
+import pytest
 from kernel_kit import Steered
 from oracle_kit import LIMIT, assert_silent, program, simulate
 
+from daxfuzz.kernel.mm import TABLE
 from daxfuzz.protocols.registry import PROTOCOLS
+from daxfuzz.protocols.repairs.sync_pmd_over_table import FixSyncPmdOverTable
 from daxfuzz.protocols.repairs.sync_pte_below_pmd import FixSyncPteBelowPmd
 from daxfuzz.sim import Stepper
 
@@ -34,3 +39,27 @@ def test_it_looks_whether_another_thread_has_mapped_the_pmd_meanwhile() -> None:
     steered.finish()
     assert sim.results == [[0, 0, 0, 0, 1004], [2000, 0]]
     assert_silent(sim, simple=100, random=20)
+
+
+ALONE = program(
+    {"a": ["munmap(file0)", "mmap(file0, MAP_SYNC)", "store(file0, 0)"]}, files={"file0": 2}, prefault=False
+)
+
+
+@pytest.mark.parametrize("protocol", ["refcount-1", "pin-wait", "series-v1", "series-v3", "refcount-0"])
+def test_a_synchronous_pmd_fault_looks_whether_a_table_has_come_meanwhile(protocol: str) -> None:
+    said = []
+    repairs = [each for each in PROTOCOLS[protocol].repairs if each is not FixSyncPmdOverTable]
+    for kernel in (
+        simulate(ALONE, *repairs, protocol=protocol),
+        simulate(ALONE, protocol=f"{protocol}-fixed"),
+    ):
+        messages: list[str] = []
+        said.append(messages)
+        table = partial(setattr, kernel.kernel.mms[0].pmds[0], "value", TABLE)
+        kernel.kernel.on_warn = lambda message, page, messages=messages: messages.append(message)
+        steered = Steered(("a", "dax_insert_pfn_mkwrite.lock"), table, ("a", ""))
+        assert Stepper(kernel.world).run(steered, LIMIT).violation is None
+        steered.finish()
+        assert kernel.results == [[0, 0, 1002]]
+    assert [len(messages) for messages in said] == [1, 0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.memory import Fault, VmFault
-from daxfuzz.kernel.mm import Pte
 from daxfuzz.protocols.patch import Repair
 
 
@@ -20,7 +19,7 @@ class FixSyncPmdOverTable(Repair):
     flaw = "N-41"
 
     class dax_fault(DaxFault):
-        async def insert_pfn(self, vmf: Fault, new: Pte, pfn: int) -> VmFault:
+        async def insert_synced_pfn(self, vmf: Fault) -> VmFault:
             if vmf.pages > 1 and await self.raced_with_pte(vmf):
                 return VmFault.NOPAGE
-            return await super().insert_pfn(vmf, new, pfn)
+            return await super().insert_synced_pfn(vmf)

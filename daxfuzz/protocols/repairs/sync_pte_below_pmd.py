@@ -5,7 +5,6 @@ from __future__ import annotations
 from daxfuzz.kernel.dax_fault import DaxFault
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.memory import Fault, VmFault
-from daxfuzz.kernel.mm import Pte
 from daxfuzz.protocols.patch import Repair
 
 
@@ -29,8 +28,7 @@ class FixSyncPteBelowPmd(Repair):
             below = entry.pfn is not None and entry.pfn + vmf.index % self.k.machine.pmd_pages == vmf.pfn
             return super().maps_synced(vmf, entry) or below
 
-        async def insert_pfn(self, vmf: Fault, new: Pte, pfn: int) -> VmFault:
-            synced = vmf.pfn >= 0
-            if synced and vmf.pages == 1 and await self.raced_with_pmd(vmf):
+        async def insert_synced_pfn(self, vmf: Fault) -> VmFault:
+            if vmf.pages == 1 and await self.raced_with_pmd(vmf):
                 return VmFault.NOPAGE
-            return await super().insert_pfn(vmf, new, pfn)
+            return await super().insert_synced_pfn(vmf)

@@ -22,6 +22,7 @@ from daxfuzz.protocols.repairs.move_holds_rmap import FixMoveHoldsRmap
 from daxfuzz.protocols.repairs.pud_wait_key import FixPudWaitKey
 from daxfuzz.protocols.repairs.rescan_after_wake import FixRescanAfterWake
 from daxfuzz.protocols.repairs.skip_locked import FixSkipLocked
+from daxfuzz.protocols.repairs.sync_pmd_over_table import FixSyncPmdOverTable
 from daxfuzz.protocols.repairs.truncate_flushes_huge import FixTruncateFlushesHuge
 from daxfuzz.protocols.repairs.unshare_anon_only import FixUnshareAnonOnly
 from daxfuzz.protocols.repairs.waiter_holds_pgmap import FixWaiterHoldsPagemap
@@ -51,6 +52,7 @@ _V6_0 = (
     FixTruncateFlushesHuge,
     FixUnshareAnonOnly,
     FixMoveHoldsRmap,
+    FixSyncPmdOverTable,
     FixLruPinsInode,
     FixRescanAfterWake,
     FixWriteKeepsEntries,

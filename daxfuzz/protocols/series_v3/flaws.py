@@ -24,6 +24,7 @@ from daxfuzz.protocols.repairs.rescan_after_wake import FixRescanAfterWake
 from daxfuzz.protocols.repairs.shared_idle import FixSharedIdle
 from daxfuzz.protocols.repairs.shared_page_failure import FixSharedPageFailure
 from daxfuzz.protocols.repairs.skip_locked import FixSkipLocked
+from daxfuzz.protocols.repairs.sync_pmd_over_table import FixSyncPmdOverTable
 from daxfuzz.protocols.repairs.truncate_flushes_huge import FixTruncateFlushesHuge
 from daxfuzz.protocols.repairs.unbind_invalidates import FixUnbindInvalidates
 from daxfuzz.protocols.repairs.unshare_anon_only import FixUnshareAnonOnly
@@ -42,6 +43,7 @@ V3_FLAWS: tuple[type[Repair], ...] = (
     FixTruncateFlushesHuge,
     FixUnshareAnonOnly,
     FixMoveHoldsRmap,
+    FixSyncPmdOverTable,
     FixLruPinsInode,
     FixRescanAfterWake,
     FixWriteKeepsEntries,
