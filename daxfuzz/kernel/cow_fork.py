@@ -19,9 +19,10 @@ class CowFork(Shared):
     Known deviation: exactly the pages that are written get a block; xfs allocates their neighbours, too (cowextsize).
 
     on_access: called with whether it is a change, in each step of lookup, insert and remove.
+    on_cancel: called where blocks are given back, before it is known whether there are any.
     """
 
-    __slots__ = ("_change", "_look", "blocks", "on_access")
+    __slots__ = ("_change", "_look", "blocks", "on_access", "on_cancel")
     GUARDED = ("blocks",)
     TRACKED = True
 
@@ -29,6 +30,7 @@ class CowFork(Shared):
         super().__init__(world, name)
         self.blocks: dict[int, int] = {}
         self.on_access: Callable[[bool], None] | None = None
+        self.on_cancel: Callable[[], None] | None = None
         self._look = self.point(Access.READ, "lookup")
         self._change = self.point(Access.WRITE, "change")
 

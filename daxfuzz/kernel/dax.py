@@ -363,6 +363,8 @@ class Dax(Subsystem):
 
         The order matters: who grabs a page after the unmap finds its entry gone; who did so before is counted.
         """
+        if mapping.on_layout_scan is not None:
+            mapping.on_layout_scan()
         if not self.searches_unmapped_files() and not await self.mapping_mapped(mapping):
             return None
         last = len(mapping.host.extents) - 1 if last is None else last

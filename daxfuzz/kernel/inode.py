@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daxfuzz.kernel.cow_fork import CowFork
 from daxfuzz.kernel.xarray import XArray
-from daxfuzz.sim import Atomic, Cell, GuardedCell, Mutex, RwSemaphore, WaitQueueHead
+from daxfuzz.sim import Atomic, Cell, GuardedCell, Mutex, ObservedCell, RwSemaphore, WaitQueueHead
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.fuse_conn import FuseInode
@@ -23,9 +23,20 @@ class AddressSpace:
     exiting: AS_EXITING, set at the end of the inode's life.
     address: &mapping->i_pages, as wait keys use it.
     on_truncate: called where page cache is truncated.
+    on_layout_scan: called where busy pages are looked for.
     """
 
-    __slots__ = ("address", "exiting", "host", "i_mmap", "i_mmap_rwsem", "i_pages", "invalidate_lock", "on_truncate")
+    __slots__ = (
+        "address",
+        "exiting",
+        "host",
+        "i_mmap",
+        "i_mmap_rwsem",
+        "i_pages",
+        "invalidate_lock",
+        "on_layout_scan",
+        "on_truncate",
+    )
 
     def __init__(self, world: World, host: Inode, interrupts: Interrupts, machine: Machine) -> None:
         self.host = host
@@ -36,6 +47,7 @@ class AddressSpace:
         self.exiting: Cell[bool] = Cell(world, f"{host.name}.exiting", False)
         self.i_mmap: GuardedCell[tuple[Vma, ...]] = GuardedCell(world, f"{host.name}.i_mmap", ())
         self.on_truncate: Callable[[], None] | None = None
+        self.on_layout_scan: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         return f"{self.host.name}.mapping"
@@ -109,7 +121,7 @@ class Inode:
         self.i_lru_isolating = Mutex(world, f"{name}.i_lru_isolating", "i_lru_isolating")
         self.i_rwsem = RwSemaphore(world, f"{name}.i_rwsem", "i_rwsem")
         self.i_data_sem = RwSemaphore(world, f"{name}.i_data_sem", "i_data_sem")
-        self.i_size: Cell[int] = Cell(world, f"{name}.i_size", pages)
+        self.i_size: ObservedCell[int] = ObservedCell(world, f"{name}.i_size", pages)
         self.extents: list[GuardedCell[Extent]] = [GuardedCell(world, f"{name}.extent{i}", None) for i in range(pages)]
         self.i_mapping = AddressSpace(world, self, interrupts, machine)
         self.layout_leases = Atomic(world, f"{name}.layout_leases", 0)

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.inode import block_of
+from daxfuzz.oracles.entry_owners import EntryOwners
+from daxfuzz.oracles.size_looks import SizeLooks
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Extent, Inode
-    from daxfuzz.kernel.kernel import Kernel
+    from daxfuzz.program.simulation import Simulation
     from daxfuzz.sim import Lock, RwSemaphore, Task
 
 
@@ -20,8 +22,10 @@ class FileRules:
     transaction, are asked for. What the server of virtio-fs has is not judged.
     """
 
-    def __init__(self, kernel: Kernel) -> None:
-        self.kernel = kernel
+    def __init__(self, sim: Simulation) -> None:
+        kernel = self.kernel = sim.kernel
+        self.looks = SizeLooks.of(sim)
+        self.entry_owners = EntryOwners.of(sim).owners
         self.local = kernel.fuse_conn is None
         sb = kernel.sb
         self.levels: tuple[Lock, ...] = (sb.writers, sb.pagefault, sb.intwrite) if kernel.fs.freezes else ()
@@ -62,6 +66,30 @@ class FileRules:
         if inode.i_count.value:
             yield from missing(inode.i_rwsem, task)
             yield from missing(inode.i_mapping.invalidate_lock, task)
+
+    def scanned(self, inode: Inode, task: Task) -> Iterator[str]:
+        """Who looks for busy pages has faults locked out, as ext4_break_layouts, xfs_break_dax_layouts and the callers
+        of fuse_dax_break_layouts do (v6.0 and v6.19): what is idle would be mapped and pinned again."""
+        if inode.i_count.value:
+            yield from missing(inode.i_mapping.invalidate_lock, task)
+
+    def cancelled(self, inode: Inode, task: Task) -> Iterator[str]:
+        """Who gives blocks of a CoW fork back has faults locked out, or is a fault that has locked the entry: another
+        one may have mapped them already (all callers of xfs_reflink_cancel_cow_range but write(2), v6.0 and v6.19)."""
+        if inode.i_count.value and not self.faults(inode, task):
+            yield from missing(inode.i_mapping.invalidate_lock, task)
+
+    def faults(self, inode: Inode, task: Task) -> bool:
+        """Whether a task is in a fault on a file, and has locked an entry."""
+        if inode.i_mapping.invalidate_lock not in task.held:
+            return False
+        return any(owner == task.index and number == inode.number for (number, _), owner in self.entry_owners.items())
+
+    def decided(self, inode: Inode, task: Task) -> Iterator[str]:
+        """Who locks a file to change it has looked at its size with the lock held, if at all (do_truncate,
+        fallocate, write and remap_file_range of all file systems, v6.0 and v6.19)."""
+        if inode.i_count.value and inode.i_rwsem.writer is task and self.looks.early(inode, task):
+            yield inode.i_rwsem.lock_class
 
     def extent_changed(self, inode: Inode, old: Extent, new: Extent, task: Task) -> Iterator[str]:
         """What a file has at a page goes with writes and faults locked out, and comes with either locked out.

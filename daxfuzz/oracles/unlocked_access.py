@@ -38,9 +38,9 @@ class UnlockedAccess(Oracle):
     Of the VFS: the state of a freeze (s_umount), the pages in a pipe (its mutex), and the descriptors of several
     threads (file_lock). Of virtio-fs: a range leaves a file that stays with faults locked out. Of a device: whether it
     has a driver (device_lock), and a page map that was looked up is kept from going by RCU.
-    :mod:`daxfuzz.oracles.file_rules` has what changes of a file ask for. A page cache gets new entries and marks with
-    truncation locked out (invalidate_lock), and is walked over under a spinlock or in a section of RCU. After what only
-    these find, the execution goes on.
+    :mod:`daxfuzz.oracles.file_rules` has what changes of a file ask for, and the search for busy pages. A page cache
+    gets new entries and marks with truncation locked out (invalidate_lock), and is walked over under a spinlock or in
+    a section of RCU. After what only these find, the execution goes on.
 
     Nobody else can have a file whose last reference is gone; nor a page table that munmap frees, since no VMA leads
     there any more.
@@ -55,7 +55,7 @@ class UnlockedAccess(Oracle):
         for mm in self.kernel.mms:
             for cell, lock in rules_of(mm):
                 self.guard(cell, lock)
-        self.rules = FileRules(self.kernel)
+        self.rules = FileRules(self.sim)
         self.association_lock = self.kernel.dax.association_lock()
         for inode in self.kernel.inodes.values():
             self.watch_marks(inode.i_mapping.i_pages)
@@ -145,6 +145,7 @@ class UnlockedAccess(Oracle):
         def resized(old: int, new: int) -> None:
             if old != new:
                 self.judge(inode.i_size, rules.size_changed(inode, old, new, world.current))
+                self.judge(inode.i_size, rules.decided(inode, world.current), "decides by")
 
         def renamed(old: int, new: int) -> None:
             if old != new:
@@ -163,10 +164,17 @@ class UnlockedAccess(Oracle):
 
         def truncated() -> None:
             self.judge(i_pages, rules.truncated(inode, world.current), "truncates")
+            self.judge(inode.i_size, rules.decided(inode, world.current), "decides by")
+
+        def scanned() -> None:
+            self.judge(i_pages, rules.scanned(inode, world.current), "looks for busy pages of")
 
         def flagged(old: bool, new: bool) -> None:
             if old != new:
                 self.judge(inode.reflink, rules.transacted(world.current))
+
+        def cancelled() -> None:
+            self.judge(inode.cow_fork, rules.cancelled(inode, world.current), "takes blocks back from")
 
         listen(inode.i_size, "watch", resized)
         listen(inode.i_nlink, "watch", renamed)
@@ -174,11 +182,13 @@ class UnlockedAccess(Oracle):
         listen(i_pages, "watch_marks", marked)
         listen(i_pages, "watch_walk", walked)
         listen(inode.i_mapping, "on_truncate", truncated)
+        listen(inode.i_mapping, "on_layout_scan", scanned)
         listen(inode.reflink, "watch", flagged)
         for extent in inode.extents:
             listen(extent, "watch", self.extent_watcher(inode, extent))
         if self.kernel.fs.reflinks:
             listen(inode.cow_fork, "on_access", self.cow_watcher(inode))
+            listen(inode.cow_fork, "on_cancel", cancelled)
 
     def extent_watcher(self, inode: Inode, cell: Cell[Extent]) -> Callable[[Extent, Extent], None]:
         """Judges each change of an extent."""
@@ -186,6 +196,7 @@ class UnlockedAccess(Oracle):
         def changed(old: Extent, new: Extent) -> None:
             if old != new:
                 self.judge(cell, self.rules.extent_changed(inode, old, new, self.world.current))
+                self.judge(inode.i_size, self.rules.decided(inode, self.world.current), "decides by")
 
         return changed
 

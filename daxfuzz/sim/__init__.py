@@ -18,7 +18,7 @@ exactly that access. Nothing here knows about kernels: the package serves any sm
 May import: nothing of daxfuzz.
 """
 
-from daxfuzz.sim.cells import Atomic, Cell, GuardedCell
+from daxfuzz.sim.cells import Atomic, Cell, GuardedCell, ObservedCell
 from daxfuzz.sim.checking import UndeclaredAccess, check_accesses
 from daxfuzz.sim.host import Host
 from daxfuzz.sim.interrupts import Interrupts
@@ -62,6 +62,7 @@ __all__ = [
     "Label",
     "Lock",
     "Mutex",
+    "ObservedCell",
     "PercpuRef",
     "PercpuRwSemaphore",
     "Point",

@@ -77,10 +77,10 @@ class Cell(Shared, Generic[T]):
         self.value = state
 
 
-class GuardedCell(Cell[T]):
-    """A variable that a lock protects, also while it is only looked at.
+class ObservedCell(Cell[T]):
+    """A variable whose loads matter, too.
 
-    watch_read: called in each step that loads the value, but for those of :meth:`read_once`.
+    watch_read: called in each step that loads the value.
     """
 
     __slots__ = ("watch_read",)
@@ -91,7 +91,7 @@ class GuardedCell(Cell[T]):
 
     @types.coroutine
     def read(self) -> Generator[Point, None, T]:
-        """Load the value, with its lock held."""
+        """Load the value."""
         if not self.world.goes_on(self._read):
             yield self._read
         value = self.value
@@ -100,6 +100,12 @@ class GuardedCell(Cell[T]):
         if watch_read is not None:
             watch_read()
         return value
+
+
+class GuardedCell(ObservedCell[T]):
+    """A variable that a lock protects, also while it is only looked at: each load but read_once has it held."""
+
+    __slots__ = ()
 
     read_once = Cell.read
     """Load the value, with no lock (READ_ONCE)."""

@@ -28,6 +28,9 @@ from daxfuzz.program.case import Program
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.protocols.repairs.share_lock import FixShareLock
 
+TWO = {"file0": 1, "file1": 1}
+THREE = {**TWO, "file2": 1}
+
 FAULT = program({"mapper": ["store(file0, 0)"]}, prefault=False)
 SYNC = program({"syncer": ["store(file0, 0)", "fsync(file0)"]})
 TRUNCATE = program({"truncator": ["truncate(file0, 0)"]})
@@ -35,7 +38,7 @@ PUNCH = program({"puncher": ["fallocate(file0, PUNCH_HOLE, 0, 1)"]})
 ALLOCATE = program({"allocator": ["fallocate(file0, ALLOCATE, 0, 1)"]}, prefault=False)
 UNLINK = program({"unlinker": ["unlink(file0)"]})
 FREEZE = program({"freezer": ["freeze()", "thaw()"]})
-COPY = program({"writer": ["store(file1, 0)"]}, files={"file0": 1, "file1": 1}, clones={"file1": "file0"})
+COPY = program({"writer": ["store(file1, 0)"]}, files=TWO, clones={"file1": "file0"})
 CLOSE = program({"closer": ["close(file0)"], "other": ["load(file0, 0)"]}, mms={"mm0": ("closer", "other")})
 PIPE = program({"reader": ["pipe_read()"]})
 DURABLE = program({"mapper": ["munmap(file0)", "mmap(file0, MAP_SYNC)", "store(file0, 0)"]}, prefault=False)
@@ -43,7 +46,7 @@ FILL = program({"mapper": ["load(file0, 0)", "store(file0, 0)"]}, prefault=False
 RECLAIM = program({"worker": ["fuse_dax_free_mem_worker()"]}, window_ranges=1)
 UNBIND = program({"unbinder": ["unbind()"]})
 PIN = program({"pinner": ["r0 = get_user_pages(file0, 0)", "put_page(r0)"]})
-CLONE = program({"cloner": ["reflink(file0, 0, file1, 0, 1)"]}, files={"file0": 1, "file1": 1})
+CLONE = program({"cloner": ["reflink(file0, 0, file1, 0, 1)"]}, files=TWO)
 DEMAND = program({"mapper": ["store(file0, 0)", "munmap(file0)", "mmap(file0)", "store(file0, 0)"]}, prefault=False)
 
 
@@ -337,6 +340,64 @@ class FlagWithoutTransaction(Patch):
                 await inode.ilock.up_write()
 
 
+class ScanWithFaults(Patch):
+    """ext4: Look for busy pages with faults going on."""
+
+    class ext4(Ext4):
+        async def ext4_break_layouts(self, inode: Inode) -> int:
+            await inode.i_mapping.invalidate_lock.up_write()
+            await self.k.dax.dax_layout_busy_page(inode.i_mapping)
+            await inode.i_mapping.invalidate_lock.down_write()
+            return 0
+
+
+class SizeBeforeLock(Patch):
+    """ext4: Look at the size before i_rwsem is taken, and at nothing else."""
+
+    class ext4(Ext4):
+        async def ext4_punch_hole(self, inode: Inode, first: int, length: int) -> int:
+            last = await inode.i_size.read() - 1
+            await inode.i_rwsem.down_write()
+            await inode.i_mapping.invalidate_lock.down_write()
+            await self.k.truncate.truncate_pagecache_range(inode.i_mapping, first, last)
+            await inode.i_mapping.invalidate_lock.up_write()
+            await inode.i_rwsem.up_write()
+            return 0
+
+        async def ext4_do_fallocate(self, inode: Inode, first: int, length: int, keep_size: bool) -> int:
+            length = await inode.i_size.read()
+            await inode.i_rwsem.down_write()
+            error = await self.ext4_alloc_file_blocks(inode, first, length, None, False)
+            await inode.i_rwsem.up_write()
+            return error
+
+        async def setattr_size(self, inode: Inode, size: int) -> int:
+            await inode.i_rwsem.up_write()
+            size = await inode.i_size.read() + 1
+            await inode.i_rwsem.down_write()
+            await self.k.journal.start()
+            await inode.i_size.write(size)
+            await self.k.journal.stop()
+            return 0
+
+
+class SizeBeforeAndAfterLock(Patch):
+    """ext4: Look at the size before i_rwsem is taken, too."""
+
+    class ext4(Ext4):
+        async def do_truncate(self, inode: Inode, size: int) -> int:
+            await inode.i_size.read()
+            return await super().do_truncate(inode, size)
+
+
+class SyncLooksAtSize(Patch):
+    """xfs: Look at the size in fsync, which takes no lock."""
+
+    class xfs(Xfs):
+        async def vfs_fsync_range(self, inode: Inode, first: int, last: int) -> int:
+            return await super().vfs_fsync_range(inode, first, await inode.i_size.read() - 1)
+
+
 class AssociateWithoutShareLock(Patch):
     """dax: Forget the lock that FixShareLock has added."""
 
@@ -349,6 +410,10 @@ class AssociateWithoutShareLock(Patch):
 @pytest.mark.parametrize(
     ("of", "filesystem", "patch", "said"),
     [
+        (TRUNCATE, "ext4", ScanWithFaults, "looks for busy pages of file0.i_pages without invalidate_lock"),
+        (PUNCH, "ext4", SizeBeforeLock, "decides by file0.i_size without i_rwsem"),
+        (ALLOCATE, "ext4", SizeBeforeLock, "decides by file0.i_size without i_rwsem"),
+        (TRUNCATE, "ext4", SizeBeforeLock, "decides by file0.i_size without i_rwsem"),
         (TRUNCATE, "ext4", TruncateUnderReadLock, "truncates file0.i_pages without invalidate_lock"),
         (DURABLE, "ext4", MarkWithoutInvalidateLock, "marks entries of file0.i_pages without invalidate_lock"),
         (FILL, "fuse", UpgradeShared, "changes dmap0.writable without fi.dax.sem"),
@@ -418,3 +483,26 @@ def test_where_files_share_pages_the_lock_for_that_is_held() -> None:
     sim = simulate(of, AssociateWithoutShareLock, protocol=protocol, filesystem="xfs", oracles=[UnlockedAccess])
     assert "without dax_share_lock" in trip(sim, "unlocked-access", simple=1, random=0).message
     assert_silent(simulate(of, protocol=protocol, filesystem="xfs"))
+
+
+def test_a_size_may_be_looked_at_before_the_lock_if_it_is_looked_at_again() -> None:
+    assert_silent(simulate(TRUNCATE, SizeBeforeAndAfterLock, oracles=[UnlockedAccess]))
+
+
+def test_a_size_that_another_call_has_looked_at_decides_nothing() -> None:
+    of = program({"puncher": ["fsync(file0)", "fallocate(file0, PUNCH_HOLE, 0, 1)"]})
+    assert_silent(simulate(of, SyncLooksAtSize, filesystem="xfs", oracles=[UnlockedAccess]))
+
+
+def test_a_failed_write_gives_the_copy_back_with_faults_locked_out() -> None:
+    of = program(
+        {"writer": ["truncate(file2, 0)", "pwrite(file1, 0, file2, 0)"]}, files=THREE, clones={"file1": "file0"}
+    )
+    said = trip(simulate(of, protocol="pin-wait", filesystem="xfs"), "unlocked-access", simple=1, random=0).message
+    assert "takes blocks back from file1.cow_fork without invalidate_lock" in said
+    assert_silent(simulate(of, filesystem="xfs"))
+
+
+def test_a_failed_fault_gives_the_copy_back_with_the_entry_locked() -> None:
+    of = program({"mapper": ["store(file1, 0)"], "unbinder": ["unbind()"]}, files=TWO, clones={"file1": "file0"})
+    assert_silent(simulate(of, filesystem="xfs"))

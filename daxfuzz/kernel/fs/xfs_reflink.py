@@ -314,6 +314,8 @@ class XfsReflink(Filesystem):
 
     async def xfs_reflink_cancel_cow_blocks(self, inode: Inode, first: int, last: int) -> None:
         """Free the blocks of a range in the CoW fork; ILOCK is held."""
+        if inode.cow_fork.on_cancel is not None:
+            inode.cow_fork.on_cancel()
         if await inode.cow_fork.empty():
             return
         while (found := await inode.cow_fork.lookup(first, last)) is not None:
