@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.entry import Entry
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.program.simulation import Simulation
+    from daxfuzz.sim import Task
 
 
 class EntryOwners(Ghost):
@@ -39,3 +40,11 @@ class EntryOwners(Ghost):
                 self.owners.pop((inode.number, index), None)
 
         return stored
+
+    def locked_entry(self, task: Task, pfn: int) -> Entry | None:
+        """The entry for a page that a task has locked, if there is one."""
+        for (number, index), owner in self.owners.items():
+            entry = self.kernel.inode_by_number(number).i_mapping.i_pages.entries[index]
+            if owner == task.index and pfn in entry.pfns(self.kernel.machine):
+                return entry
+        return None

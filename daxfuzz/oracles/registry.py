@@ -30,6 +30,7 @@ from daxfuzz.oracles.oracle import Oracle
 from daxfuzz.oracles.refcount import Refcount
 from daxfuzz.oracles.stale_data import StaleData
 from daxfuzz.oracles.stale_pte import StalePte
+from daxfuzz.oracles.unhandled_failure import UnhandledFailure
 from daxfuzz.oracles.unlocked_access import UnlockedAccess
 from daxfuzz.oracles.waits_for_stranger import WaitsForStranger
 from daxfuzz.oracles.window_access import WindowAccess
@@ -57,6 +58,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     Association,
     StalePte,
     WindowAccess,
+    UnhandledFailure,
     FrozenWrite,
     IncompleteFreeze,
     LayoutLease,
