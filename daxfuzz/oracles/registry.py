@@ -17,6 +17,7 @@ from daxfuzz.oracles.held_longterm_pin import HeldLongtermPin
 from daxfuzz.oracles.incomplete_freeze import IncompleteFreeze
 from daxfuzz.oracles.inode_count import InodeCount
 from daxfuzz.oracles.kernel_warning import KernelWarning, SpuriousWarning
+from daxfuzz.oracles.late_flush import LateFlush
 from daxfuzz.oracles.layout_lease import LayoutLease
 from daxfuzz.oracles.livelock import Livelock
 from daxfuzz.oracles.lock_held import LockHeld
@@ -57,6 +58,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     UnlockedAccess,
     Association,
     StalePte,
+    LateFlush,
     WindowAccess,
     UnhandledFailure,
     FrozenWrite,
