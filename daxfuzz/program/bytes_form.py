@@ -18,10 +18,10 @@ Operations are numbered in the order of SIGNATURES: a new one goes to its end, o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from daxfuzz.kernel.machine import Align, Machine, TlbMode
-from daxfuzz.program.calls import check_calls, dropped_registers
+from daxfuzz.program.calls import check_calls
 from daxfuzz.program.case import Argument, Call, Program, Setup
 from daxfuzz.program.dax_file.limits import (
     MAX_BIAS,
@@ -38,7 +38,8 @@ from daxfuzz.program.dax_file.limits import (
 )
 from daxfuzz.program.dax_file.reader import default_mms
 from daxfuzz.program.operations import SIGNATURES
-from daxfuzz.program.signature import Holds, Kind, Parameter
+from daxfuzz.program.scope import OMITTED, Scope
+from daxfuzz.program.signature import Kind
 from daxfuzz.sim import SparseSchedule
 
 MAX_TURN = 2**20
@@ -47,14 +48,8 @@ MAX_TURN = 2**20
 _TASK_COUNTS = (1, 2, 3, 4, 2, 3, 2, 3, 5, 6, 7, 8)
 """Most bugs need two or three tasks, so more bytes mean these; each number counts at its first place when encoding."""
 _OPERATIONS = tuple(SIGNATURES)
-_REGISTER_PARAMETERS = {
-    name: [parameter for parameter in signature.parameters if parameter.kind is Kind.REGISTER]
-    for name, signature in SIGNATURES.items()
-}
 _NO_CALL = 0
 """Where the next operation could stand: no further call in this task. Operation i is written as i + 1."""
-_OMITTED = ""
-"""Stands for an optional argument that is left out."""
 
 
 class _Reader:
@@ -153,7 +148,7 @@ def decode(data: bytes) -> tuple[Program, SparseSchedule]:
     prefault = reader.number(2) == 0
     align, huge = divmod(reader.number(2 * len(_ALIGNMENTS)), 2)
     setup = Setup(files, mms, prefault, huge == 1, clones, _ALIGNMENTS[align])
-    calls = {task: _read_calls(reader, _Scope(files, tasks)) for task in tasks}
+    calls = {task: _read_calls(reader, Scope(files, tasks)) for task in tasks}
     return Program(calls, setup, machine), _read_switches(reader, len(tasks))
 
 
@@ -175,7 +170,7 @@ def encode(program: Program, schedule: SparseSchedule) -> bytes:
     writer.number(int(not plain.setup.prefault), 2)
     writer.number(2 * _ALIGNMENTS.index(plain.setup.align) + plain.setup.huge, 2 * len(_ALIGNMENTS))
     for calls in plain.tasks.values():
-        _write_calls(writer, calls, _Scope(plain.setup.files, tasks))
+        _write_calls(writer, calls, Scope(plain.setup.files, tasks))
     _write_switches(writer, schedule, len(tasks))
     return writer.bytes()
 
@@ -265,71 +260,7 @@ def _write_mms(writer: _Writer, mms: Mapping[str, tuple[str, ...]], tasks: Seque
 # Calls
 
 
-@dataclass(slots=True)
-class _Scope:
-    """What is valid at the place of a call that is being read or written.
-
-    held: registers of the task that hold a reference, in order of assignment.
-    assigned: number of registers assigned so far.
-    """
-
-    files: Mapping[str, int]
-    tasks: Sequence[str]
-    held: dict[str, Holds] = field(default_factory=dict)
-    assigned: int = 0
-
-    def registers(self, parameter: Parameter) -> Sequence[str]:
-        """Registers that hold what the parameter demands."""
-        return [name for name, holds in self.held.items() if parameter.holds in (Holds.NOTHING, holds)]
-
-    def allows(self, operation: str) -> bool:
-        """Whether there is a valid call of this operation."""
-        return all(self.registers(parameter) for parameter in _REGISTER_PARAMETERS[operation])
-
-    def choices(self, parameter: Parameter, earlier: Sequence[Argument]) -> Sequence[Argument]:
-        """The valid arguments, simplest first, after the `earlier` ones of the same call."""
-        choices = self._values(parameter, earlier)
-        return (_OMITTED, *choices) if parameter.optional else choices
-
-    def _values(self, parameter: Parameter, earlier: Sequence[Argument]) -> Sequence[Argument]:
-        match parameter.kind:
-            case Kind.FILE:
-                return tuple(self.files)
-            case Kind.PAGE | Kind.OFFSET:
-                return range(self._size(earlier))
-            case Kind.LENGTH:
-                return range(1, 1 + self._size(earlier) - _last_page(earlier))
-            case Kind.SIZE:
-                return range(1 + self._size(earlier))
-            case Kind.REGISTER:
-                return self.registers(parameter)
-            case Kind.TASK:
-                return self.tasks
-            case Kind.FLAG:
-                return parameter.choices
-
-    def _size(self, earlier: Sequence[Argument]) -> int:
-        """Of the file that the call names last; files and flags have no name in common in the byte form."""
-        return next(self.files[name] for name in reversed(earlier) if isinstance(name, str) and name in self.files)
-
-    def result(self, operation: str) -> str | None:
-        """The register to which a call is assigned."""
-        return None if SIGNATURES[operation].result is Holds.NOTHING else f"r{self.assigned}"
-
-    def take(self, call: Call) -> None:
-        """Go past `call`."""
-        for register in dropped_registers(call):
-            del self.held[register]
-        if call.result is not None:
-            self.held[call.result] = SIGNATURES[call.name].result
-            self.assigned += 1
-
-
-def _last_page(earlier: Sequence[Argument]) -> int:
-    return next(page for page in reversed(earlier) if isinstance(page, int))
-
-
-def _read_calls(reader: _Reader, scope: _Scope) -> tuple[Call, ...]:
+def _read_calls(reader: _Reader, scope: Scope) -> tuple[Call, ...]:
     calls: list[Call] = []
     while len(calls) < MAX_CALLS:
         number = reader.number(1 + len(_OPERATIONS))
@@ -341,24 +272,24 @@ def _read_calls(reader: _Reader, scope: _Scope) -> tuple[Call, ...]:
     return tuple(calls)
 
 
-def _allowed_from(start: int, scope: _Scope) -> str:
+def _allowed_from(start: int, scope: Scope) -> str:
     """The operation at `start`, or the next one that has a valid call here: a number keeps its meaning where it can."""
     while not scope.allows(_OPERATIONS[start]):
         start = (start + 1) % len(_OPERATIONS)
     return _OPERATIONS[start]
 
 
-def _read_call(reader: _Reader, operation: str, scope: _Scope) -> Call:
+def _read_call(reader: _Reader, operation: str, scope: Scope) -> Call:
     arguments: list[Argument] = []
     for parameter in SIGNATURES[operation].parameters:
         choices = scope.choices(parameter, arguments)
         argument = choices[reader.number(len(choices))]
-        if argument != _OMITTED:
+        if argument != OMITTED:
             arguments.append(argument)
     return Call(operation, tuple(arguments), scope.result(operation))
 
 
-def _write_calls(writer: _Writer, calls: Sequence[Call], scope: _Scope) -> None:
+def _write_calls(writer: _Writer, calls: Sequence[Call], scope: Scope) -> None:
     if len(calls) > MAX_CALLS:
         raise ValueError(f"the byte form has at most {MAX_CALLS} calls a task, not {len(calls)}")
     for call in calls:
@@ -369,11 +300,11 @@ def _write_calls(writer: _Writer, calls: Sequence[Call], scope: _Scope) -> None:
         writer.number(_NO_CALL, 1 + len(_OPERATIONS))
 
 
-def _write_arguments(writer: _Writer, call: Call, scope: _Scope) -> None:
+def _write_arguments(writer: _Writer, call: Call, scope: Scope) -> None:
     earlier: list[Argument] = []
     for parameter, argument in SIGNATURES[call.name].bind(call.arguments):
         choices = scope.choices(parameter, earlier)
-        writer.number(choices.index(_OMITTED if argument is None else argument), len(choices))
+        writer.number(choices.index(OMITTED if argument is None else argument), len(choices))
         if argument is not None:
             earlier.append(argument)
 
