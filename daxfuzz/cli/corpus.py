@@ -7,13 +7,11 @@ from pathlib import Path
 import click
 
 from daxfuzz.cli.errors import INPUT_ERRORS, USAGE, OneLineError
-from daxfuzz.cli.options import json_option, patch_option, print_json, with_patches
+from daxfuzz.cli.options import json_option, patch_option, print_json
 from daxfuzz.cli.output import plural
-from daxfuzz.program.case import Case
 from daxfuzz.program.dax_file import load_case
-from daxfuzz.search import Replay
-from daxfuzz.triage.replay import NONE, Replayed, replay_case
-from daxfuzz.triage.reproduce import THOROUGH, Failure, Goal, hints_of, search
+from daxfuzz.triage.declared import problem_of
+from daxfuzz.triage.user_choice import with_patches
 
 EXAMPLES = """
 \b
@@ -44,7 +42,8 @@ def check(places: tuple[Path, ...], patches: tuple[str, ...], as_json: bool) -> 
     for number, path in enumerate(paths, 1):
         click.echo(f"[{number}/{len(paths)}] {path}", err=True)
         try:
-            problem = check_case(load_case(path), patches)
+            case = load_case(path)
+            problem = problem_of(case, with_patches(case.kernel, patches))
             code = 1 if problem else 0
         except INPUT_ERRORS as error:
             problem, code = str(error), USAGE
@@ -70,30 +69,3 @@ def cases_below(directory: Path) -> list[Path]:
     if not paths:
         raise OneLineError(f"{directory}: holds no .dax file")
     return paths
-
-
-def check_case(case: Case, patches: tuple[str, ...]) -> str:
-    """What is not as the case declares, in one line; empty if all is."""
-    kernel = with_patches(case.kernel, patches)
-    replayed = replay_case(case, kernel)
-    if replayed.kind != case.finding:
-        why = f" ({replayed.impossible})" if replayed.impossible else ""
-        return f"declares {case.finding}, shows {replayed.kind}{why}"
-    if replayed.diverged and replayed.via == "steps":
-        return f"the steps do not fit {replayed.diverged}"
-    on_stepper = replayed.bench.run(Replay(replayed.execution.turns))
-    if on_stepper.digest() != replayed.execution.digest():
-        return "the two hosts give different digests"
-    return "" if case.finding == NONE else check_repairs(case, replayed)
-
-
-def check_repairs(case: Case, replayed: Replayed) -> str:
-    """Whether the repairs that a case names silence it, and nothing is left to see without its bugs."""
-    assert replayed.found is not None
-    kernel = replayed.bench.kernel
-    hints = hints_of(Failure(case.program, kernel, replayed.execution, replayed.found))
-    for how, repairs, goal in (("with", case.repaired_by, Goal(case.finding)), ("without", case.kernel.bugs, Goal())):
-        still = search(case.program, kernel.plus(repairs), goal, THOROUGH, hints) if repairs else None
-        if still is not None:
-            return f"still shows {still.violation.kind} {how} {' + '.join(repairs)}"
-    return ""

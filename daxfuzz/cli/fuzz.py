@@ -19,7 +19,7 @@ from daxfuzz.bench.audit.reasons import last_audit
 from daxfuzz.cli.against_display import against_look, comparison_report
 from daxfuzz.cli.errors import INTERRUPTED, OneLineError
 from daxfuzz.cli.fuzz_display import display, final_report, fuzz_look
-from daxfuzz.cli.options import Duration, json_option, patch_option, print_json, with_patches
+from daxfuzz.cli.options import Duration, json_option, patch_option, print_json
 from daxfuzz.engines.against import Comparer, Comparison, Group, fixed_form
 from daxfuzz.engines.fuzz import Found, Fuzzer, FuzzSettings, Status
 from daxfuzz.engines.jobs import Left
@@ -28,6 +28,7 @@ from daxfuzz.program.errors import shown
 from daxfuzz.protocols.registry import bug
 from daxfuzz.search import STRATEGIES
 from daxfuzz.triage.bench import KernelChoice
+from daxfuzz.triage.user_choice import with_patches
 
 DEFAULT_SECONDS = 60.0
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from daxfuzz.cli.errors import INTERRUPTED
-from daxfuzz.cli.options import json_option, patch_option, print_json, with_patches
+from daxfuzz.cli.options import json_option, patch_option, print_json
 from daxfuzz.cli.output import plural
 from daxfuzz.program.case import Case, Schedule
 from daxfuzz.program.dax_file import dumps_case, load_case, rewrite_case, save_case
@@ -19,6 +19,7 @@ from daxfuzz.triage.finding import triage
 from daxfuzz.triage.order import constraints_of
 from daxfuzz.triage.replay import replay_case, steps_of
 from daxfuzz.triage.reproduce import QUICK, Failure, Goal, hints_of, replay, search
+from daxfuzz.triage.user_choice import with_patches
 
 EXAMPLES = """
 \b

@@ -7,12 +7,13 @@ from typing import Any
 import click
 
 from daxfuzz.cli.errors import CANNOT_REPLAY
-from daxfuzz.cli.options import json_option, patch_option, print_json, with_patches
+from daxfuzz.cli.options import json_option, patch_option, print_json
 from daxfuzz.cli.output import plural, stdout_console
 from daxfuzz.program.case import Case
 from daxfuzz.program.dax_file import load_case
 from daxfuzz.triage.render import Row, rows, shown_function, table
 from daxfuzz.triage.replay import NONE, Replayed, replay_case
+from daxfuzz.triage.user_choice import with_patches
 
 SOMETHING_ELSE = 3
 
