@@ -10,7 +10,7 @@ from daxfuzz.cli.errors import INPUT_ERRORS, USAGE, OneLineError
 from daxfuzz.cli.options import json_option, patch_option, print_json
 from daxfuzz.cli.output import plural
 from daxfuzz.program.dax_file import load_case
-from daxfuzz.triage.declared import problem_of
+from daxfuzz.triage.declared import judge
 from daxfuzz.triage.user_choice import with_patches
 
 EXAMPLES = """
@@ -43,7 +43,7 @@ def check(places: tuple[Path, ...], patches: tuple[str, ...], as_json: bool) -> 
         click.echo(f"[{number}/{len(paths)}] {path}", err=True)
         try:
             case = load_case(path)
-            problem = problem_of(case, with_patches(case.kernel, patches))
+            problem = judge(case, with_patches(case.kernel, patches)).problem
             code = 1 if problem else 0
         except INPUT_ERRORS as error:
             problem, code = str(error), USAGE

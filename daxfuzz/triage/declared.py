@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from daxfuzz.program.case import Case
 from daxfuzz.search import Replay
 from daxfuzz.triage.bench import KernelChoice
@@ -9,23 +11,74 @@ from daxfuzz.triage.replay import NONE, Replayed, replay_case
 from daxfuzz.triage.reproduce import THOROUGH, Failure, Goal, hints_of, search
 
 
-def problem_of(case: Case, kernel: KernelChoice) -> str:
-    """What is not as the case declares, in one line; empty if all is. kernel: its own, with what a user supplies."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What came of a case.
+
+    problem: what is not as it should be, in one line; empty if all is.
+    repaired: what the case declares does not happen any more.
+    """
+
+    replayed: Replayed
+    problem: str = ""
+    repaired: bool = False
+
+
+def judge(case: Case, kernel: KernelChoice) -> Judged:
+    """Whether it shows what it declares, on both hosts, and does not with its repairs or without its bugs.
+
+    kernel: its own, with what a user supplies for it.
+    """
     replayed = replay_case(case, kernel)
+    return Judged(replayed, mismatch(case, replayed) or check_hosts(replayed) or check_repairs(case, replayed))
+
+
+def judge_patched(case: Case, kernel: KernelChoice, plain: KernelChoice) -> Judged:
+    """Whether a patch that the case does not know leaves it as it is, or repairs it.
+
+    A case that must stay clean still must. Another one may show what it declares, by whatever schedule, or show it no
+    more; what else it shows is a problem unless the kernel without the patch can show that, too.
+
+    kernel: the case's own with the patch on top; plain: without it.
+    """
+    replayed = replay_case(case, kernel)
+    if replayed.found is None:
+        if case.finding == NONE:
+            return Judged(replayed)
+        return Judged(replayed, repaired=search(case.program, kernel, Goal(case.finding), THOROUGH) is None)
+    if replayed.kind == case.finding:
+        return Judged(replayed)
+    failure = Failure(case.program, kernel, replayed.execution, replayed.found)
+    if case.finding == NONE or not reaches(failure, plain, replayed.kind):
+        return Judged(replayed, mismatch(case, replayed))
+    return Judged(replayed, repaired=not reaches(failure, kernel, case.finding))
+
+
+def reaches(failure: Failure, kernel: KernelChoice, kind: str) -> bool:
+    """Whether the program of a failure can show a kind of finding on a kernel, as far as a thorough search tells."""
+    return search(failure.program, kernel, Goal(kind), THOROUGH, hints_of(failure)) is not None
+
+
+def mismatch(case: Case, replayed: Replayed) -> str:
+    """What a replay shows instead of what the case declares."""
     if replayed.kind != case.finding:
         why = f" ({replayed.impossible})" if replayed.impossible else ""
         return f"declares {case.finding}, shows {replayed.kind}{why}"
     if replayed.diverged and replayed.via == "steps":
         return f"the steps do not fit {replayed.diverged}"
+    return ""
+
+
+def check_hosts(replayed: Replayed) -> str:
+    """Whether the stepper does the same as Trio."""
     on_stepper = replayed.bench.run(Replay(replayed.execution.turns))
-    if on_stepper.digest() != replayed.execution.digest():
-        return "the two hosts give different digests"
-    return "" if case.finding == NONE else check_repairs(case, replayed)
+    return "" if on_stepper.digest() == replayed.execution.digest() else "the two hosts give different digests"
 
 
 def check_repairs(case: Case, replayed: Replayed) -> str:
     """Whether the repairs that a case names silence it, and nothing is left to see without its bugs."""
-    assert replayed.found is not None
+    if replayed.found is None:
+        return ""
     kernel = replayed.bench.kernel
     hints = hints_of(Failure(case.program, kernel, replayed.execution, replayed.found))
     for how, repairs, goal in (("with", case.repaired_by, Goal(case.finding)), ("without", case.kernel.bugs, Goal())):

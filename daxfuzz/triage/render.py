@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from rich import box
+from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -39,6 +40,9 @@ from daxfuzz.sim.trace import function_of
 if TYPE_CHECKING:
     from daxfuzz.sim import Scheduler, Task, World
     from daxfuzz.triage.bench import Bench
+
+TEXT_WIDTH = 120
+"""Columns of a table in a message."""
 
 SHOWN = 400
 """Rows of a table; of longer executions the middle is left out."""
@@ -384,6 +388,14 @@ def table(steps: Sequence[Row], tasks: Sequence[str]) -> Table:
         access = Padding(access_line(row), (0, 0, 0, 2))
         grid.add_row(str(row.turn), *_in_column(tasks, row.task, access), "\n".join(_briefly(row)))
     return grid
+
+
+def text_table(bench: Bench, execution: Execution) -> str:
+    """The steps of an execution as a table in plain text, for messages."""
+    console = Console(width=TEXT_WIDTH, no_color=True, legacy_windows=False, force_terminal=False)
+    with console.capture() as capture:
+        console.print(table(rows(bench, execution), list(bench.program.tasks)))
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
 def _in_column(tasks: Sequence[str], chosen: str, cell: Text | Padding) -> list[Text | Padding | str]:
