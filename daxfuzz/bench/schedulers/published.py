@@ -4,7 +4,8 @@ S: "Selectively Uniform Concurrency Testing" (Zhao, Wolff, Mathur, Roychoudhury,
 schedules a trial; counted as its own analysis does, with the profiling run where there is one. Programs that this
 analysis leaves out are left out here.
 R: "Greybox Fuzzing for Concurrency Testing" (Wolff, Shi, Duck, Mathur, Roychoudhury, ASPLOS 2024), at most 5 minutes
-a trial.
+a trial. The first schedule of each trial is the same one there (its seed is 0), so that a mean of 1.0 without
+deviation says of that schedule that it shows the bug, and not how likely others are to.
 
 Both run the C programs of SCTBench, as the PERIOD suite has them, under a scheduler that intercepts memory accesses
 and the pthread library.
