@@ -86,6 +86,11 @@ def test_bands_lie_around_the_mean() -> None:
         assert low < expected(outcomes) == 6.6 < high
 
 
+def test_a_few_trials_have_a_wide_band_of_any_strategy() -> None:
+    assert band(found(18), memoryless=False) == exact_band(found(18))
+    assert band(found(*[18] * 20), memoryless=False) == (18, 18)
+
+
 def test_what_was_never_found_has_a_lower_limit_only() -> None:
     outcomes = [Outcome(100, False, 0.0)] * 20
     assert expected(outcomes) is None

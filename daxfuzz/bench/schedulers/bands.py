@@ -11,6 +11,9 @@ CONFIDENCE = 0.95
 
 RESAMPLES = 2000
 
+FEWEST = 5
+"""Trials of which resampling says anything."""
+
 
 def expected(outcomes: Sequence[Outcome]) -> float | None:
     """Executions for each bug found; None without any.
@@ -27,9 +30,9 @@ def band(outcomes: Sequence[Outcome], memoryless: bool) -> tuple[float, float | 
 
     memoryless: whether all executions are equally likely to find the bug. Then the number of schedules is geometric,
         and the limits are exact (Clopper and Pearson's, for sampling up to a number of successes). Otherwise only the
-        trials are alike, and the limits are those of a bootstrap over them.
+        trials are alike, and the limits are those of a bootstrap over them, unless there are fewer than FEWEST.
     """
-    return exact_band(outcomes) if memoryless else bootstrap_band(outcomes)
+    return exact_band(outcomes) if memoryless or len(outcomes) < FEWEST else bootstrap_band(outcomes)
 
 
 def exact_band(outcomes: Sequence[Outcome]) -> tuple[float, float | None]:

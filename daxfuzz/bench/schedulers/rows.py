@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import fmean, stdev
 
 from daxfuzz.bench.schedulers.bands import band, expected
 from daxfuzz.bench.schedulers.published import Figure, figures
@@ -53,7 +53,7 @@ def rows(outcomes: Mapping[Trial, Outcome]) -> Iterator[Row]:
             strategy,
             trials=len(group),
             found=len(found),
-            mean=mean(found) if found else None,
+            mean=fmean(found) if found else None,
             deviation=stdev(found) if len(found) > 1 else None,
             expected=expected(group),
             low=low,
