@@ -35,6 +35,7 @@ from daxfuzz.oracles.unhandled_failure import UnhandledFailure
 from daxfuzz.oracles.unlocked_access import UnlockedAccess
 from daxfuzz.oracles.waits_for_stranger import WaitsForStranger
 from daxfuzz.oracles.window_access import WindowAccess
+from daxfuzz.oracles.wrong_page import WrongPage
 
 if TYPE_CHECKING:
     from daxfuzz.program.simulation import Simulation
@@ -60,6 +61,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     StalePte,
     LateFlush,
     WindowAccess,
+    WrongPage,
     UnhandledFailure,
     FrozenWrite,
     IncompleteFreeze,
