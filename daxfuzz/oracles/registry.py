@@ -23,6 +23,7 @@ from daxfuzz.oracles.livelock import Livelock
 from daxfuzz.oracles.lock_held import LockHeld
 from daxfuzz.oracles.lock_order import LockOrder
 from daxfuzz.oracles.lost_dirty_data import LostDirtyData
+from daxfuzz.oracles.lost_name import LostName
 from daxfuzz.oracles.lost_resource import LostResource
 from daxfuzz.oracles.lost_wakeup import LostWakeup
 from daxfuzz.oracles.lost_work import LostWork
@@ -69,6 +70,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     StaleData,
     LostDirtyData,
     LostResource,
+    LostName,
     KernelWarning,
     SpuriousWarning,
     Livelock,
