@@ -35,6 +35,7 @@ def program(
     window_ranges: int = 2,
     pmd_pages: int = 2,
     low_memory: bool = False,
+    spare_blocks: int = 1,
 ) -> Program:
     """A valid program, from calls as they are written in a case."""
     machine = Machine(
@@ -45,6 +46,7 @@ def program(
         window_ranges=window_ranges,
         pmd_pages=pmd_pages,
         low_memory=low_memory,
+        spare_blocks=spare_blocks,
     )
     calls = {name: tuple(parse_call(call) for call in body) for name, body in tasks.items()}
     made = Program(calls, Setup(files or {"file0": 1}, mms or {}, prefault, clones=clones or {}), machine)

@@ -130,6 +130,7 @@ class BlockAllocator(Shared):
     freeing: the same, for a transaction that is on its way there.
     uncommitted: the same, with the task whose transaction it is, which is not committed yet (xfs).
     on_access: called in each step that looks at owners, or changes them, but for moves within a file.
+    on_allocate: called after each attempt to allocate.
     on_free: called with (pfn, last owner) after a block was freed.
     on_share: called with (pfn, owner) after a block got one more owner.
     """
@@ -141,6 +142,7 @@ class BlockAllocator(Shared):
         "freed",
         "freeing",
         "on_access",
+        "on_allocate",
         "on_free",
         "on_share",
         "table",
@@ -155,6 +157,7 @@ class BlockAllocator(Shared):
         self.freeing: tuple[int, ...] = ()
         self.uncommitted: tuple[tuple[int, int], ...] = ()
         self.on_access: Callable[[], None] | None = None
+        self.on_allocate: Callable[[], None] | None = None
         self.on_free: Callable[[int, Owner], None] | None = None
         self.on_share: Callable[[int, Owner], None] | None = None
         self._allocate = self.point(Access.UPDATE, "allocate")
@@ -179,6 +182,8 @@ class BlockAllocator(Shared):
         self.log.append(blocks)
         for offset, pfn in enumerate(blocks):
             self.table[pfn] = ((inode, index + offset),)
+        if self.on_allocate is not None:
+            self.on_allocate()
         return blocks
 
     def find(self, pages: int) -> range:

@@ -11,6 +11,7 @@ from daxfuzz.oracles.cow_ownership import CowOwnership
 from daxfuzz.oracles.deadlock import Deadlock
 from daxfuzz.oracles.dma_corruption import DmaCorruption
 from daxfuzz.oracles.entry_lock import EntryLock
+from daxfuzz.oracles.false_enospc import FalseEnospc
 from daxfuzz.oracles.freed_block import FreedBlock
 from daxfuzz.oracles.frozen_write import FrozenWrite
 from daxfuzz.oracles.held_longterm_pin import HeldLongtermPin
@@ -71,6 +72,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     LostDirtyData,
     LostResource,
     LostName,
+    FalseEnospc,
     KernelWarning,
     SpuriousWarning,
     Livelock,
