@@ -20,6 +20,7 @@ from daxfuzz.cli.list import list_group
 from daxfuzz.cli.minimize import minimize
 from daxfuzz.cli.patch import patch_group
 from daxfuzz.cli.repro import repro
+from daxfuzz.cli.verify import verify
 
 
 class CommandLine(click.Group):
@@ -51,7 +52,7 @@ def main() -> None:
     """
 
 
-for _command in (fuzz, repro, minimize, patch_group, corpus, list_group, bench, audit):
+for _command in (fuzz, repro, minimize, verify, patch_group, corpus, list_group, bench, audit):
     main.add_command(_command)
 
 __all__ = ["main"]

@@ -22,6 +22,7 @@ class AddressSpace:
     i_mmap: the VMAs that map the file, in the order of their mm.
     exiting: AS_EXITING, set at the end of the inode's life.
     address: &mapping->i_pages, as wait keys use it.
+    world: where its locks are.
     on_truncate: called where page cache is truncated.
     on_layout_scan: called where busy pages are looked for.
     """
@@ -36,9 +37,11 @@ class AddressSpace:
         "invalidate_lock",
         "on_layout_scan",
         "on_truncate",
+        "world",
     )
 
     def __init__(self, world: World, host: Inode, interrupts: Interrupts, machine: Machine) -> None:
+        self.world = world
         self.host = host
         self.address = (host.number + 1) * 1_000_003
         self.i_pages = XArray(world, f"{host.name}.i_pages", interrupts, machine)

@@ -31,6 +31,7 @@ class SuperBlock:
     pagefault: sb_start_pagefault; held through every write fault.
     intwrite: sb_start_intwrite; held by changes that come from inside the file system.
     shutdown: nothing is written any more; of xfs, where its device goes, since v6.8.
+    world: where its locks are.
     on_logged: called in the step in which a transaction commits, with the number of the inode that it has changed; only
     where what becomes durable is what was committed, and not all there is (xfs).
     on_sealed: called in the step in which a transaction takes no more changes: what it will make durable is known.
@@ -46,10 +47,12 @@ class SuperBlock:
         "pagefault",
         "s_umount",
         "shutdown",
+        "world",
         "writers",
     )
 
     def __init__(self, world: World) -> None:
+        self.world = world
         self.s_umount = RwSemaphore(world, "sb.s_umount", "s_umount")
         self.writers = PercpuRwSemaphore(world, "sb.writers", "sb_writers")
         self.pagefault = PercpuRwSemaphore(world, "sb.pagefault", "sb_pagefaults")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.inode import block_of
@@ -48,6 +48,9 @@ class Association(Oracle):
     def reset(self) -> None:
         self.touched = False
         self.later = False
+
+    def memory(self) -> Hashable:
+        return self.touched, self.later
 
     def touch(self, *_: object) -> None:
         self.touched = True

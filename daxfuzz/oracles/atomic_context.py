@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.oracle import Oracle, listen
@@ -30,6 +31,9 @@ class AtomicContext(Oracle):
 
     def reset(self) -> None:
         self.reported: list[tuple[str, str]] = []
+
+    def memory(self) -> Hashable:
+        return tuple(sorted(self.reported))
 
     def arrived(self, obj: Shared, task: Task) -> None:
         spinlocks = [lock.name for lock in task.held if isinstance(lock, SpinLock)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
@@ -35,6 +35,11 @@ class CowOwnership(Oracle):
 
     def reset(self) -> None:
         self.cleared: dict[tuple[int, int], tuple[int, int, int]] = {}
+
+    def memory(self) -> Hashable:
+        # Of a call that is over nobody asks again.
+        under_way = [task.operation for task in self.world.tasks]
+        return tuple(sorted(each for each in self.cleared.items() if under_way[each[1][1]] == each[1][2]))
 
     def watcher(self, mm: Mm, address: int) -> Callable[[Pte | None, Pte | None], None]:
         """A fault clears an entry and sets the new one in the same call; other clears are somebody's unmapping."""

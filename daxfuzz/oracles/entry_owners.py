@@ -27,6 +27,7 @@ class EntryOwners(Ghost):
         self.owners: dict[tuple[int, int], int] = {}
         self.judges: list[Callable[[Inode, int, Entry | None, Entry | None], None]] = []
         sim.world.on_reset.append(self.owners.clear)
+        sim.world.memories.append(lambda: tuple(sorted(self.owners.items())))
         for inode in sim.kernel.inodes.values():
             listen(inode.i_mapping.i_pages, "watch", self.watcher(inode))
 

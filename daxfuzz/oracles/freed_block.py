@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
@@ -40,7 +41,19 @@ class FreedBlock(Oracle):
     def reset(self) -> None:
         self.frees: list[tuple[int, list[int]]] = []
 
+    def memory(self) -> Hashable:
+        # Whether a block was freed during a call is asked at its end.
+        under_way = [task.operation for task in self.world.tasks]
+        during = {
+            (pfn, index)
+            for pfn, calls in self.frees
+            for index, call in enumerate(calls)
+            if call >= 0 and call == under_way[index]
+        }
+        return tuple(sorted(during))
+
     def freed(self, pfn: int, owner: Owner | None = None) -> None:
+        self.world.look("calls")
         self.frees.append((pfn, [task.operation for task in self.world.tasks]))
         for task, reference in self.sim.references():
             if reference.page.pfn == pfn:

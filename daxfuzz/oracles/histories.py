@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.gup import Foll
@@ -92,6 +94,7 @@ class Histories(Ghost):
         sim.on_end.append(self.has_moved, ("fallocate",))
         sim.on_end.append(self.forked, ("fork",))
         sim.world.on_reset.append(self.reset)
+        sim.world.memories.append(self.memory)
         self.reset()
 
     def reset(self) -> None:
@@ -107,6 +110,51 @@ class Histories(Ghost):
         self.kept: list[Write] = []
         self.moved: dict[str, int] = {}
         self.moving: dict[str, dict[int, int]] = {}
+
+    def memory(self) -> Hashable:
+        """What was written, as data. Of the clock only the order of its times counts."""
+        lists = [*self.pages.values()]
+        for private in self.private.values():
+            lists += (*private.pages, *private.inherited)
+        number = {id(write): (place, each) for place, writes in enumerate(lists) for each, write in enumerate(writes)}
+        rank = self.ranks()
+        # A list of what was inherited shares its writes with the parent's.
+        writes = tuple(
+            [tuple([(write[0], *map(rank, write[1:]), number[id(write)]) for write in each]) for each in lists]
+        )
+        open_ = tuple(sorted((task, tuple([number[id(write)] for write in mine])) for task, mine in self.open.items()))
+        return (
+            writes,
+            open_,
+            tuple(sorted((bio.task, bio.pfn, bio.value, number[id(write)]) for bio, write in self.transfers.items())),
+            tuple([(number[id(write)], source) for write, source in self.copies]),
+            tuple([number[id(write)] for write in self.kept]),
+            tuple(self.children),
+            tuple(sorted((file, rank(time)) for file, time in self.moved.items())),
+            tuple(
+                sorted((file, task, rank(time)) for file, mine in self.moving.items() for task, time in mine.items())
+            ),
+        )
+
+    def moments(self, times: Mapping[int, int]) -> Hashable:
+        """When calls of tasks have begun, as data."""
+        rank = self.ranks()
+        return tuple(sorted((task, rank(time)) for task, time in times.items()))
+
+    def ranks(self) -> Callable[[int], int]:
+        """The place of a time among those of the writes and moves; of two between the same ones it is the same."""
+        known = {0, FAILED, *self.moved.values()}
+        for histories in (self.pages.values(), *((*each.pages, *each.inherited) for each in self.private.values())):
+            known.update(time for writes in histories for write in writes for time in write[1:])
+        for mine in self.moving.values():
+            known.update(mine.values())
+        times = sorted(known)
+
+        def rank(time: int) -> int:
+            place = bisect_left(times, time)
+            return -1 if time == FAILED else 2 * place + (times[place] == time)
+
+        return rank
 
     def tick(self) -> int:
         """The next moment."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.entry import Entry
@@ -52,9 +53,16 @@ class InFlight(Ghost):
         sim.on_hold.append(self.held)
         sim.on_drop.append(self.dropped)
         self.world.on_reset.append(self.reset)
+        self.world.own_memories |= {
+            f"in flight {task.index}": partial(self.memory, task.index) for task in self.world.tasks
+        }
 
     def reset(self) -> None:
         self.counts = [{} for _ in self.world.tasks]
+
+    def memory(self, task: int) -> Hashable:
+        """What the call of a task has added, as data."""
+        return tuple(sorted([each for each in self.counts[task].items() if each[1]]))
 
     def watcher(self, pfn: int) -> Callable[[int, int], None]:
         def changed(old: int, new: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.mm import Pmd, Pte
@@ -28,6 +28,10 @@ class LateFlush(Oracle):
 
     def reset(self) -> None:
         self.changed: dict[Lock, list[range]] = {}
+
+    def memory(self) -> Hashable:
+        changed = [(lock.name, [(each.start, each.stop) for each in ranges]) for lock, ranges in self.changed.items()]
+        return tuple(sorted((name, tuple(ranges)) for name, ranges in changed))
 
     def attach(self) -> None:
         for mm in self.kernel.mms:

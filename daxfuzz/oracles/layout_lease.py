@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.oracle import Oracle, listen
@@ -37,6 +37,9 @@ class LayoutLease(Oracle):
     def reset(self) -> None:
         # Per file that is leased: the task that had IOLOCK when nobody else had a lease, and has it still.
         self.exempt: dict[int, Task | None] = {}
+
+    def memory(self) -> Hashable:
+        return tuple(sorted((number, -1 if task is None else task.index) for number, task in self.exempt.items()))
 
     def lease_watcher(self, inode: Inode) -> Callable[[int, int], None]:
         """Follows the number of leases."""

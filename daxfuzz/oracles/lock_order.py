@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.oracle import Oracle, listen
@@ -45,6 +46,20 @@ class LockOrder(Oracle):
         self.siblings: dict[Lock, dict[Lock, list[Gates]]] = {}
         self.reported: list[tuple[str, ...]] = []
 
+    def memory(self) -> Hashable:
+        """Pairs of locks count only once some have a cycle in all executions together."""
+        siblings = {
+            (one.name, other.name, tuple(sorted(gate.name for gate in gates)))
+            for one, others in self.siblings.items()
+            for other, orders in others.items()
+            for gates in orders
+        }
+        pairs: set[tuple[str, str]] = set()
+        if self.ever_cyclic:
+            pairs = {(one.lock_class, other.lock_class) for one, other, _ in self.world.nested}
+            pairs.update(self.annotated_pairs)
+        return tuple(sorted(pairs)), tuple(sorted(siblings)), tuple(sorted(self.reported))
+
     def nested(self, lock: Lock, task: Task) -> None:
         if task.subclasses:
             self.annotated(lock, task)
@@ -77,6 +92,7 @@ class LockOrder(Oracle):
             self.ever_cyclic = bool(path(self.ever, after, before))
             if not self.ever_cyclic:
                 return
+            self.world.revised = True
             for lock in self.locks:
                 lock.quiet.clear()
             self.seen_before(before, after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.inode import Extent, Inode, mapped_block
@@ -51,6 +52,12 @@ class LostDirtyData(Oracle):
         self.begin: dict[int, int] = {}
         if self.watched:
             self.durable = self.pending = self.committed = self.metadata()
+
+    def memory(self) -> Hashable:
+        if not self.watched:
+            return ()
+        known = [tuple(each.items()) for each in (self.durable, self.pending, self.committed)]
+        return tuple(known), self.histories.moments(self.begin)
 
     def metadata(self) -> Metadata:
         """What the file system has in memory now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from daxfuzz.sim import Violation
@@ -27,6 +27,8 @@ class Oracle:
         self.kernel = sim.kernel
         if type(self).reset is not Oracle.reset:
             self.world.on_reset.append(self.reset)
+        if type(self).memory is not Oracle.memory:
+            self.world.memories.append(self.memory)
         self.attach()
         self.reset()
 
@@ -35,6 +37,13 @@ class Oracle:
 
     def reset(self) -> None:
         """Forget what was seen."""
+
+    def memory(self) -> Hashable:
+        """What was seen, as far as it can still matter, as data: equal for executions that go on alike.
+
+        An exhaustive search takes two states for one only if all oracles remember the same.
+        """
+        return ()
 
     @classmethod
     def summary(cls) -> str:
@@ -48,6 +57,7 @@ class Oracle:
 
 def listen(obj: Any, hook: str, function: Callable[..., None]) -> None:
     """Call `function` from an observer slot that holds one callable, after whoever listens there already."""
+    obj.world.hooks.append((obj, hook))
     before = getattr(obj, hook)
     if before is None:
         setattr(obj, hook, function)

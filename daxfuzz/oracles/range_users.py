@@ -24,6 +24,7 @@ class RangeUsers(Ghost):
         dmaps = [] if conn is None else conn.dmaps
         self.users: list[list[int]] = [[] for _ in dmaps]
         sim.world.on_reset.append(self.reset)
+        sim.world.memories.append(lambda: tuple([tuple(sorted(users)) for users in self.users]))
         for dmap, users in zip(dmaps, self.users, strict=True):
             listen(dmap.refcnt, "watch", self.watcher(users))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.ghost import Ghost
@@ -22,8 +23,13 @@ class SizeLooks(Ghost):
         # By task and file, the call in which the last load was one without i_rwsem.
         self.calls: dict[tuple[int, int], int] = {}
         sim.world.on_reset.append(self.calls.clear)
+        sim.world.own_memories |= {f"size looks {task.index}": partial(self.memory, task) for task in sim.world.tasks}
         for inode in self.kernel.inodes.values():
             listen(inode.i_size, "watch_read", self.watcher(inode))
+
+    def memory(self, task: Task) -> Hashable:
+        """The files whose size a task has looked at in its present call."""
+        return tuple([inode.number for inode in self.kernel.inodes.values() if self.early(inode, task)])
 
     def watcher(self, inode: Inode) -> Callable[[], None]:
         world = self.world

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.histories import Histories, Private
@@ -43,15 +44,19 @@ class StaleData(Oracle):
     def reset(self) -> None:
         self.begin: dict[int, int] = {}
 
+    def memory(self) -> Hashable:
+        return self.histories.moments(self.begin) if self.begin else ()
+
     def began(self, task: Task, call: Call) -> None:
         self.begin[task.index] = self.histories.tick()
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
         if not isinstance(result, int):
+            del self.begin[task.index]
             return
         self.histories.tick()
         file, page = str(call.arguments[0]), int(call.arguments[1])
-        begin = self.begin[task.index]
+        begin = self.begin.pop(task.index)
         private = self.histories.private_of(task, file)
         if file in self.histories.mixed:
             return

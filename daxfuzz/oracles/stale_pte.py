@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.inode import mapped_block
@@ -50,6 +50,9 @@ class StalePte(Oracle):
 
     def reset(self) -> None:
         self.invalidated: list[tuple[int, Inode, int]] = []
+
+    def memory(self) -> Hashable:
+        return tuple(sorted((task, inode.number, index) for task, inode, index in self.invalidated))
 
     def slot_watcher(self, address: int) -> Callable[[Pte | None, Pte | None], None]:
         number, index = self.kernel.file_page(address)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.mm import Pmd, Pte
@@ -38,6 +38,9 @@ class UnhandledFailure(Oracle):
         # What maps a failed page still, and the tasks that have unmapped one, by the task that has failed it.
         self.mapped: list[tuple[int, Cell[Pte | None] | Cell[Pmd]]] = []
         self.unmapped: list[int] = []
+
+    def memory(self) -> Hashable:
+        return tuple(sorted((index, cell.name) for index, cell in self.mapped)), tuple(sorted(set(self.unmapped)))
 
     def attach(self) -> None:
         calls = [call for calls in self.sim.program.tasks.values() for call in calls]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from daxfuzz.kernel.mm import TABLE
@@ -50,6 +50,9 @@ class UnlockedAccess(Oracle):
 
     def reset(self) -> None:
         self.reported: list[tuple[str, int]] = []
+
+    def memory(self) -> Hashable:
+        return tuple(sorted(self.reported))
 
     def attach(self) -> None:
         for mm in self.kernel.mms:
@@ -257,6 +260,7 @@ class UnlockedAccess(Oracle):
 
     def shared(self, mm: Mm) -> bool:
         """Whether another thread than the current one may use an address space, and its descriptors."""
+        self.world.look("calls")
         others = [task for task in self.world.tasks if self.kernel.mm_of.get(task.index) is mm]
         others = [task for task in others if task is not self.world.current and task.operation != UNBORN]
         return any(task.point is not None for task in others)

@@ -20,6 +20,11 @@ class CallHooks(dict[str, tuple[Hook, ...]], Generic[Hook]):
         self._added.append((hook, None if names is None else frozenset(names)))
         self.clear()
 
+    def wrap(self, wrapper: Callable[[Hook], Hook]) -> None:
+        """Put something around each function."""
+        self._added = [(wrapper(hook), names) for hook, names in self._added]
+        self.clear()
+
     def __missing__(self, name: str) -> tuple[Hook, ...]:
         found = self[name] = tuple(hook for hook, names in self._added if names is None or name in names)
         return found

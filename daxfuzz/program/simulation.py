@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from daxfuzz.kernel.gup import Foll
@@ -89,6 +90,10 @@ class Simulation:
         self._set_up()
         self._observe_kept()
         self.world.on_reset.append(self._reset)
+        self.world.own_memories |= {
+            f"registers {task.index}": partial(self._registered, task.index) for task in self.world.tasks
+        }
+        self.world.hooks += [(self, name) for name in ("on_begin", "on_end", "on_hold", "on_drop", "on_dma")]
         self.world.seal()
 
     def _set_up(self) -> None:
@@ -123,11 +128,21 @@ class Simulation:
         for results in self.results:
             results.clear()
 
+    def _registered(self, task: int) -> Hashable:
+        """What a task's registers hold, which observers look at."""
+        return tuple(
+            [
+                (name, tuple([(each.page.pfn, each.flags, each.inode, each.file_page) for each in references]))
+                for name, references in self.registers[task].items()
+            ]
+        )
+
     def _actor(self, index: int, calls: tuple[Call, ...]) -> Actor:
         async def user_space() -> None:
             task = self.world.tasks[index]
             user = self._user_spaces[index]
             on_begin, on_end = self.on_begin, self.on_end
+            registers = self.registers[index]
             results = self.results[index]
             task_works = self.kernel.task_works
             birth = self.births.get(self.kernel.mm_of[index].index)
@@ -154,6 +169,7 @@ class Simulation:
                 # A handler has run on the way back to user space.
                 task.signal = Signal.NONE
                 task.operation = USER
+                task.live = (position, registers)
 
         return user_space
 
@@ -172,6 +188,7 @@ class Simulation:
     def references(self) -> Iterator[tuple[Task, Reference]]:
         """Every reference that something holds now, with the task that took it, for observers: registers, then the
         pipe, then devices."""
+        self.world.look(*self.world.own_memories)
         for index, registers in enumerate(self.registers):
             for references in registers.values():
                 for reference in references:

@@ -6,15 +6,20 @@ comes from the one ``random.Random`` that a scheduler is given, so equal seeds g
 
 What replays does so exactly: recorded turns (:class:`Replay`), their few departures from the default rule
 (:func:`sparsify`, :class:`SparseReplay`), or only the order of labelled steps (:class:`OrderReplay`), which fixes
-what a bug needs and leaves the rest open. What explores promises no more than its docstring says; in particular none
-of these is exhaustive.
+what a bug needs and leaves the rest open. What explores promises no more than its docstring says. Exhaustive, which is
+no scheduler but a search of its own, is the one that covers everything:
+
+    verdict = Exhaustive(world).search()
+    print(verdict.exhausted, verdict.states, verdict.findings)
 
 May import: daxfuzz.sim.
 """
 
 from daxfuzz.search.bounded import DELAYS, PREEMPTIONS, BoundedRun, BoundedSearch, Delays, Preemptions, bounded_runs
+from daxfuzz.search.bounds import Bounds
 from daxfuzz.search.decorator import Decorator
 from daxfuzz.search.determinism import CheckDeterminism, NondeterminismError, check_determinism
+from daxfuzz.search.exhaustive import Exhaustive, Found, Reduction, Verdict
 from daxfuzz.search.fair import RoundRobin
 from daxfuzz.search.order import Occurrences, OrderReplay, labels_of, next_labels
 from daxfuzz.search.pct import PCT
@@ -42,10 +47,13 @@ __all__ = [
     "SURW",
     "BoundedRun",
     "BoundedSearch",
+    "Bounds",
     "CheckDeterminism",
     "Decorator",
     "Delays",
     "DivergedError",
+    "Exhaustive",
+    "Found",
     "Memory",
     "NondeterminismError",
     "Occurrences",
@@ -55,6 +63,7 @@ __all__ = [
     "Profile",
     "RandomWalk",
     "Recorder",
+    "Reduction",
     "Replay",
     "RoundRobin",
     "SparseReplay",
@@ -63,6 +72,7 @@ __all__ = [
     "Switches",
     "Turn",
     "UniformWalk",
+    "Verdict",
     "bounded_runs",
     "check_determinism",
     "default_task",

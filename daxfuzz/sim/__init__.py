@@ -27,6 +27,7 @@ from daxfuzz.sim.percpu_ref import PercpuRef
 from daxfuzz.sim.percpu_rwsem import PercpuRwSemaphore
 from daxfuzz.sim.point import Access, Point, conflict
 from daxfuzz.sim.rcu import Rcu
+from daxfuzz.sim.recording import record_looks
 from daxfuzz.sim.schedule import Constraint, Label, SparseSchedule
 from daxfuzz.sim.shared import Shared
 from daxfuzz.sim.signals import Signals
@@ -87,6 +88,7 @@ __all__ = [
     "World",
     "check_accesses",
     "conflict",
+    "record_looks",
     "wait_event",
     "wait_var_event",
     "wake_up_var",

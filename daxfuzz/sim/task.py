@@ -45,6 +45,8 @@ class Task:
     asleep: it has given up the processor in ``schedule`` and waits for a wake-up.
     killable: it waits for a lock that a fatal signal lets it give up.
     operation: position of the call it executes in its program; kept by whoever runs the program.
+    live: set by its actor where what it goes on with depends on these values and on nothing that was before, such as
+        between two calls, or at the head of a loop. An exhaustive search takes note and sets it to None.
     """
 
     __slots__ = (
@@ -57,6 +59,7 @@ class Task:
         "index",
         "irq_depth",
         "killable",
+        "live",
         "name",
         "operation",
         "point",
@@ -90,6 +93,7 @@ class Task:
         self.irq_depth = 0
         self.atomic = 0
         self.operation = -1
+        self.live: Any = None
         self.held.clear()
         self.subclasses.clear()
 

@@ -33,6 +33,14 @@ class World:
         that did so, in order; not those that a task has taken while it held a lock with a subclass.
     current: the task whose turn it is.
     log: per step its Point, followed by the value that the access returned, if it returned one.
+    hooks: (object, slot) of each observer, as far as they say so.
+    memories: what observers remember of an execution, if it can matter later: functions that return it as data.
+    own_memories: per thing the same, where it changes in steps of one task and is looked at only in steps of that task,
+        apart from steps in which an observer says so (look).
+    revised: set by an observer that did not remember enough so far: a search that relied on it begins again.
+    recording: whether it is in the recording mode (record_looks).
+    observed: in that mode, set when an observer is called.
+    looking, looked: in that mode, whether whoever looks at an object is noted, and at which it was.
     on_end: called when no task can go on any more or the limit is reached (`enabled` tells which), before the
         coroutines are closed; may raise Violation.
     on_signal: how a signal reaches its task; the host sets it.
@@ -50,12 +58,20 @@ class World:
         "enabled",
         "ended",
         "freed",
+        "hooks",
         "log",
+        "looked",
+        "looking",
+        "memories",
         "nested",
         "objects",
+        "observed",
         "on_end",
         "on_reset",
         "on_signal",
+        "own_memories",
+        "recording",
+        "revised",
         "tasks",
         "turns",
         "unused",
@@ -71,12 +87,20 @@ class World:
         self.ahead = 0
         self.unused = 0
         self.checked = False
+        self.recording = False
+        self.observed = False
+        self.looking = False
+        self.looked: set[Shared | str] = set()
         self.turns: list[int] = []
         self.dirty: list[Shared] = []
         self.nested: list[tuple[Lock, Lock, Task]] = []
         self.ended: list[int] = []
         self.deferred: list[Violation] = []
         self.freed: list[tuple[Shared, type[Shared]]] = []
+        self.own_memories: dict[str, Callable[[], Hashable]] = {}
+        self.hooks: list[tuple[Any, str]] = []
+        self.revised = False
+        self.memories: list[Callable[[], Hashable]] = []
         self.on_reset: list[Callable[[], None]] = []
         self.on_end: list[Callable[[], None]] = []
         self.on_signal: Callable[[Task, Signal], None] = self.deliver
@@ -218,6 +242,11 @@ class World:
             raise UndeclaredAccess(f"{obj.name} is freed, but {point!r} is declared, which is not wide")
         self.freed.append((obj, type(obj)))
         object.__setattr__(obj, "__class__", freed_class(type(obj)))
+
+    def look(self, *things: str) -> None:
+        """An observer looks at what is no object: an own memory, or the calls that tasks are in ("calls")."""
+        if self.looking:
+            self.looked.update(things)
 
     def defer(self, violation: Violation) -> None:
         """Note a violation of the current step that does not stop the program."""

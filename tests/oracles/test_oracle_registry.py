@@ -9,6 +9,7 @@ from oracle_kit import program, simulate
 
 from daxfuzz.oracles.oracle import listen
 from daxfuzz.oracles.registry import ORACLES, attach
+from daxfuzz.sim import World
 
 TESTS = Path(__file__).parent
 
@@ -37,6 +38,7 @@ def test_each_oracle_has_a_summary_of_one_line() -> None:
 
 def test_who_listens_later_is_called_too_and_later() -> None:
     class Bell:
+        world = World()
         ring = None
 
     bell = Bell()
@@ -46,3 +48,4 @@ def test_who_listens_later_is_called_too_and_later() -> None:
     assert bell.ring is not None
     bell.ring("bell")
     assert heard == ["first bell", "second bell", "third bell"]
+    assert set(bell.world.hooks) == {(bell, "ring")}

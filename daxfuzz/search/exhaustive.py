@@ -1,0 +1,483 @@
+"""Every interleaving of a program."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from random import Random
+
+from daxfuzz.search.bounds import UNBOUNDED, Bounds
+from daxfuzz.search.footprint import MEMORY, Footprint, Footprints, clash
+from daxfuzz.search.reach import Reach
+from daxfuzz.search.state_key import ENDED, StateKey, Undo
+from daxfuzz.search.visited import Visited
+from daxfuzz.sim import Stepper, Task, Violation, World, record_looks
+from daxfuzz.sim.trace import failing_function
+
+PROGRESS_EVERY = 64
+"""Executions between two reports."""
+
+SPINS = 32
+"""How many cycles are kept."""
+
+SAMPLES = 16
+"""Random executions from which is learned what tasks touch."""
+
+NOBODY = -1
+"""Who ran before the first step."""
+
+NO_FOOTPRINT: Footprint = {}
+
+
+class Reduction(Enum):
+    """What a search leaves out.
+
+    NONE: nothing. SLEEP: with sleep sets, transitions. PERSISTENT: with persistent and sleep sets, also states.
+    """
+
+    NONE = "none"
+    SLEEP = "sleep"
+    PERSISTENT = "persistent"
+
+
+@dataclass(slots=True)
+class Found:
+    """The first violation of its signature, and the turns up to it."""
+
+    violation: Violation
+    turns: tuple[int, ...]
+
+    @property
+    def signature(self) -> tuple[str, str, str]:
+        """Kind, function, channel."""
+        return self.violation.kind, self.violation.function, self.violation.channel
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a search has seen so far, or in the end.
+
+    exhausted: whether every interleaving was covered.
+    bound: what has cut the search, empty if nothing has: "executions", "time" or "memory" where it ended early,
+        "finding" where it stopped at the first; or "preemptions" or "steps", within which it covered everything; or
+        "length", if some executions were too long to follow.
+    passes: how often the search has begun; all but the last one ended when it learned what it needed to know.
+    executions: how often the program was run, in part or to its end, in all passes. All else is of the last pass.
+    complete: of these, how many ended at rest.
+    states: different ones; without a visited set, how many were gone through.
+    transitions: steps taken from a state, without those that were only taken to get there again.
+    cycles: transitions to a state that is on the way to them.
+    spins: turns to the first cycles of each sort, and once around: which tasks run in them, and where these are then.
+    final: digests of the states at rest, of shared objects and of which tasks are stuck.
+    findings: one for each signature.
+    coverage: share of the tree of choices that is done (see Exhaustive).
+    depth: steps of the longest execution.
+    """
+
+    exhausted: bool = False
+    bound: str = ""
+    passes: int = 0
+    executions: int = 0
+    complete: int = 0
+    states: int = 0
+    transitions: int = 0
+    cycles: int = 0
+    seconds: float = 0.0
+    depth: int = 0
+    coverage: float = 0.0
+    spins: list[tuple[int, ...]] = field(default_factory=list)
+    final: set[int] = field(default_factory=set)
+    findings: list[Found] = field(default_factory=list)
+
+    @property
+    def estimate(self) -> float:
+        """How many executions it will be in all, 0 if nothing is known yet."""
+        return self.executions / self.coverage if self.coverage else 0.0
+
+
+class Node:
+    """A state on the way that the search is on.
+
+    enabled: the tasks that can run; current: the one that ran last.
+    preemptions: of the way here.
+    todo: tasks whose step is to be taken, the next one last.
+    asleep: tasks whose step need not be taken, since what it leads to has been seen, with what it touches.
+    alone: the task whose step may be all that there is to take.
+    cycle: whether the way has been here before.
+    undo: what leads back to the state before.
+    weight: share of the tree that each choice has.
+    """
+
+    __slots__ = ("alone", "asleep", "current", "cycle", "enabled", "key", "preemptions", "todo", "undo", "weight")
+
+    def __init__(
+        self,
+        key: int,
+        enabled: tuple[int, ...],
+        current: int = NOBODY,
+        preemptions: int = 0,
+        undo: Undo | None = None,
+        asleep: dict[int, Footprint] | None = None,
+    ) -> None:
+        self.key = key
+        self.enabled = enabled
+        self.current = current
+        self.preemptions = preemptions
+        self.undo = undo
+        self.asleep = asleep or {}
+        self.todo: list[int] = []
+        self.alone = NOBODY
+        self.cycle = False
+        self.weight = 0.0
+
+    def preempts(self, task: int) -> bool:
+        """Whether the task would run in place of one that could go on."""
+        return task != self.current and self.current in self.enabled
+
+    def order(self) -> list[int]:
+        """The enabled tasks, whoever ran last at the end."""
+        others = [task for task in reversed(self.enabled) if task != self.current]
+        return [*others, self.current] if self.current in self.enabled else others
+
+
+class Exhaustive(Stepper):
+    """Runs every interleaving of a sealed world, depth first, by executing again what leads to a choice.
+
+    With `visited` a way ends where a state has been seen before (:class:`~daxfuzz.search.state_key.StateKey` says what
+    makes two states one).
+
+    Reduction.SLEEP leaves out steps that lead where a step taken before leads, too (sleep sets: Godefroid, LNCS 1032,
+    1996). Together with a visited set a state keeps the tasks that were asleep when it was seen; if it is seen again
+    and one of these is awake, that one's step is taken (section 5.3 there; without this, states are lost). Every state
+    is still seen, and each step from it or one that leads to the same and shows the same. What clashes is known from
+    having taken both steps, so that observers count (:mod:`~daxfuzz.search.footprint`).
+
+    Reduction.PERSISTENT also leaves out all tasks but one, where that one's step clashes with nothing that any other
+    may do from then on (a persistent set of one: chapter 4 there). What tasks may do is learned: first from random
+    executions, then from the search itself, which begins again whenever a step touches what that task was not known
+    to touch (:class:`~daxfuzz.search.reach.Reach`). A search that went through without such a step has left out
+    nothing: take the shortest way in the program to a step that touches something unknown. Where the search has gone on
+    with one task alone, that one's step clashes with none before the last one of the way, which are known. So it can
+    come first, and what is left is a way to such a step from a state that the search has seen, no longer than before;
+    and the search does not go around in a cycle of such steps, as it leaves out nobody where one leads back to its own
+    way. In the end it has to take that step itself. Final states and findings are all kept, other states are not.
+
+    Either needs the recording mode where there are observers, and the world stays in it. Neither is for use with a
+    bound on preemptions or steps: of two orders only one may be within it.
+
+    A state that comes again on its own way is a cycle: some schedule could go around for ever. It is no error in
+    itself, since a fair scheduler may never do so. One of each sort is kept for the caller to look into.
+
+    coverage is the weighted backtrack estimator (Kilby, Slaney, Thiebaux, Walsh, AAAI 2006, after Knuth 1975): each
+    way that is done counts as the product of 1 / choices along it. States seen before cut later subtrees shorter than
+    earlier ones, so that what is left is estimated too high rather than too low.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        bounds: Bounds = UNBOUNDED,
+        *,
+        reduction: Reduction = Reduction.NONE,
+        visited: bool = True,
+        stop: bool = False,
+        on_progress: Callable[[Verdict], None] | None = None,
+    ) -> None:
+        """stop: end at the first finding. Raises ValueError for bounds that do not go with the reduction."""
+        super().__init__(world)
+        reduces = reduction is not Reduction.NONE
+        if reduces and (bounds.preemptions is not None or bounds.steps is not None):
+            raise ValueError("a bound on preemptions or steps needs a search without reduction")
+        self.bounds = bounds
+        self.stop = stop
+        self.on_progress = on_progress
+        self.verdict = Verdict()
+        if world.hooks or any(obj.PASSENGER for obj in world.objects):
+            record_looks(world)
+        self._footprints = Footprints(world) if reduces else None
+        self._reach = Reach(len(world.tasks)) if reduction is Reduction.PERSISTENT else None
+        self._use_visited = visited
+        self._seen: set[tuple[str, str, str]] = set()
+
+    def search(self) -> Verdict:
+        """Run all executions. Raises whatever the program raises other than Violation."""
+        verdict = self.verdict
+        started = time.monotonic()
+        try:
+            if self._reach is not None:
+                self._sample(self._reach)
+            while not self._pass(started):
+                pass
+            verdict.exhausted = not verdict.bound
+        finally:
+            self.world.close()
+            verdict.seconds = time.monotonic() - started
+        return verdict
+
+    def _sample(self, reach: Reach) -> None:
+        """Learn from random executions what tasks touch."""
+        random = Random(0)
+        world = self.world
+        for _ in range(SAMPLES):
+            self._start_again()
+            try:
+                while world.enabled and len(self._turns) < self.bounds.longest():
+                    chosen = random.choice(world.enabled)
+                    places = self._key.places
+                    _, footprint = self._take_turn(world.tasks[chosen])
+                    reach.learn(chosen, places[chosen], footprint, self._key.places[chosen])
+            except Violation as found:
+                self._report(found)
+            world.close()
+
+    def _pass(self, started: float) -> bool:
+        """Search from the beginning: whether it got to an end, by itself or by a bound."""
+        verdict = self.verdict
+        verdict.passes += 1
+        verdict.complete = verdict.states = verdict.transitions = verdict.cycles = 0
+        verdict.coverage = 0.0
+        verdict.bound = ""
+        verdict.spins.clear()
+        self._spins: set[tuple[tuple[int, ...], tuple[str, ...]]] = set()
+        self._visited = Visited(self.bounds) if self._use_visited else None
+        self._nodes: list[Node] = []
+        self._on_way: set[int] = set()
+        self._expected: dict[int, Footprint] = {}
+        self._learned = False
+        self.world.revised = False
+        self._start_again()
+        self._arrive(Node(self._key.key, tuple(self.world.enabled)), 1.0)
+        ended = ""
+        while not ended:
+            verdict.executions += 1
+            self._descend()
+            self.world.close()
+            verdict.seconds = time.monotonic() - started
+            if self._learned or self.world.revised:
+                return False
+            if not self._backtrack():
+                break
+            ended = "finding" if self.stop and verdict.findings else self.bounds.spent(verdict.executions, started)
+            if self.on_progress is not None and verdict.executions % PROGRESS_EVERY == 0:
+                self.on_progress(verdict)
+            self._return()
+        verdict.bound = ended or verdict.bound
+        return True
+
+    def _start_again(self) -> None:
+        """A fresh execution: all tasks are at their first points."""
+        world = self.world
+        self._turns: list[int] = []
+        world.turns = self._turns
+        world.reset()
+        self._start()
+        self._deferred = 0
+        self._key = StateKey(world)
+
+    def _return(self) -> None:
+        """Execute again what leads to the last node."""
+        world = self.world
+        turns = self._turns
+        taken: list[int] = []
+        world.turns = taken
+        world.reset()
+        self._start()
+        self._play_script(turns, taken)
+        if taken != turns:
+            raise RuntimeError("the program does not do the same thing again")
+        for task in world.tasks:
+            task.live = None
+        world.turns = turns
+        self._deferred = len(world.deferred)
+
+    def _backtrack(self) -> bool:
+        """Go back to the last node that has something to do; False if there is none."""
+        nodes = self._nodes
+        while nodes and not nodes[-1].todo:
+            node = nodes.pop()
+            if not node.cycle:
+                self._on_way.discard(node.key)
+            if node.undo is not None:
+                self._key.undo(node.undo)
+                self._turns.pop()
+        return bool(nodes)
+
+    def _take_turn(self, task: Task) -> tuple[Undo, Footprint]:
+        """The task takes its step. Raises Violation, which leaves the key as it was."""
+        world = self.world
+        log = world.log
+        point = task.point
+        assert point is not None
+        operation = task.operation
+        world.current = task
+        self._turns.append(task.index)
+        log.append(point)
+        noted = len(log)
+        if world.recording:
+            world.looked.clear()
+            world.observed = False
+            world.looking = point.wide
+        try:
+            task.point = task.send(None)
+        except StopIteration:
+            world.finish(task)
+        except Violation:
+            if self._footprints is not None:
+                self._failing = self._footprints.of(point, world.looked, (MEMORY,), True)
+            raise
+        finally:
+            world.looking = False
+        key = self._key
+        undo = key.step(task, point, operation, log[noted:])
+        deferred = world.deferred
+        if len(deferred) > self._deferred:
+            for each in deferred[self._deferred :]:
+                self._report(each)
+            self._deferred = len(deferred)
+        if self._footprints is None:
+            return undo, NO_FOOTPRINT
+        elsewhere = bool(world.hooks) and (task.operation != operation or task.point is None)
+        return undo, self._footprints.of(point, key.changed, key.remembered, elsewhere)
+
+    def _descend(self) -> None:
+        """From the last node on, one execution to its end or to what has been seen."""
+        world = self.world
+        nodes, key, reach = self._nodes, self._key, self._reach
+        while nodes and nodes[-1].todo:
+            node = nodes[-1]
+            chosen = node.todo.pop()
+            task = world.tasks[chosen]
+            known = key.task(chosen)
+            places = key.places
+            self.verdict.transitions += 1
+            try:
+                undo, footprint = self._take_turn(task)
+            except Violation as found:
+                self._report(found)
+                self._done(node.weight)
+                self._turns.pop()
+                self._learned = reach is not None and reach.learn(chosen, places[chosen], self._failing, ENDED)
+                return
+            child = Node(key.key, tuple(world.enabled), chosen, node.preemptions + node.preempts(chosen), undo)
+            if reach is not None:
+                self._expected[known] = footprint
+                if reach.learn(chosen, places[chosen], footprint, key.places[chosen]):
+                    self._learned = True
+                    return
+                if (
+                    chosen == node.alone
+                    and child.key not in self._on_way
+                    and not reach.clashes(footprint, chosen, places)
+                ):
+                    self._done(node.weight * len(node.todo))
+                    node.todo = []
+            if self._footprints is not None:
+                child.asleep = {
+                    other: theirs
+                    for other, theirs in node.asleep.items()
+                    if other != chosen and not clash(theirs, footprint)
+                }
+                node.asleep[chosen] = footprint
+            if not self._arrive(child, node.weight):
+                key.undo(undo)
+                self._turns.pop()
+                return
+
+    def _arrive(self, node: Node, weight: float) -> bool:
+        """The world is in a state: whether there is something to do there. If so it is the last node from now on."""
+        verdict = self.verdict
+        depth = len(self._turns)
+        verdict.depth = max(verdict.depth, depth)
+        if self._visited is None:
+            verdict.states += 1
+            node.todo = [task for task in node.order() if task not in node.asleep]
+        else:
+            if node.key in self._on_way:
+                node.cycle = True
+                self._cycle(node)
+            before = len(self._visited)
+            node.todo = self._visited.to_do(node, depth)
+            verdict.states = len(self._visited)
+            if len(self._visited) == before and not node.todo:
+                self._done(weight)
+                return False
+        if not node.enabled:
+            self._rest()
+        self._cut(node, depth)
+        if not node.todo:
+            self._done(weight)
+            return False
+        node.weight = weight / len(node.todo)
+        self._nodes.append(node)
+        self._on_way.add(node.key)
+        if self._reach is not None:
+            self._prefer(node, self._reach)
+        return True
+
+    def _prefer(self, node: Node, reach: Reach) -> None:
+        """Have a task run first whose step will probably make the others' superfluous."""
+        tasks = self.world.tasks
+        assert self._footprints is not None
+        if len(node.todo) < 2:
+            return
+        for task in reversed(node.todo):
+            point = tasks[task].point
+            assert point is not None
+            footprint = self._expected.get(self._key.task(task)) or self._footprints.declared(point)
+            if not reach.clashes(footprint, task, self._key.places):
+                node.alone = task
+                node.todo.remove(task)
+                node.todo.append(task)
+                return
+
+    def _cut(self, node: Node, depth: int) -> None:
+        """Leave out what is beyond a bound of one execution."""
+        bounds = self.bounds
+        if node.todo and depth >= bounds.longest():
+            node.todo = []
+            self.verdict.bound = "length" if bounds.steps is None else "steps"
+        if bounds.preemptions is not None and node.preemptions >= bounds.preemptions:
+            allowed = [task for task in node.todo if not node.preempts(task)]
+            if len(allowed) < len(node.todo):
+                self.verdict.bound = self.verdict.bound or "preemptions"
+            node.todo = allowed
+
+    def _rest(self) -> None:
+        """Nobody can go on: ask who looks at the end."""
+        world = self.world
+        verdict = self.verdict
+        verdict.complete += 1
+        stuck = tuple(task.index for task in world.tasks if task.point is not None)
+        verdict.final.add(self._key.encoder.digest("final", str(self._key.shared()), stuck))
+        try:
+            for hook in world.on_end:
+                hook()
+        except Violation as found:
+            self._report(found)
+
+    def _report(self, violation: Violation) -> None:
+        """Keep a violation, if it is the first of its signature."""
+        violation.function = violation.function or failing_function(violation, self.world)
+        # The traceback would keep the coroutines of the execution alive.
+        violation.__traceback__ = None
+        found = Found(violation, tuple(self._turns))
+        if found.signature not in self._seen:
+            self._seen.add(found.signature)
+            self.verdict.findings.append(found)
+
+    def _cycle(self, node: Node) -> None:
+        """A state is on the way to itself."""
+        verdict = self.verdict
+        verdict.cycles += 1
+        first = next(number for number, each in enumerate(self._nodes) if each.key == node.key)
+        running = tuple(sorted(set(self._turns[first:])))
+        where = (running, tuple([repr(self.world.tasks[task].point) for task in running]))
+        if where not in self._spins and len(self._spins) < SPINS:
+            self._spins.add(where)
+            verdict.spins.append(tuple(self._turns))
+
+    def _done(self, weight: float) -> None:
+        """A share of the tree is done."""
+        self.verdict.coverage += weight

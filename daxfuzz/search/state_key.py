@@ -1,0 +1,205 @@
+"""The whole state of a world as a number of 128 bits, kept up to date step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+from daxfuzz.search.encoding import Encoder
+from daxfuzz.search.footprint import MEMORY
+from daxfuzz.sim import Signals
+
+if TYPE_CHECKING:
+    from daxfuzz.sim import Point, Shared, Task, World
+
+Place = tuple[int, int]
+
+ENDED: Place = (-1, -1)
+
+Undo = tuple[int, int, int, tuple[int, ...], tuple[Place, ...], tuple[tuple[int, int], ...]]
+"""What a step has replaced: the task and what its digest was, those of scheduling and observers, places, objects."""
+
+NOTHING: frozenset[Any] = frozenset()
+
+
+class StateKey:
+    """What a program does from here on is a function of its state. Equal keys mean equal states.
+
+    The key is the exclusive or of digests: one for each shared object, with what :meth:`~daxfuzz.sim.Shared.state`
+    says; one for each task, with where it is parked and what its accesses have returned since it last forgot (see
+    Task.live), or ever, which says what is in its local variables without a look at them; one for what others decide
+    about tasks (who can run, sleeps, has a signal); and one for what observers remember (World.memories), without which
+    an oracle could tell later which way a state was reached.
+
+    A digest of all values returned tells apart more states than there are: two values may be as good as one.
+    Coroutine frames would tell apart fewer: a value on the operand stack, or where an iterator is, is not in them.
+
+    A step changes the objects that its Point declares, or any if it is wide. Passengers it may change in any case, and
+    what observers remember if one is called: the recording mode of the world tells.
+
+    key: of the present state.
+    changed: the objects that have another state since the last step.
+    remembered: which memories of observers are others since then.
+    places: per task how often it has forgotten, and a number for the Point that it is parked at; ENDED after its end.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.encoder = Encoder()
+        self._index = {obj: number for number, obj in enumerate(world.objects)}
+        self._points: dict[Point, int] = {}
+        self._known: list[dict[Hashable, int]] = [{} for _ in world.objects]
+        self._scheduling: dict[Hashable, int] = {}
+        names = [MEMORY] * bool(world.memories)
+        self._memories = (*names, *world.own_memories)
+        self._recall = [*[self._in_common] * bool(world.memories), *world.own_memories.values()]
+        self._memory: list[dict[bytes, int]] = [{} for _ in self._memories]
+        # A task forgets its signal in any step.
+        self._signals = [obj for obj in world.objects if isinstance(obj, Signals)]
+        self._looked = world.looked
+        self._touched: dict[Point, tuple[Shared, ...]] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """The state is that of a world which has just started; also at the beginning, for those that have not."""
+        world = self.world
+        self._objects = [self._contribution(number, obj) for number, obj in enumerate(world.objects)]
+        self._tasks = [self.encoder.digest("task", task.index, *self._place(task)) for task in world.tasks]
+        self._decided = self._scheduling_now()
+        self._remembered = self._memory_now()
+        self.changed: frozenset[Shared] = frozenset()
+        self.remembered: tuple[str, ...] = ()
+        self.places = tuple([ENDED if task.point is None else (0, self._number(task.point)) for task in world.tasks])
+        self.key = self._decided
+        for each in (*self._objects, *self._tasks, *self._remembered):
+            self.key ^= each
+
+    def step(self, task: Task, point: Point, operation: int, values: list[Any]) -> Undo:
+        """The task has taken its step at a point, and its access has returned these values (one, or none).
+
+        operation: of the task before.
+        """
+        index = task.index
+        objects = self._objects
+        places = self.places
+        replaced = []
+        key = 0
+        touched = self._touched.get(point) or self._touched_by(point)
+        if self._looked:
+            touched = (*touched, *[obj for obj in self._looked if not isinstance(obj, str) and obj.PASSENGER])
+        for obj in touched:
+            number = self._index[obj]
+            old, new = objects[number], self._contribution(number, obj)
+            if old != new:
+                replaced.append((number, old))
+                objects[number] = new
+                key ^= old ^ new
+        before = self._tasks[index]
+        stage = places[index][0]
+        if task.live is not None:
+            stage += 1
+            after = self.encoder.digest("live", index, task.live, *self._place(task))
+            task.live = None
+        else:
+            after = self.encoder.digest("past", before, values, int(task.signal), *self._place(task))
+        place = ENDED if task.point is None else (stage, self._number(task.point))
+        self.places = (*places[:index], place, *places[index + 1 :])
+        self._tasks[index] = after
+        undo = (index, before, self._decided, self._remembered, places, tuple(replaced))
+        self._decided = self._scheduling_now()
+        self.remembered = ()
+        key ^= undo[2] ^ self._decided
+        if self.world.observed or task.operation != operation:
+            self._remembered = self._memory_now()
+        if self._remembered is not undo[3]:
+            for old, new, name in zip(undo[3], self._remembered, self._memories, strict=True):
+                if old != new:
+                    key ^= old ^ new
+                    self.remembered += (name,)
+        self.changed = frozenset([self.world.objects[number] for number, _ in replaced]) if replaced else NOTHING
+        self.key ^= key ^ before ^ after
+        return undo
+
+    def undo(self, undo: Undo) -> None:
+        """Back to the state before a step, the last one that was not undone."""
+        index, before, decided, remembered, self.places, replaced = undo
+        key = before ^ self._tasks[index] ^ decided ^ self._decided
+        for old, new in zip(remembered, self._remembered, strict=True):
+            key ^= old ^ new
+        self._tasks[index] = before
+        self._decided = decided
+        self._remembered = remembered
+        for number, old in replaced:
+            key ^= old ^ self._objects[number]
+            self._objects[number] = old
+        self.key ^= key
+
+    def task(self, index: int) -> int:
+        """A digest of what a task is about to do, and of all that it knows."""
+        return self._tasks[index]
+
+    def shared(self) -> int:
+        """A digest of the shared objects alone."""
+        key = 0
+        for each in self._objects:
+            key ^= each
+        return key
+
+    def _touched_by(self, point: Point) -> tuple[Shared, ...]:
+        """The objects that a step at a point may change."""
+        if point.wide:
+            touched = tuple(self.world.objects)
+        else:
+            touched = tuple(dict.fromkeys((point.object, *(obj for obj, _ in point.also), *self._signals)))
+        self._touched[point] = touched
+        return touched
+
+    def _contribution(self, number: int, obj: Shared) -> int:
+        """The digest of an object in its present state."""
+        state = obj.state()
+        known = self._known[number]
+        kind = type(state)
+        # Numbers and truth values would meet in one dict.
+        form: Hashable = state if kind is int else (kind, state) if kind is bool else self.encoder.encode(state)
+        if obj.FREED:
+            form = ("freed", form)
+        found = known.get(form)
+        if found is None:
+            found = known[form] = self.encoder.digest("object", number, obj.FREED, state)
+        return found
+
+    def _place(self, task: Task) -> tuple[Any, ...]:
+        """Where a task is parked, and what it has with it that only itself changes."""
+        point = task.point
+        place = -1 if point is None else self._number(point)
+        held = [self._index[lock] for lock in task.held]
+        subclasses = [(self._index[lock], subclass) for lock, subclass in task.subclasses.items()]
+        return place, task.operation, held, subclasses, task.atomic, task.irq_depth, task.killable
+
+    def _scheduling_now(self) -> int:
+        """What others decide about tasks."""
+        form = tuple([(task.runnable, task.asleep, task.state, task.signal) for task in self.world.tasks])
+        found = self._scheduling.get(form)
+        if found is None:
+            plain = [(task.runnable, task.asleep, int(task.state), int(task.signal)) for task in self.world.tasks]
+            found = self._scheduling[form] = self.encoder.digest("scheduling", plain)
+        return found
+
+    def _memory_now(self) -> tuple[int, ...]:
+        """What observers remember."""
+        found = []
+        for name, known, recall in zip(self._memories, self._memory, self._recall, strict=True):
+            form = self.encoder.encode(recall())
+            number = known.get(form)
+            if number is None:
+                number = known[form] = self.encoder.digest("memory", name, form)
+            found.append(number)
+        return tuple(found)
+
+    def _in_common(self) -> Hashable:
+        """What observers remember in common."""
+        return tuple([memory() for memory in self.world.memories])
+
+    def _number(self, point: Point) -> int:
+        """A number for a Point."""
+        return self._points.setdefault(point, len(self._points))

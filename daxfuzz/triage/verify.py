@@ -1,0 +1,77 @@
+"""Exhaustive search of a program on a kernel, and what it shows, reproduced as Trio tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from daxfuzz.oracles.livelock import Livelock
+from daxfuzz.program.case import Program
+from daxfuzz.protocols.user_patches import blamed
+from daxfuzz.search import Bounds, Exhaustive, Reduction, Replay, Verdict
+from daxfuzz.triage.bench import Bench, KernelChoice, verdict
+from daxfuzz.triage.finding import Finding, describe, finding_of
+from daxfuzz.triage.minimize import simplest, without_switches
+from daxfuzz.triage.reproduce import Failure
+
+
+@dataclass(slots=True)
+class Verified:
+    """What an exhaustive search has shown.
+
+    verdict: of the search.
+    findings: minimized in their schedules, one for each signature.
+    """
+
+    verdict: Verdict
+    findings: list[Finding] = field(default_factory=list)
+
+
+def verify(
+    program: Program,
+    kernel: KernelChoice,
+    bounds: Bounds,
+    reduction: Reduction,
+    *,
+    keep_going: bool = False,
+    on_progress: Callable[[Verdict], None] | None = None,
+) -> Verified:
+    """Search all interleavings of a program, up to the first finding unless `keep_going`.
+
+    A finding counts once it has reproduced as Trio tasks. Where tasks can go around for ever (Verdict.spins), it is
+    one if a fair scheduler does not get them out of there.
+
+    Raises whatever composing the kernel raises, PatchFileError if a patch of the user's raises anything, and
+    NotReproduced.
+    """
+    search = Exhaustive(
+        Bench(program, kernel).sim.world, bounds, reduction=reduction, stop=not keep_going, on_progress=on_progress
+    )
+    try:
+        verified = Verified(search.search())
+    except Exception as error:
+        raise blamed(error, kernel.files) or error from None
+    # The search leaves its world in the recording mode.
+    bench = Bench(program, kernel)
+    ways = [(found.violation.kind, found.turns) for found in verified.verdict.findings]
+    ways += [("", turns) for turns in verified.verdict.spins]
+    for kind, turns in ways:
+        execution = bench.run(Replay(turns))
+        found = verdict(execution)
+        if found is None or (not kind and found.kind not in Livelock.kinds):
+            if kind:
+                raise NotShown(f"{kind}: an execution to its end does not show it")
+            continue
+        finding = described(Failure(program, kernel, execution, found))
+        if finding.signature not in [each.signature for each in verified.findings]:
+            verified.findings.append(finding)
+    return verified
+
+
+class NotShown(RuntimeError):
+    """What the search has found does not show when its schedule is run: a fault of daxfuzz, not of the kernel."""
+
+
+def described(failure: Failure) -> Finding:
+    """A failure with a simple schedule and what explains it. Raises NotReproduced."""
+    return describe(simplest(failure)) or finding_of(without_switches(failure), failure)
