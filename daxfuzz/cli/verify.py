@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from daxfuzz.cli.options import Duration, json_option, patch_option, print_json, with_patches
+from daxfuzz.cli.options import Duration, json_option, patch_option, print_json
 from daxfuzz.cli.output import clock, plural
 from daxfuzz.program.dax_file import dumps_case, load_case, save_case
 from daxfuzz.search import Bounds, Reduction, Verdict
 from daxfuzz.search.bounds import LONGEST, MEBIBYTE
 from daxfuzz.triage.finding import Finding
+from daxfuzz.triage.user_choice import with_patches
 from daxfuzz.triage.verify import Verified
 from daxfuzz.triage.verify import verify as verified
 
