@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from daxfuzz.kernel.dax_lock import NOT_LOCKED, DaxLock, LockedPage
 from daxfuzz.kernel.entry import Entry
+from daxfuzz.kernel.errno import EBUSY
+from daxfuzz.kernel.inode import AddressSpace
 from daxfuzz.kernel.memory_failure import MemoryFailure
 from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Repair
@@ -18,7 +20,8 @@ class FixFailureReadsNameOnce(Repair):
     another file: a fault maps the block; memory_failure reads mapping and index again, dereferences the mark or NULL,
     or unlocks another entry. If the page becomes shared between the two reads in dax_lock_page, the index is already
     a count: the entry found there must be one of the page, else the failure ends with -EBUSY like that of a page that
-    was shared before. No upstream fix known.
+    was shared before. It also does so if the page is shared once it is marked: who maps it through the other file was
+    not looked for. No upstream fix known.
     """
 
     flaw = "N-230"
@@ -36,6 +39,13 @@ class FixFailureReadsNameOnce(Repair):
                 await self.k.dax_lock.dax_unlock_mapping_entry(cookie.mapping, cookie.position, cookie.entry)
 
     class memory_failure(MemoryFailure):
+        async def mf_generic_kill_procs(self, pfn: int) -> int:
+            error = await super().mf_generic_kill_procs(pfn)
+            if error or not self.k.fs.reflinks:
+                return error
+            page = await self.k.pages[pfn].head.read()
+            return 0 if isinstance(await page.mapping.read(), AddressSpace) else -EBUSY
+
         async def unmap_and_kill_page(self, page: Page, cookie: LockedPage) -> None:
             if cookie.entry is NOT_LOCKED:
                 await super().unmap_and_kill_page(page, cookie)
