@@ -79,7 +79,7 @@ def test_every_operation_and_every_role_is_used() -> None:
     # What removes or fails the device is rare where there is a file system.
     device = Counter(name.rstrip("0123456789") for program in programs() for name in program.tasks)
     assert all(COUNT // 200 <= device[role] <= COUNT // 10 for role in ("unbinder", "injector"))
-    assert min(roles.values()) >= 100
+    assert min(roles.values()) >= COUNT // 30
 
 
 def test_programs_of_a_character_device_have_few_file_operations() -> None:
@@ -111,7 +111,7 @@ def test_every_flag_and_both_signals_are_used() -> None:
 
 def about_one_page_or_process(roles: set[str]) -> bool:
     """Whether a program is of the kinds in which nobody has to free blocks."""
-    return bool(roles & {"visitor", "parent", "leaver", "toucher", "saver", "changer", "scribe"})
+    return bool(roles & {"visitor", "parent", "leaver", "toucher", "saver", "changer", "scribe", "editor", "flusher"})
 
 
 def test_somebody_frees_blocks_and_somebody_uses_them() -> None:
@@ -152,7 +152,7 @@ def test_on_fuse_files_compete_for_one_range_with_both_ways_to_take_it() -> None
 @pytest.mark.parametrize("filesystem", ["fuse", "ext4", "xfs"])
 def test_where_memory_is_short_somebody_pins_what_nobody_has_mapped_and_allocates(filesystem: str) -> None:
     short = [program for program in programs(filesystem) if program.machine.low_memory]
-    assert COUNT // 20 <= len(short) <= COUNT // 8
+    assert COUNT // 25 <= len(short) <= COUNT // 8
     hoarded = [program for program in short if "hoarder" in program.tasks]
     assert len(hoarded) >= COUNT // 100
     assert sum(keeps_and_allocates(program) for program in hoarded) >= len(hoarded) // 3
@@ -298,3 +298,34 @@ def test_on_fuse_some_write_through_hardly_any_window_while_ranges_are_taken_bac
                 assert kinds["write"] == kinds["load"] >= 2
         found += not program.setup.prefault
     assert found >= COUNT // 40
+
+
+def test_some_use_a_huge_page_that_a_snapshot_shares_in_part_and_some_a_whole_snapshot() -> None:
+    part = whole = 0
+    for program in programs("xfs"):
+        if "editor" not in program.tasks:
+            continue
+        if "archivist" in program.tasks:
+            names = [call.name for call in program.tasks["archivist"]]
+            assert "reflink" in names
+            assert program.setup.files["file0"] == program.machine.pmd_pages
+            part += {"mmap", "store"} <= set(names) and program.setup.huge
+        else:
+            assert program.setup.clones == {"file1": "file0"}
+            failures = [call for call in program.tasks["stranger"] if call.name == "memory_failure"]
+            whole += bool(failures) and not program.machine.rmapbt
+    assert part >= COUNT // 50
+    assert whole >= COUNT // 80
+
+
+@pytest.mark.parametrize("filesystem", ["ext4", "xfs"])
+def test_some_all_sync_a_file_of_several_dirty_pages_while_its_blocks_go(filesystem: str) -> None:
+    found = 0
+    for program in programs(filesystem):
+        roles = Counter(name.rstrip("0123456789") for name in program.tasks)
+        if roles["emptier"]:
+            assert roles["flusher"] == 3
+            assert program.setup.prefault
+            assert program.setup.files["file0"] >= 3
+            found += 1
+    assert found >= COUNT // 80

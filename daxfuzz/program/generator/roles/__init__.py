@@ -25,9 +25,10 @@ from daxfuzz.program.generator.roles.reclaimer import reclaimer
 from daxfuzz.program.generator.roles.remapper import remapper, saver, splitter, toucher
 from daxfuzz.program.generator.roles.scribe import scribe
 from daxfuzz.program.generator.roles.signaller import signaller
+from daxfuzz.program.generator.roles.snapshot import archivist, editor, restorer
 from daxfuzz.program.generator.roles.splicer import device, splicer
-from daxfuzz.program.generator.roles.syncer import syncer
-from daxfuzz.program.generator.roles.truncator import truncator
+from daxfuzz.program.generator.roles.syncer import flusher, syncer
+from daxfuzz.program.generator.roles.truncator import emptier, truncator
 from daxfuzz.program.generator.roles.unbinder import unbinder
 from daxfuzz.program.generator.roles.visitor import looker, visitor
 from daxfuzz.program.generator.roles.writer import writer
@@ -71,6 +72,11 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         giver,
         taker,
         scribe,
+        flusher,
+        emptier,
+        archivist,
+        editor,
+        restorer,
     )
 }
 """By name."""

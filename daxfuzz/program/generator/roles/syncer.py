@@ -12,3 +12,9 @@ def syncer(draft: Draft) -> tuple[Call, ...]:
         draft.add("fsync", draft.file())
         draft.maybe_signal()
     return tuple(draft.calls)
+
+
+def flusher(draft: Draft) -> tuple[Call, ...]:
+    """Writes one file back, once."""
+    draft.add("fsync", next(iter(draft.files)))
+    return tuple(draft.calls)

@@ -35,3 +35,13 @@ def shift(draft: Draft, file: str) -> None:
     else:
         draft.add("truncate", file, pages - 1)
         draft.add("fallocate", file, "INSERT_RANGE", rng.randrange(pages - 1), 1)
+
+
+def emptier(draft: Draft) -> tuple[Call, ...]:
+    """Takes all blocks of a file away."""
+    file = next(iter(draft.files))
+    if draft.rng.random() < 0.85:
+        draft.add("truncate", file, 0)
+    else:
+        draft.add("fallocate", file, "PUNCH_HOLE", 0, draft.files[file])
+    return tuple(draft.calls)

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from random import Random
 
 from daxfuzz.program.case import Program
+from daxfuzz.program.generator.machine import REFLINK
 from daxfuzz.program.generator.shapes.crowd import draw_crowd
 from daxfuzz.program.generator.shapes.departure import draw_departure
 from daxfuzz.program.generator.shapes.family import draw_family
 from daxfuzz.program.generator.shapes.handover import draw_handover
 from daxfuzz.program.generator.shapes.rivals import draw_rivals
 from daxfuzz.program.generator.shapes.sizes import draw_sizes
+from daxfuzz.program.generator.shapes.snapshot import draw_snapshot
+from daxfuzz.program.generator.shapes.storm import draw_storm
 from daxfuzz.program.generator.shapes.threads import draw_threads
 from daxfuzz.program.generator.shapes.window import draw_window
 
@@ -21,8 +24,12 @@ RIVALS = 0.12
 """How many programs of virtio-fs are about files that take the window from each other."""
 WINDOWS = 0.05
 """How many programs of virtio-fs are about writes through a window that is taken back."""
+SNAPSHOTS = 0.13
+"""How many programs of a file system whose files can share blocks are about a page that a snapshot shares."""
 HANDOVERS = 0.06
 """How many are about a file that gets the blocks of another one, on a file system that allocates blocks itself."""
+STORMS = 0.04
+"""How many of these file systems are about a file that everybody syncs."""
 SHAPES: tuple[tuple[float, Draw], ...] = (
     (0.15, draw_crowd),
     (0.08, draw_family),
@@ -43,9 +50,13 @@ def draw_shape(rng: Random, filesystem: str) -> Program | None:
             return draw_rivals(rng)
         if shape > 1 - WINDOWS:
             return draw_window(rng)
+    if filesystem in REFLINK and rng.random() < SNAPSHOTS:
+        return draw_snapshot(rng, filesystem)
     shape = rng.random()
     if filesystem != "fuse" and shape > 1 - HANDOVERS:
         return draw_handover(rng, filesystem)
+    if filesystem != "fuse" and shape > 1 - HANDOVERS - STORMS:
+        return draw_storm(rng, filesystem)
     for share, draw in SHAPES:
         if shape < share:
             return draw(rng, filesystem)
