@@ -111,7 +111,9 @@ def test_every_flag_and_both_signals_are_used() -> None:
 
 def about_one_page_or_process(roles: set[str]) -> bool:
     """Whether a program is of the kinds in which nobody has to free blocks."""
-    return bool(roles & {"visitor", "parent", "leaver", "toucher", "saver", "changer", "scribe", "editor", "flusher"})
+    return bool(
+        roles & {"visitor", "parent", "leaver", "toucher", "saver", "changer", "scribe", "editor", "flusher", "mover"}
+    )
 
 
 def test_somebody_frees_blocks_and_somebody_uses_them() -> None:
@@ -323,9 +325,21 @@ def test_some_all_sync_a_file_of_several_dirty_pages_while_its_blocks_go(filesys
     found = 0
     for program in programs(filesystem):
         roles = Counter(name.rstrip("0123456789") for name in program.tasks)
-        if roles["emptier"]:
+        if roles["flusher"]:
             assert roles["flusher"] == 3
             assert program.setup.prefault
             assert program.setup.files["file0"] >= 3
             found += 1
     assert found >= COUNT // 80
+
+
+def test_some_move_a_mapping_that_another_thread_uses_while_the_file_is_emptied() -> None:
+    found = 0
+    for program in programs():
+        if "mover" in program.tasks:
+            user, mover = program.setup.mms["mm0"]
+            assert mover == "mover"
+            assert program.tasks[mover][0].name == "mremap"
+            assert "emptier" in program.tasks
+            found += any(call.name in ("load", "store") for call in program.tasks[user])
+    assert found >= COUNT // 100

@@ -19,6 +19,7 @@ from daxfuzz.program.generator.roles.injector import injector
 from daxfuzz.program.generator.roles.leaser import leaser, worker
 from daxfuzz.program.generator.roles.leaver import leaver, stranger
 from daxfuzz.program.generator.roles.mapper import mapper
+from daxfuzz.program.generator.roles.mover import mover
 from daxfuzz.program.generator.roles.opener import opener
 from daxfuzz.program.generator.roles.pinner import pinner
 from daxfuzz.program.generator.roles.reclaimer import reclaimer
@@ -72,6 +73,7 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         giver,
         taker,
         scribe,
+        mover,
         flusher,
         emptier,
         archivist,

@@ -35,7 +35,7 @@ SHAPES: tuple[tuple[float, Draw], ...] = (
     (0.08, draw_family),
     (0.08, draw_departure),
     (0.07, draw_sizes),
-    (0.06, draw_threads),
+    (0.07, draw_threads),
 )
 """How many programs on any file system are of which shape."""
 
