@@ -8,6 +8,8 @@ from daxfuzz.kernel.errno import ENOSPC
 from daxfuzz.oracles.oracle import Oracle, listen
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from daxfuzz.program.case import Call
     from daxfuzz.program.operations import Result
     from daxfuzz.sim import Task
@@ -28,6 +30,9 @@ class FalseEnospc(Oracle):
     def reset(self) -> None:
         # Tasks in whose present call somebody has found no block, or taken the last one.
         self.full: set[int] = set()
+
+    def memory(self) -> Hashable:
+        return tuple(sorted(self.full))
 
     def attach(self) -> None:
         if self.kernel.fuse_conn is not None or self.kernel.fs.char_device:

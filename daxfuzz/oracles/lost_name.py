@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.oracle import Oracle, listen
@@ -29,6 +29,13 @@ class LostName(Oracle):
         self.unused: dict[int, int] = {}
         self.begin: dict[int, int] = {}
 
+    def memory(self) -> Hashable:
+        # Of the clock only the order of its times counts.
+        files = [inode.number for inode in self.kernel.inodes.values()]
+        return tuple(
+            sorted((task, file) for task in self.begin for file in files if self.used_all_the_time(file, task))
+        )
+
     def attach(self) -> None:
         if not self.kernel.machine.low_memory:
             return
@@ -50,6 +57,10 @@ class LostName(Oracle):
 
         return changed
 
+    def used_all_the_time(self, file: int, task: int) -> bool:
+        """Whether a file that is in use has been so since a task's call began."""
+        return self.unused.get(file, 0) <= self.begin[task]
+
     def name_watcher(self, inode: Inode) -> Callable[[int, int], None]:
         """Judges who takes the name."""
 
@@ -57,7 +68,7 @@ class LostName(Oracle):
             task = self.world.current
             if new or not old or self.kernel.directory.writer is task:
                 return
-            if inode.i_count.value > 1 and self.unused.get(inode.number, 0) <= self.begin[task.index]:
+            if inode.i_count.value > 1 and self.used_all_the_time(inode.number, task.index):
                 self.fail("lost-name", f"{task.name} takes the name of {inode.name}, which is in use")
 
         return named

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.mm import Pmd, Pte
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.mm import Mm
     from daxfuzz.kernel.page import Page
     from daxfuzz.program.case import Call
+    from daxfuzz.program.operations import Result
     from daxfuzz.program.simulation import Reference
     from daxfuzz.sim import Task
 
@@ -33,9 +34,14 @@ class WrongPage(Oracle):
     kinds = ("wrong-page",)
 
     def reset(self) -> None:
-        # Entries that are no more, with their address space and first address.
+        # Entries that are no more, with their address space, first address and size; and per task that is in a call how
+        # many there were when that began.
         self.gone: list[tuple[Mm, int, int, Pte]] = []
         self.begin: dict[int, int] = {}
+
+    def memory(self) -> Hashable:
+        during = {(task, mm.index, *entry) for task, since in self.begin.items() for mm, *entry in self.gone[since:]}
+        return tuple(sorted(during))
 
     def attach(self) -> None:
         calls = [call for calls in self.sim.program.tasks.values() for call in calls]
@@ -49,6 +55,7 @@ class WrongPage(Oracle):
             for number, pud in mm.puds.items():
                 listen(pud, "watch", self.watcher(mm, number * mm.pud_pages, mm.pud_pages))
         self.sim.on_begin.append(self.began, TAKES)
+        self.sim.on_end.append(self.ended, TAKES)
         self.sim.on_hold.append(self.held)
 
     def watcher(self, mm: Mm, address: int, pages: int) -> Callable[[Pmd, Pmd], None]:
@@ -62,6 +69,9 @@ class WrongPage(Oracle):
 
     def began(self, task: Task, call: Call) -> None:
         self.begin[task.index] = len(self.gone)
+
+    def ended(self, task: Task, call: Call, result: Result) -> None:
+        del self.begin[task.index]
 
     def held(self, task: Task, reference: Reference) -> None:
         mm = self.kernel.mm_of[task.index]
