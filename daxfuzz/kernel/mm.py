@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from daxfuzz.kernel.fdtable import FdTable
-from daxfuzz.sim import Atomic, Cell, GuardedCell, RwSemaphore, SpinLock
+from daxfuzz.sim import Atomic, Cell, GuardedCell, ObservedCell, RwSemaphore, SpinLock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from daxfuzz.kernel.inode import AddressSpace
     from daxfuzz.kernel.machine import Machine
     from daxfuzz.kernel.tlb import Tlb
@@ -114,6 +116,7 @@ class Mm:
     mm_users: tasks that have not exited.
     born: the mm has been there from the start; else fork fills it.
     tlbs: one per task, since each task has a processor of its own.
+    on_flush: called with addresses when every processor that runs the mm has dropped their translations.
     cpumask: indices of the tasks, as the numbers of these processors (mm_cpumask).
     """
 
@@ -127,6 +130,7 @@ class Mm:
         "mm_users",
         "mmap_lock",
         "name",
+        "on_flush",
         "pmd_lock",
         "pmd_pages",
         "pmds",
@@ -139,6 +143,7 @@ class Mm:
         "tlb_flush_pending",
         "tlbs",
         "vmas",
+        "world",
         "write_protect_seq",
     )
 
@@ -157,6 +162,7 @@ class Mm:
         regions: int = 1,
         puds: bool = False,
     ) -> None:
+        self.world = world
         self.index = index
         self.born = born
         self.name = name
@@ -173,28 +179,29 @@ class Mm:
             self.anon_vma = [Cell(world, f"{name}.anon_vma{number}", False) for number in range(len(files))]
             self.has_pinned = Cell(world, f"{name}.has_pinned", False)
         self.pmd_lock = SpinLock(world, f"{name}.pmd_lock", "pmd_lock")
-        self.pmds: dict[int, Cell[Pmd]] = {}
-        self.slots: dict[int, Cell[Pte | None]] = {}
+        self.pmds: dict[int, ObservedCell[Pmd]] = {}
+        self.slots: dict[int, ObservedCell[Pte | None]] = {}
         self.ptls: dict[int, SpinLock] = {}
         for number, pages in enumerate(files * regions):
             for i in range(pages):
                 address = number * VMA_PAGES + i
-                self.slots[address] = Cell(world, f"{name}.pte{number}.{i}", None)
+                self.slots[address] = ObservedCell(world, f"{name}.pte{number}.{i}", None)
                 if i % self.pmd_pages == 0:
-                    self.pmds[address // self.pmd_pages] = Cell(world, f"{name}.pmd{number}.{i}", None)
+                    self.pmds[address // self.pmd_pages] = ObservedCell(world, f"{name}.pmd{number}.{i}", None)
                     self.ptls[address // self.pmd_pages] = SpinLock(world, f"{name}.ptl{number}.{i}", "ptl")
-        self.puds: dict[int, Cell[Pte | None]] = {}
+        self.puds: dict[int, ObservedCell[Pte | None]] = {}
         if puds:
             self.pud_lock = SpinLock(world, f"{name}.pud_lock", "pud_lock")
             for address in self.slots:
                 if address % self.pud_pages == 0:
                     number, i = divmod(address, VMA_PAGES)
-                    self.puds[address // self.pud_pages] = Cell(world, f"{name}.pud{number}.{i}", None)
+                    self.puds[address // self.pud_pages] = ObservedCell(world, f"{name}.pud{number}.{i}", None)
         self.tasks: list[Task] = []
         self.tlbs: list[Tlb] = []
+        self.on_flush: Callable[[Sequence[int]], None] | None = None
         self.cpumask: list[int] = []
 
-    def pud(self, address: int) -> Cell[Pte | None]:
+    def pud(self, address: int) -> ObservedCell[Pte | None]:
         """pud_offset"""
         return self.puds[address // self.pud_pages]
 
@@ -207,7 +214,7 @@ class Mm:
         first = address - address % self.pud_pages
         return range(first, first + self.pud_pages)
 
-    def pmd(self, address: int) -> Cell[Pmd]:
+    def pmd(self, address: int) -> ObservedCell[Pmd]:
         """pmd_offset"""
         return self.pmds[address // self.pmd_pages]
 

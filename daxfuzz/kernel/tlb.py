@@ -78,16 +78,16 @@ class Tlb(Shared):
     async def walk(self, mm: Mm, address: int, write: bool) -> Pte | None:
         """The processor walks the page table and keeps the translation; None if none permits the access."""
         if mm.puds:
-            pud = await mm.pud(address).read()
+            pud = await mm.pud(address).read_once()
             if pud is None or (write and not pud.write):
                 return None
             if self.clean:
                 self.touch()
             self.puds[address // self._pud_pages] = pud
             return pud.sub(address % self._pud_pages)
-        pmd = await mm.pmd(address).read()
+        pmd = await mm.pmd(address).read_once()
         if pmd is TABLE:
-            pte = await mm.slots[address].read()
+            pte = await mm.slots[address].read_once()
             if pte is None or (write and not pte.write):
                 return None
             self.fill(address, pte)
@@ -205,6 +205,8 @@ class TlbFlush(Subsystem):
         """Make every processor that runs the mm drop these translations, and wait until all have."""
         if self.k.machine.tlb is TlbMode.BROADCAST:
             await mm.tlbs[0].broadcast(mm.tlbs, addresses)
-            return
-        tlbs = self.k.tlbs
-        await self.k.interrupts.call_function(mm.cpumask, lambda index: tlbs[index].drop(addresses))
+        else:
+            tlbs = self.k.tlbs
+            await self.k.interrupts.call_function(mm.cpumask, lambda index: tlbs[index].drop(addresses))
+        if mm.on_flush is not None:
+            mm.on_flush(addresses)

@@ -30,6 +30,7 @@ from daxfuzz.oracles.lost_wakeup import LostWakeup
 from daxfuzz.oracles.lost_work import LostWork
 from daxfuzz.oracles.mapcount import Mapcount
 from daxfuzz.oracles.oracle import Oracle
+from daxfuzz.oracles.page_tables import PageTables
 from daxfuzz.oracles.refcount import Refcount
 from daxfuzz.oracles.stale_data import StaleData
 from daxfuzz.oracles.stale_pte import StalePte
@@ -59,6 +60,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     AtomicContext,
     EntryLock,
     UnlockedAccess,
+    PageTables,
     Association,
     StalePte,
     LateFlush,

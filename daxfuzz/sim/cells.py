@@ -80,7 +80,7 @@ class Cell(Shared, Generic[T]):
 class ObservedCell(Cell[T]):
     """A variable whose loads matter, too.
 
-    watch_read: called in each step that loads the value.
+    watch_read: called in each step that loads the value, but for those of :meth:`read_once`.
     """
 
     __slots__ = ("watch_read",)
@@ -101,14 +101,32 @@ class ObservedCell(Cell[T]):
             watch_read()
         return value
 
+    @types.coroutine
+    def exchange(self, value: T) -> Generator[Point, None, T]:
+        """Store a value and return the one it replaced, in one step, which loads, too."""
+        if not self.world.goes_on(self._write):
+            yield self._write
+        old = self.value
+        self.log.append(old)
+        if self.watch_read is not None:
+            self.watch_read()
+        if old is not value:
+            self.value = value
+            if self.clean:
+                self.touch()
+            watch = self.watch
+            if watch is not None:
+                watch(old, value)
+        return old
+
+    read_once = Cell.read
+    """Load the value, with no lock (READ_ONCE)."""
+
 
 class GuardedCell(ObservedCell[T]):
     """A variable that a lock protects, also while it is only looked at: each load but read_once has it held."""
 
     __slots__ = ()
-
-    read_once = Cell.read
-    """Load the value, with no lock (READ_ONCE)."""
 
 
 class Atomic(Shared):
