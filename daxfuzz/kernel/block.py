@@ -20,9 +20,11 @@ class Block(Shared):
     data: what processors and devices see.
     durable: what is at least on the medium, and so survives a crash. Stores of processors stay in their caches until
     they are flushed; devices and copies of the kernel that bypass the caches write to both.
+    on_kernel: called with this in each step in which the kernel reads or writes it, through its own mapping or by a
+    request to the disk.
     """
 
-    __slots__ = ("_load", "_store", "data", "durable", "pfn")
+    __slots__ = ("_load", "_store", "data", "durable", "on_kernel", "pfn")
     GUARDED = ("data",)
 
     def __init__(self, world: World, pfn: int) -> None:
@@ -30,6 +32,7 @@ class Block(Shared):
         self.pfn = pfn
         self.data = 0
         self.durable = 0
+        self.on_kernel: Callable[[Block], None] | None = None
         self._load = self.point(Access.READ, "load")
         self._store = self.point(Access.WRITE, "store")
 
@@ -58,6 +61,8 @@ class Block(Shared):
         """The kernel reads through its own mapping."""
         if not self.world.goes_on(self._load):
             yield self._load
+        if self.on_kernel is not None:
+            self.on_kernel(self)
         value = self.data
         self.log.append(value)
         return value
@@ -67,6 +72,8 @@ class Block(Shared):
         """The kernel writes through its own mapping."""
         if not self.world.goes_on(self._store):
             yield self._store
+        if self.on_kernel is not None:
+            self.on_kernel(self)
         self.data = value
 
     @types.coroutine
@@ -81,6 +88,8 @@ class Block(Shared):
         """dax_copy_from_iter: the kernel copies user data past the caches (flushcache)."""
         if not self.world.goes_on(self._store):
             yield self._store
+        if self.on_kernel is not None:
+            self.on_kernel(self)
         self.data = self.durable = value
 
     @types.coroutine
@@ -88,6 +97,8 @@ class Block(Shared):
         """The file system zeroes a block it has just allocated, past the caches."""
         if not self.world.goes_on(self._store):
             yield self._store
+        if self.on_kernel is not None:
+            self.on_kernel(self)
         self.data = self.durable = 0
 
     @types.coroutine

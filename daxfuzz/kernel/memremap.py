@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Awaitable, Generator, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -49,19 +49,25 @@ class DevPagemap:
 
 
 class MemHotplug(Shared):
-    """mem_hotplug_lock, and what is done under it: all of it is one step, since nobody else takes this lock here."""
+    """mem_hotplug_lock, and what is done under it: all of it is one step, since nobody else takes this lock here.
 
-    __slots__ = ("_remove",)
+    on_remove: called in the step in which memory goes.
+    """
+
+    __slots__ = ("_remove", "on_remove")
     TRACKED = True
 
     def __init__(self, world: World) -> None:
         super().__init__(world, "mem_hotplug")
+        self.on_remove: Callable[[], None] | None = None
         self._remove = self.point(Access.UPDATE, "remove", wide=True)
 
     @types.coroutine
     def remove(self, pages: Sequence[Page], blocks: Sequence[Block]) -> Generator[Point, None, None]:
         """The structs of the pages and the kernel's mapping of the blocks are gone."""
         yield self._remove
+        if self.on_remove is not None:
+            self.on_remove()
         for page in pages:
             page.free()
         for block in blocks:

@@ -9,6 +9,7 @@ from daxfuzz.oracles.association import Association
 from daxfuzz.oracles.atomic_context import AtomicContext
 from daxfuzz.oracles.cow_ownership import CowOwnership
 from daxfuzz.oracles.deadlock import Deadlock
+from daxfuzz.oracles.device_life import DeviceLife
 from daxfuzz.oracles.dma_corruption import DmaCorruption
 from daxfuzz.oracles.entry_lock import EntryLock
 from daxfuzz.oracles.false_enospc import FalseEnospc
@@ -61,6 +62,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     EntryLock,
     UnlockedAccess,
     PageTables,
+    DeviceLife,
     Association,
     StalePte,
     LateFlush,

@@ -23,9 +23,20 @@ class Rcu(Shared):
     waiting: per synchronizing task, the readers it still waits for.
     on_sleep: observer, called with (domain, task) when a task that must not sleep arrives at a wait for a grace
         period.
+    on_synchronize: observer, called with (task, whether it is over) when a grace period begins, and when it has ended.
     """
 
-    __slots__ = ("_lock", "_sync", "_unlock", "_wait", "atomic", "on_sleep", "readers", "waiting")
+    __slots__ = (
+        "_lock",
+        "_sync",
+        "_unlock",
+        "_wait",
+        "atomic",
+        "on_sleep",
+        "on_synchronize",
+        "readers",
+        "waiting",
+    )
     GUARDED = ("readers", "waiting")
     TRACKED = True
 
@@ -35,6 +46,7 @@ class Rcu(Shared):
         self.readers: dict[int, int] = {}
         self.waiting: dict[int, list[int]] = {}
         self.on_sleep: Callable[[Rcu, Task], None] | None = None
+        self.on_synchronize: Callable[[Task, bool], None] | None = None
         self._lock = self.point(Access.LOCK, "read_lock")
         self._unlock = self.point(Access.UNLOCK, "read_unlock")
         self._sync = self.point(Access.UPDATE, "synchronize")
@@ -83,11 +95,15 @@ class Rcu(Shared):
         yield self._sync
         if self.clean:
             self.touch()
+        if self.on_synchronize is not None:
+            self.on_synchronize(me, False)
         self.waiting[me.index] = sorted(self.readers)
         if self.readers:
             self.world.block(me, self)
         yield self._wait
         del self.waiting[me.index]
+        if self.on_synchronize is not None:
+            self.on_synchronize(me, True)
 
     def owners(self) -> tuple[int, ...]:
         return tuple(sorted({reader for readers in self.waiting.values() for reader in readers}))

@@ -1,0 +1,115 @@
+"""Use of a device that may go, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
+
+from daxfuzz.kernel.entry import Entry
+from daxfuzz.oracles.oracle import Oracle, listen
+from daxfuzz.sim import Violation
+
+if TYPE_CHECKING:
+    from daxfuzz.kernel.block import Block
+    from daxfuzz.kernel.memremap import DevPagemap
+    from daxfuzz.sim import Rcu, Task
+
+
+class DeviceLife(Oracle):
+    """The kernel works on blocks only while the device cannot go; and a device goes after who uses it has left.
+
+    Use: in a section of dax_srcu (dax_read_lock, as dax_direct_access asks), in a request to the disk
+    (blk_queue_enter), or with a reference of the page; or entries of files keep the page map. What the server of
+    virtio-fs does to its files is not judged, nor is the write-back of caches, for which the entry is locked.
+    End: its memory goes, and its holder is forgotten, a grace period of dax_srcu after it has died, and with no request
+    to the disk open; the driver is gone a grace period of RCU after the page map is out of sight, and the memory too.
+
+    What is wrong here may do no harm, so the execution goes on: what follows may be graver.
+    """
+
+    kinds = ("device-use",)
+
+    def attach(self) -> None:
+        kernel = self.kernel
+        if kernel.fuse_conn is None and not kernel.memremap.entry_pgmap_references(Entry(0)):
+            for block in kernel.blocks[: kernel.device_pages]:
+                listen(block, "on_kernel", self.used)
+        listen(kernel.dax_alive, "watch", self.died)
+        listen(kernel.pgmap_array, "watch", self.hidden)
+        listen(kernel.dax_srcu, "on_synchronize", self.grace_watcher(kernel.dax_srcu))
+        listen(kernel.rcu, "on_synchronize", self.grace_watcher(kernel.rcu))
+        listen(kernel.dax_holder, "watch", self.forgotten)
+        listen(kernel.mem_hotplug, "on_remove", self.removed)
+        listen(kernel.device_bound, "watch", self.unbound)
+        self.world.on_end.append(self.at_rest)
+
+    def reset(self) -> None:
+        # Domains that have to pass a grace period that begins from now on; and those periods, by domain and task.
+        self.ahead: list[Rcu] = []
+        self.running: list[tuple[Rcu, int]] = []
+
+    def memory(self) -> Hashable:
+        running = tuple([(domain.name, task) for domain, task in self.running])
+        return tuple([domain.name for domain in self.ahead]), running
+
+    def used(self, block: Block) -> None:
+        """The kernel works on a block."""
+        kernel, task = self.kernel, self.world.current
+        if task.index in kernel.dax_srcu.readers or kernel.q_usage.count > (not kernel.q_usage.dying):
+            return
+        page = kernel.pages[block.pfn]
+        if not page.freed and page.head.value.refcount.value <= kernel.dax.idle_refcount():
+            self.warn(f"{task.name} works on block {block.pfn}, and nothing keeps the device", "use")
+
+    def grace_watcher(self, domain: Rcu) -> Callable[[Task, bool], None]:
+        def synchronized(task: Task, over: bool) -> None:
+            if not over:
+                self.running.append((domain, task.index))
+            elif (domain, task.index) in self.running:
+                self.running.remove((domain, task.index))
+                if domain in self.ahead:
+                    self.ahead.remove(domain)
+
+        return synchronized
+
+    def begin(self, domain: Rcu) -> None:
+        """What readers of a domain may have seen has changed: those grace periods count that begin now."""
+        self.running = [each for each in self.running if each[0] is not domain]
+        if domain not in self.ahead:
+            self.ahead.append(domain)
+
+    def died(self, old: bool, new: bool) -> None:
+        if old and not new:
+            self.begin(self.kernel.dax_srcu)
+
+    def hidden(self, old: DevPagemap | None, new: DevPagemap | None) -> None:
+        if old is not None and new is None:
+            self.begin(self.kernel.rcu)
+
+    def forgotten(self, old: bool, new: bool) -> None:
+        if old and not new:
+            self.quiet(self.kernel.dax_srcu, "forgets the holder of the device")
+
+    def removed(self) -> None:
+        self.quiet(self.kernel.dax_srcu, "removes the memory of the device")
+        if self.kernel.q_usage.dying and self.kernel.q_usage.count:
+            self.warn(f"{self.world.current.name} removes the device, which has requests", "requests")
+
+    def unbound(self, old: bool, new: bool) -> None:
+        if old and not new:
+            self.quiet(self.kernel.rcu, "frees the page map")
+
+    def quiet(self, domain: Rcu, what: str) -> None:
+        """Nobody can be in a section any more who has seen what was before."""
+        alive = domain is self.kernel.dax_srcu and self.kernel.dax_alive.value
+        if alive or domain in self.ahead:
+            self.warn(f"{self.world.current.name} {what} without a grace period of {domain.name}", domain.name)
+
+    def at_rest(self) -> None:
+        if not self.sim.stuck() and not self.kernel.device_bound.value and not self.kernel.pages[0].freed:
+            raise Violation("device-use", "the driver is gone, and the memory of its device is there")
+
+    def warn(self, message: str, channel: str) -> None:
+        """Note it."""
+        task = self.world.current
+        self.world.defer(Violation("device-use", message, channel=channel, tasks=(task.name,)))
