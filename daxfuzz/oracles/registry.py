@@ -40,6 +40,7 @@ from daxfuzz.oracles.unlocked_access import UnlockedAccess
 from daxfuzz.oracles.waits_for_stranger import WaitsForStranger
 from daxfuzz.oracles.window_access import WindowAccess
 from daxfuzz.oracles.wrong_page import WrongPage
+from daxfuzz.oracles.wrong_result import WrongResult
 
 if TYPE_CHECKING:
     from daxfuzz.program.simulation import Simulation
@@ -77,6 +78,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     LostResource,
     LostName,
     FalseEnospc,
+    WrongResult,
     KernelWarning,
     SpuriousWarning,
     Livelock,
