@@ -11,7 +11,10 @@ from daxfuzz.kernel.gup import Gup
 from daxfuzz.kernel.memory import Fault, Memory, VmFault
 from daxfuzz.kernel.mm import Mm, Pte, Vma
 from daxfuzz.kernel.page import Page
+from daxfuzz.kernel.page_alloc import PageAlloc
 from daxfuzz.kernel.tlb import MmuGather, TlbFlush
+from daxfuzz.oracles.cow_ownership import CowOwnership
+from daxfuzz.program.case import Program
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.triage.bench import verdict
 
@@ -27,6 +30,7 @@ RACE = program(
     mms={"mm0": ("parent", "pinner"), "mm1": ("child",)},
 )
 PINNED = program({"parent": [PRIVATE, "store(file0, 0)", PIN, "fork(child)", "store(file0, 0)"], "child": ["exit()"]})
+ALONE = program({"parent": [PRIVATE, "store(file0, 0)", PIN]})
 READER = program(
     {
         "parent": [PRIVATE, "store(file0, 0)", "fork(child)", "r0 = pin_user_pages_fast(file0, 0, READ_ONLY)"],
@@ -122,6 +126,70 @@ class ForgetOld(Patch):
             if old is not None:
                 await old.refcount.add(1)
             return await super().wp_page_copy(vmf, orig, old)
+
+
+class PinUnseen(Patch):
+    """gup: Do not tell fork of pins."""
+
+    class gup(Gup):
+        async def mm_set_has_pinned_flag(self, mm: Mm, flags: int) -> None:
+            return
+
+
+class LeaveOut(Patch):
+    """fork: Copy no page tables."""
+
+    class fork(Fork):
+        async def copy_page_range(self, new: Vma, vma: Vma) -> int:
+            return 0
+
+
+class LeaveOdd(Patch):
+    """fork: Leave write_protect_seq odd."""
+
+    class fork(Fork):
+        async def copy_page_range(self, new: Vma, vma: Vma) -> int:
+            error = await super().copy_page_range(new, vma)
+            await vma.mm.write_protect_seq.add(1)
+            return error
+
+
+class LeaveEven(Patch):
+    """fork: Write-protect pages with an even write_protect_seq."""
+
+    class fork(Fork):
+        async def copy_present_pte(
+            self, new: Vma, vma: Vma, address: int, prealloc: Page | None
+        ) -> tuple[bool, Page | None]:
+            await vma.mm.write_protect_seq.add(1)
+            done = await super().copy_present_pte(new, vma, address, prealloc)
+            await vma.mm.write_protect_seq.add(-1)
+            return done
+
+
+class ChangeTheFree(Patch):
+    """mm: Change a page that is free already."""
+
+    class page_alloc(PageAlloc):
+        async def free_unref_page(self, page: Page) -> None:
+            await self.k.free_list.free(page.pfn)
+            await page.anon_exclusive.write(False)
+
+
+@pytest.mark.parametrize(
+    ("of", "patch", "said"),
+    [
+        (ALONE, PinUnseen, "pins a private page, and fork would not see it"),
+        (WRITERS, LeaveOut, "leaves out what parent has in private pages at [0]"),
+        (WRITERS, LeaveOdd, "has an odd write_protect_seq, and nobody forks"),
+        (WRITERS, LeaveEven, "but write_protect_seq is even"),
+        (DROP, ChangeTheFree, "which is free"),
+        (HOLE, ZapTheCopies, "a private copy, from mm0 at 0"),
+    ],
+)
+def test_what_may_do_harm_later_is_a_finding(of: Program, patch: type[Patch], said: str) -> None:
+    sim = simulate(of, patch, protocol="refcount-1-fixed", oracles=[CowOwnership])
+    assert said in trip(sim, "cow-ownership", simple=300, random=20).message
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,56 @@ def test_a_freeze_that_leaves_something_in_memory_is_a_finding(filesystem: str, 
     assert said in trip(sim, "incomplete-freeze").message
 
 
+class FreezeAgain(Patch):
+    """vfs: Freeze what is frozen."""
+
+    class vfs(Vfs):
+        async def freeze_super(self, complete: Frozen = Frozen.COMPLETE) -> int:
+            sb = self.k.sb
+            await sb.s_umount.down_write()
+            await sb.frozen.write(Frozen.FS)
+            await sb.s_umount.up_write()
+            return 0
+
+
+class SyncFirst(Patch):
+    """vfs: Write back before write faults have left."""
+
+    class vfs(Vfs):
+        async def freeze_super(self, complete: Frozen = Frozen.COMPLETE) -> int:
+            sb = self.k.sb
+            await sb.s_umount.down_write()
+            await sb.frozen.write(Frozen.WRITE)
+            await sb.writers.down_write()
+            await sb.frozen.write(Frozen.PAGEFAULT)
+            await self.sync_filesystem()
+            await sb.s_umount.up_write()
+            return 0
+
+
+class WaitForNobody(Patch):
+    """vfs: Go to the next level while writers are in."""
+
+    class vfs(Vfs):
+        async def freeze_super(self, complete: Frozen = Frozen.COMPLETE) -> int:
+            sb = self.k.sb
+            await sb.s_umount.down_write()
+            await sb.frozen.write(Frozen.WRITE)
+            await sb.frozen.write(Frozen.PAGEFAULT)
+            await sb.s_umount.up_write()
+            return 0
+
+
+@pytest.mark.parametrize("filesystem", ["ext4", "xfs"])
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [(FreezeAgain, "goes from"), (SyncFirst, "syncs before all have left"), (WaitForNobody, "before all have left")],
+)
+def test_a_freeze_goes_from_level_to_level(filesystem: str, patch: type[Patch], said: str) -> None:
+    sim = simulate(STORE, patch, filesystem=filesystem, oracles=[IncompleteFreeze])
+    assert said in trip(sim, "incomplete-freeze", simple=20, random=0).message
+
+
 @pytest.mark.parametrize("filesystem", ["ext4", "xfs"])
 def test_a_freeze_writes_everything(filesystem: str) -> None:
     tasks = {"mapper": ["store(file0, 0)", "truncate(file0, 0)", "write(file0, 0)"], "freezer": ["freeze()", "thaw()"]}
