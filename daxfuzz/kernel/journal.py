@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Generator, Hashable
+from collections.abc import Callable, Generator, Hashable
 from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim import Access, Lock, Point, Shared, Task
@@ -67,6 +67,7 @@ class Journal(Lock):
     handles: who has a handle open, once for each level of nesting.
     committer: the task that commits.
     tids: per inode the last transaction that changed it.
+    on_start: observer, called in the step in which a task that has none opens a handle.
     """
 
     __slots__ = (
@@ -82,6 +83,7 @@ class Journal(Lock):
         "handles",
         "inodes",
         "locked",
+        "on_start",
         "running",
         "sb",
         "tids",
@@ -97,6 +99,7 @@ class Journal(Lock):
         self.sb = sb
         self.allocator = allocator
         self.inodes = inodes
+        self.on_start: Callable[[], None] | None = None
         self.updates = Updates(world, self)
         self._release = self.point(Access.UNLOCK, "unlock", (self.updates, Access.UPDATE))
         self._begin = self.point(Access.UPDATE, "commit")
@@ -145,6 +148,8 @@ class Journal(Lock):
             self._nest(me, 0)
         else:
             held.append(self)
+        if self.on_start is not None:
+            self.on_start()
 
     @types.coroutine
     def stop(self) -> Generator[Point, None, None]:

@@ -28,12 +28,19 @@ class FileRules:
         self.entry_owners = EntryOwners.of(sim).owners
         self.local = kernel.fuse_conn is None
         sb = kernel.sb
+        self.writers = sb.writers
         self.levels: tuple[Lock, ...] = (sb.writers, sb.pagefault, sb.intwrite) if kernel.fs.freezes else ()
         self.transaction = kernel.fs.transaction()
 
     def frozen_out(self, task: Task) -> Iterator[str]:
         """sb_start_write, sb_start_pagefault or sb_start_intwrite: a freeze waits for who is in one of them."""
         if self.levels and not any(level in task.held for level in self.levels):
+            yield "sb_writers"
+
+    def write_access(self, inode: Inode, task: Task) -> Iterator[str]:
+        """Who changes a file with its i_rwsem held is in a system call, which has begun with mnt_want_write."""
+        yield from self.frozen_out(task)
+        if self.levels and inode.i_rwsem.writer is task and self.writers not in task.held:
             yield "sb_writers"
 
     def transacted(self, task: Task) -> Iterator[str]:
@@ -48,14 +55,14 @@ class FileRules:
         """
         if not self.local:
             return
-        yield from self.frozen_out(task)
+        yield from self.write_access(inode, task)
         yield from self.transacted(task)
         yield from missing(self.kernel.directory, task)
         yield from missing(inode.i_rwsem, task)
 
     def size_changed(self, inode: Inode, old: int, new: int, task: Task) -> Iterator[str]:
         """A file becomes shorter with faults locked out (truncate_setsize). i_rwsem has a rule of its own."""
-        yield from self.frozen_out(task)
+        yield from self.write_access(inode, task)
         if self.kernel.fs.logs_size:
             yield from self.transacted(task)
         if new < old and inode.i_count.value:
@@ -98,7 +105,7 @@ class FileRules:
         """
         if not self.local:
             return
-        yield from self.frozen_out(task)
+        yield from self.write_access(inode, task)
         yield from self.transacted(task)
         if not inode.i_count.value:
             return

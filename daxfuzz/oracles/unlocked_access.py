@@ -34,13 +34,16 @@ class UnlockedAccess(Oracle):
     Lists and extents are also looked at under their locks only, dax_alive in sections of dax_srcu, and pgmap_array in
     those of RCU.
 
-    Of xfs also: who has which block (the AGF, until the transaction that frees one commits) and the CoW fork (ILOCK).
+    Of xfs also: who has which block (the AGF, until the transaction that frees one commits), the CoW fork (ILOCK), and
+    what of an inode a transaction commits (ILOCK). Of ext4: a handle is opened by who keeps a freeze away.
     Of the VFS: the state of a freeze (s_umount), the pages in a pipe (its mutex), and the descriptors of several
-    threads (file_lock). Of virtio-fs: a range leaves a file that stays with faults locked out. Of a device: whether it
-    has a driver (device_lock), and a page map that was looked up is kept from going by RCU.
+    threads (file_lock). Of virtio-fs: a range leaves a file that stays with faults locked out, and gets users under
+    the lock of the file's ranges. Of a device: whether it has a driver (device_lock), and a page map that was looked up
+    is kept from going by RCU.
     :mod:`daxfuzz.oracles.file_rules` has what changes of a file ask for, and the search for busy pages. A page cache
-    gets new entries and marks with truncation locked out (invalidate_lock), and is walked over under a spinlock or in
-    a section of RCU. After what only these find, the execution goes on.
+    gets new entries and marks, and loses those of blocks, with truncation locked out (invalidate_lock), so that who
+    breaks a layout sees all; but for the removal of a device. It is walked over under a spinlock or in a section of
+    RCU. After what only these find, the execution goes on.
 
     Nobody else can have a file whose last reference is gone; nor a page table that munmap frees, since no VMA leads
     there any more.
@@ -68,6 +71,8 @@ class UnlockedAccess(Oracle):
                 self.watch_file(inode)
         if self.kernel.fs.reflinks:
             self.watch_agf(self.kernel.agf)
+        listen(self.kernel.sb, "on_logged", self.logged)
+        listen(self.kernel.journal, "on_start", self.started)
         # So that Task.atomic tells who may walk.
         self.kernel.rcu.atomic = True
         self.guard(self.kernel.sb.frozen, self.kernel.sb.s_umount)
@@ -90,6 +95,7 @@ class UnlockedAccess(Oracle):
                 listen(inode.fuse.tree, "watch", self.tree_watcher(inode))
             for dmap in conn.dmaps:
                 listen(dmap.writable, "watch", self.upgrade_watcher(dmap.writable))
+                listen(dmap.refcnt, "watch", self.user_watcher(dmap))
 
     def rules_of_file(self, inode: Inode) -> Iterator[Rule]:
         """The rules for one file."""
@@ -155,7 +161,10 @@ class UnlockedAccess(Oracle):
                 self.judge(inode.i_nlink, rules.name_changed(inode, world.current))
 
         def cached(index: int, old: Entry | None, new: Entry | None) -> None:
-            if old is None and new is not None and invalidate_lock not in world.current.held:
+            if invalidate_lock in world.current.held:
+                return
+            goes = new is None and old is not None and old.real and inode.i_count.value
+            if (old is None and new is not None) or (goes and not self.removes_device(world.current)):
                 self.judge(i_pages, (invalidate_lock.lock_class,))
 
         def marked(single: bool) -> None:
@@ -193,6 +202,10 @@ class UnlockedAccess(Oracle):
             listen(inode.cow_fork, "on_access", self.cow_watcher(inode))
             listen(inode.cow_fork, "on_cancel", cancelled)
 
+    def removes_device(self, task: Task) -> bool:
+        """Whether a task is about to remove the device."""
+        return task.operation >= 0 and self.sim.program.tasks[task.name][task.operation].name == "unbind"
+
     def extent_watcher(self, inode: Inode, cell: Cell[Extent]) -> Callable[[Extent, Extent], None]:
         """Judges each change of an extent."""
 
@@ -222,6 +235,26 @@ class UnlockedAccess(Oracle):
                 self.judge(cell, ("fi.dax.sem",))
 
         return changed
+
+    def user_watcher(self, dmap: Dmap) -> Callable[[int, int], None]:
+        """Nothing but the lock keeps a range with its file before it has a user."""
+
+        def changed(old: int, new: int) -> None:
+            inode = dmap.inode.value
+            if new > old and inode is not None and inode.fuse.sem not in self.world.current.held:
+                self.judge(dmap.refcnt, (inode.fuse.sem.lock_class,), "gets")
+
+        return changed
+
+    def logged(self, number: int) -> None:
+        """Who commits changes of an inode still has the lock under which it has made them."""
+        inode = self.kernel.inode_by_number(number)
+        if inode.ilock.writer is not self.world.current:
+            self.judge(self.kernel.journal, (inode.ilock.lock_class,), "commits to")
+
+    def started(self) -> None:
+        """A freeze waits for handles when it has all levels: who waits for a level must not have one by then."""
+        self.judge(self.kernel.journal, self.rules.frozen_out(self.world.current), "opens a handle of")
 
     def cow_watcher(self, inode: Inode) -> Callable[[bool], None]:
         """Judges each use of a CoW fork."""

@@ -8,6 +8,7 @@ from oracle_kit import assert_silent, program, simulate, trip
 from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.dax_device import DaxDevice
 from daxfuzz.kernel.dax_fault import DaxFault
+from daxfuzz.kernel.dax_io import DaxIo
 from daxfuzz.kernel.dax_writeback import DaxWriteback
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.errno import EBUSY
@@ -33,10 +34,12 @@ THREE = {**TWO, "file2": 1}
 
 FAULT = program({"mapper": ["store(file0, 0)"]}, prefault=False)
 SYNC = program({"syncer": ["store(file0, 0)", "fsync(file0)"]})
+REWRITE = program({"writer": ["store(file0, 0)", "fsync(file0)", "write(file0, 0)"]})
 TRUNCATE = program({"truncator": ["truncate(file0, 0)"]})
 PUNCH = program({"puncher": ["fallocate(file0, PUNCH_HOLE, 0, 1)"]})
 ALLOCATE = program({"allocator": ["fallocate(file0, ALLOCATE, 0, 1)"]}, prefault=False)
 UNLINK = program({"unlinker": ["unlink(file0)"]})
+REMOVE = program({"remover": ["unlink(file0)", "munmap(file0)", "close(file0)"]})
 FREEZE = program({"freezer": ["freeze()", "thaw()"]})
 COPY = program({"writer": ["store(file1, 0)"]}, files=TWO, clones={"file1": "file0"})
 CLOSE = program({"closer": ["close(file0)"], "other": ["load(file0, 0)"]}, mms={"mm0": ("closer", "other")})
@@ -112,7 +115,7 @@ class LookWithoutSrcu(Patch):
 class TruncateAsNobody(Patch):
     """fs: Do not keep the file system from being frozen during truncation."""
 
-    class ext4(Ext4):
+    class xfs(Xfs):
         async def do_truncate(self, inode: Inode, size: int) -> int:
             await inode.i_rwsem.down_write()
             error = await self.setattr_size(inode, size)
@@ -304,9 +307,10 @@ class ReclaimWithFaults(Patch):
     class fuse_dax(FuseDax):
         async def lookup_and_reclaim_dmap(self, inode: Inode, start: int) -> int:
             await inode.fuse.sem.down_write()
-            error = await self.lookup_and_reclaim_dmap_locked(inode, start)
+            for _, dmap in inode.fuse.tree.value:
+                await self.tree_remove(inode, dmap)
             await inode.fuse.sem.up_write()
-            return error
+            return 0
 
 
 class UnbindUnlocked(Patch):
@@ -398,6 +402,53 @@ class SyncLooksAtSize(Patch):
             return await super().vfs_fsync_range(inode, first, await inode.i_size.read() - 1)
 
 
+class CloneAsNobody(Patch):
+    """xfs: Do not ask for write access to the mount before a clone."""
+
+    class xfs(Xfs):
+        async def ioctl_file_clone(self, source: Inode, first: int, dest: Inode, to: int, length: int) -> int:
+            return await self.xfs_file_remap_range(source, first, dest, to, length, dedupe=False)
+
+
+class InvalidateUnlocked(Patch):
+    """dax: write(2) deletes clean entries of what it overwrites, with faults going on."""
+
+    class dax_io(DaxIo):
+        def invalidates(self, iomap: Iomap) -> bool:
+            return True
+
+
+class UnlockBeforeCommit(Patch):
+    """xfs: Drop ILOCK before the transaction commits."""
+
+    class xfs(Xfs):
+        async def xfs_trans_commit(self, inode: Inode) -> None:
+            await inode.ilock.up_write()
+            await self.xfs_trans_end(inode)
+
+
+class HandleFirst(Patch):
+    """ext4: Open a handle, and only then keep a freeze away."""
+
+    class ext4(Ext4):
+        async def ext4_evict_inode(self, inode: Inode) -> None:
+            await self.k.journal.start()
+            await self.k.sb.intwrite.down_read()
+            await self.k.journal.stop()
+            await self.k.sb.intwrite.up_read()
+
+
+class UseUnlocked(Patch):
+    """fuse: Take a reference of a range without fi.dax.sem."""
+
+    class fuse_dax(FuseDax):
+        async def fuse_iomap_end(self, iomap: Iomap) -> int:
+            assert iomap.private is not None
+            await iomap.private.refcnt.add(1)
+            await self.dmap_put(iomap.private)
+            return await super().fuse_iomap_end(iomap)
+
+
 class AssociateWithoutShareLock(Patch):
     """dax: Forget the lock that FixShareLock has added."""
 
@@ -420,8 +471,13 @@ class AssociateWithoutShareLock(Patch):
         (RECLAIM, "fuse", ReclaimWithFaults, "takes a range from file0.dax_tree without invalidate_lock"),
         (UNBIND, "ext4", UnbindUnlocked, "stores device.driver without device_lock"),
         (PIN, "ext4", TryOutsideRcu, "tries to get pgmap.ref without rcu"),
+        (REWRITE, "ext4", InvalidateUnlocked, "changes file0.i_pages without invalidate_lock"),
+        (CLONE, "xfs", CloneAsNobody, "without sb_writers"),
+        (TRUNCATE, "xfs", UnlockBeforeCommit, "commits to journal without ilock"),
+        (REMOVE, "ext4", HandleFirst, "opens a handle of journal without sb_writers"),
+        (FAULT, "fuse", UseUnlocked, "gets dmap0.refcnt without fi.dax.sem"),
         (CLONE, "xfs", FlagWithoutTransaction, "changes file0.reflink without sb_internal"),
-        (TRUNCATE, "ext4", TruncateAsNobody, "changes file0.i_size without sb_writers"),
+        (TRUNCATE, "xfs", TruncateAsNobody, "changes file0.i_size without sb_writers"),
         (TRUNCATE, "ext4", ChangeWithoutHandle, "changes file0.extent0 without jbd2_handle"),
         (TRUNCATE, "ext4", ResizeWithoutHandle, "changes file0.i_size without jbd2_handle"),
         (PUNCH, "xfs", UnmapWithoutIlock, "stores file0.extent0 without file0.ilock"),
