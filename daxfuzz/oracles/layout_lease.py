@@ -19,6 +19,9 @@ class LayoutLease(Oracle):
     The client writes to the blocks that it was told of, whatever file they belong to by then. A lease that was taken
     since IOLOCK is held does not count: what the client is told needs IOLOCK, too. Faults call no lease back; nor is a
     write judged that changes only data.
+
+    Nor does anybody have IOLOCK or MMAPLOCK of the file while he waits for a lease: the client may have to commit what
+    it has written before it gives the lease back, which needs IOLOCK (fs/xfs/xfs_pnfs.c, xfs_fs_commit_blocks, v6.0).
     """
 
     kinds = ("leased-layout",)
@@ -45,12 +48,22 @@ class LayoutLease(Oracle):
         """Follows the number of leases."""
 
         def changed(old: int, new: int) -> None:
+            if new < old:
+                self.returned(inode)
             if not new:
                 self.exempt.pop(inode.number, None)
             elif not old:
                 self.exempt[inode.number] = inode.i_rwsem.writer
 
         return changed
+
+    def returned(self, inode: Inode) -> None:
+        """A lease has come back that somebody may wait for."""
+        for entry in inode.lease_wait.entries:
+            for lock in (inode.i_rwsem, inode.i_mapping.invalidate_lock):
+                if lock in entry.task.held:
+                    message = f"{entry.task.name} waits for a lease of {inode.name} with {lock.name} held"
+                    self.fail("leased-layout", message, tasks=(entry.task.name,), channel=lock.lock_class)
 
     def release_watcher(self, inode: Inode) -> Callable[[Lock, Task], None]:
         """From here on a lease is one for whoever takes IOLOCK."""

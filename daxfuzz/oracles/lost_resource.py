@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.inode import block_of
-from daxfuzz.oracles.oracle import Oracle
+from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
 
 if TYPE_CHECKING:
@@ -19,14 +19,20 @@ class LostResource(Oracle):
 
     Each block belongs to what leads to it, in the files and in their CoW forks; each range of virtio-fs is free, or
     busy and in the tree of one file; a file that is gone has none of them, nor an entry; no request to the disk is
-    open, and no iomap uses a range. Without a disk the blocks stay what they were.
+    open, and no iomap uses a range. Without a disk the blocks stay what they were. When a device has lost its driver,
+    the page structs are gone.
     """
 
     kinds = ("lost-resource",)
 
     def attach(self) -> None:
+        listen(self.kernel.device_bound, "watch", self.unbound)
         if not self.kernel.fs.char_device:
             self.world.on_end.append(self.at_rest)
+
+    def unbound(self, old: bool, new: bool) -> None:
+        if old and not new and not self.kernel.pages[0].freed:
+            self.fail("lost-resource", "the device has no driver, but page structs")
 
     def at_rest(self) -> None:
         if self.sim.stuck():
@@ -80,6 +86,8 @@ class LostResource(Oracle):
         if conn.nr_free_ranges.value != len(conn.free_ranges.value):
             self.lost(f"{conn.nr_free_ranges.value} ranges are counted as free, and {len(conn.free_ranges.value)} are")
         for inode in self.kernel.inodes.values():
+            if inode.fuse.tree.value and not inode.i_count.value:
+                self.lost(f"{inode.name} is gone, and has ranges")
             if inode.fuse.nr.value != len(inode.fuse.tree.value):
                 self.lost(f"{inode.name} counts {inode.fuse.nr.value} ranges, and has {len(inode.fuse.tree.value)}")
 

@@ -27,11 +27,40 @@ class ChangeUnderLease(Patch):
             return 0
 
 
+class KeepIolock(Patch):
+    """xfs: Wait for leases with IOLOCK held."""
+
+    class xfs(Xfs):
+        async def xfs_wait_leased_layout(self, inode: Inode, mmaplock: bool) -> int:
+            await inode.i_mapping.invalidate_lock.up_write()
+            error = await self.break_layout(inode, wait=True)
+            await inode.i_mapping.invalidate_lock.down_write()
+            return error
+
+
+class KeepMmaplock(Patch):
+    """xfs: Wait for leases with MMAPLOCK held."""
+
+    class xfs(Xfs):
+        async def xfs_wait_leased_layout(self, inode: Inode, mmaplock: bool) -> int:
+            await inode.i_rwsem.up_write()
+            error = await self.break_layout(inode, wait=True)
+            await inode.i_rwsem.down_write()
+            return error
+
+
 @pytest.mark.parametrize(("change", "prefault"), CHANGES)
 def test_a_change_under_a_lease_is_a_finding(change: str, prefault: bool) -> None:
     of = program({"server": ["lease(file0)"], "changer": [change]}, files=FILES, prefault=prefault)
     violation = trip(simulate(of, ChangeUnderLease, filesystem="xfs"), "leased-layout")
     assert "although a client has a lease of its layout" in violation.message
+
+
+@pytest.mark.parametrize(("keep", "said"), [(KeepIolock, "file0.i_rwsem"), (KeepMmaplock, "file0.invalidate_lock")])
+def test_a_wait_for_a_lease_with_locks_that_the_client_may_need_is_a_finding(keep: type[Patch], said: str) -> None:
+    of = program({"server": ["lease(file0)", "unlease(file0)"], "changer": ["truncate(file0, 0)"]})
+    violation = trip(simulate(of, keep, filesystem="xfs"), "leased-layout")
+    assert f"waits for a lease of file0 with {said} held" in violation.message
 
 
 @pytest.mark.parametrize(("change", "prefault"), CHANGES)

@@ -11,6 +11,7 @@ from daxfuzz.kernel.fs.fuse_conn import Dmap
 from daxfuzz.kernel.fs.fuse_dax import FuseDax
 from daxfuzz.kernel.fs.xfs import Xfs
 from daxfuzz.kernel.inode import AddressSpace, Inode
+from daxfuzz.kernel.memremap import DevPagemap, Memremap
 from daxfuzz.kernel.truncate import Truncate
 from daxfuzz.oracles.lost_resource import LostResource
 from daxfuzz.program.case import Program
@@ -68,6 +69,22 @@ class KeepRange(Patch):
             await self._dmap_remove_busy_list(dmap)
 
 
+class KeepRanges(Patch):
+    """fuse: Leave ranges to a file that goes away."""
+
+    class fuse_dax(FuseDax):
+        async def fuse_dax_inode_cleanup(self, inode: Inode) -> None:
+            return
+
+
+class KeepPages(Patch):
+    """mm: Leave the page structs of a device that goes."""
+
+    class memremap(Memremap):
+        async def pageunmap_range(self, pgmap: DevPagemap) -> None:
+            return
+
+
 class KeepUser(Patch):
     """fuse: Do not drop the reference that an iomap has to its range."""
 
@@ -84,6 +101,8 @@ class KeepUser(Patch):
         (REMOVE, "ext4", KeepEntries, "file0 is gone, and has entries"),
         (REMOVE, "xfs", KeepFile, "file0 is gone, and has blocks"),
         (REMOVE, "fuse", KeepRange, "dmap0 is 0 times free, 0 times busy, and 0 times in a tree"),
+        (REMOVED, "ext4", KeepPages, "the device has no driver, but page structs"),
+        (REMOVE, "fuse", KeepRanges, "file0 is gone, and has ranges"),
         (STORE, "fuse", KeepUser, "dmap0 has 1 users too many"),
     ],
 )
