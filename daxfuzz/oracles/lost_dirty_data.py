@@ -29,7 +29,7 @@ class LostDirtyData(Oracle):
     range on ext4, which writes back before it locks out faults and writers, or not at all; xfs writes back what they
     remove under its locks, so that there they are judged. Nor is a file judged that one mm may map both ways: whether a
     store went to the file or to a private copy is not followed. Of contents that are moved within the file, see
-    Histories.had.
+    Histories.had. Of virtio-fs the host is taken to make everything durable that has left the caches.
     """
 
     kinds = ("lost-dirty-data",)
@@ -38,7 +38,8 @@ class LostDirtyData(Oracle):
         self.watched = False
         calls = [call for calls in self.sim.program.tasks.values() for call in calls]
         promised = any(call.name == "fsync" or "MAP_SYNC" in call.arguments for call in calls)
-        if not self.kernel.fs.durable_metadata or not promised:
+        fuse = self.kernel.fuse_conn is not None
+        if not (self.kernel.fs.durable_metadata or fuse) or not promised:
             return
         self.watched = True
         self.histories = Histories.of(self.sim)
@@ -77,6 +78,9 @@ class LostDirtyData(Oracle):
 
     def after_crash(self, inode: Inode, page: int) -> int:
         """What a crash would leave of a file page now."""
+        if self.kernel.fuse_conn is not None:
+            pfn = mapped_block(inode.extents[page].value)
+            return inode.fuse.host_pages[page].value if pfn is None else self.kernel.blocks[pfn].durable
         size, extents = self.durable[inode.number]
         block = mapped_block(extents[page]) if page < size else None
         return 0 if block is None else self.kernel.blocks[block].durable
@@ -85,12 +89,16 @@ class LostDirtyData(Oracle):
         self.begin[task.index] = self.histories.tick()
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
+        conn = self.kernel.fuse_conn
+        if conn is not None and (conn.server.owner is not None or self.kernel.q_usage.dying):
+            # The host has moved a page in part, or its own fsync would fail, which is not modelled.
+            return
         if self.kernel.pages[0].freed:
             # Nobody has promised anything for a device that is gone.
             return
         if call.name == "fsync" and result == 0:
             self.synced(task, str(call.arguments[0]))
-        elif call.name == "store" and isinstance(result, int):
+        elif call.name == "store" and isinstance(result, int) and self.kernel.fs.durable_metadata:
             self.stored(task, str(call.arguments[0]), int(call.arguments[1]), result)
 
     def synced(self, task: Task, file: str) -> None:

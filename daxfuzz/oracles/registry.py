@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.association import Association
 from daxfuzz.oracles.atomic_context import AtomicContext
+from daxfuzz.oracles.beyond_end import BeyondEnd
 from daxfuzz.oracles.cow_ownership import CowOwnership
 from daxfuzz.oracles.deadlock import Deadlock
 from daxfuzz.oracles.device_life import DeviceLife
 from daxfuzz.oracles.dma_corruption import DmaCorruption
 from daxfuzz.oracles.entry_lock import EntryLock
 from daxfuzz.oracles.false_enospc import FalseEnospc
+from daxfuzz.oracles.false_outcome import FalseOutcome
 from daxfuzz.oracles.freed_block import FreedBlock
 from daxfuzz.oracles.frozen_write import FrozenWrite
 from daxfuzz.oracles.held_longterm_pin import HeldLongtermPin
@@ -35,6 +37,7 @@ from daxfuzz.oracles.page_tables import PageTables
 from daxfuzz.oracles.refcount import Refcount
 from daxfuzz.oracles.stale_data import StaleData
 from daxfuzz.oracles.stale_pte import StalePte
+from daxfuzz.oracles.unflushed_data import UnflushedData
 from daxfuzz.oracles.unhandled_failure import UnhandledFailure
 from daxfuzz.oracles.unlocked_access import UnlockedAccess
 from daxfuzz.oracles.waits_for_stranger import WaitsForStranger
@@ -66,6 +69,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     DeviceLife,
     Association,
     StalePte,
+    BeyondEnd,
     LateFlush,
     WindowAccess,
     WrongPage,
@@ -73,8 +77,10 @@ ORACLES: tuple[type[Oracle], ...] = (
     FrozenWrite,
     IncompleteFreeze,
     LayoutLease,
+    FalseOutcome,
     StaleData,
     LostDirtyData,
+    UnflushedData,
     LostResource,
     LostName,
     FalseEnospc,

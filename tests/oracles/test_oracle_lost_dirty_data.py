@@ -9,7 +9,8 @@ from daxfuzz.kernel.dax_writeback import DaxWriteback
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.fs.xfs import Xfs
-from daxfuzz.kernel.inode import Inode
+from daxfuzz.kernel.inode import AddressSpace, Inode
+from daxfuzz.kernel.truncate import Truncate
 from daxfuzz.oracles.lost_dirty_data import LostDirtyData
 from daxfuzz.protocols.patch import Patch
 
@@ -33,6 +34,14 @@ class NoFlush(Patch):
             return
 
 
+class NoWriteback(Patch):
+    """mm: Write nothing back."""
+
+    class truncate(Truncate):
+        async def filemap_fdatawrite_range(self, mapping: AddressSpace, first: int, last: int) -> int:
+            return 0
+
+
 class NoCommit(Patch):
     """ext4: fsync writes the data back only."""
 
@@ -43,6 +52,13 @@ class NoCommit(Patch):
 
 def test_a_store_that_was_not_flushed_is_lost() -> None:
     assert "a crash leaves 0 in page 0" in trip(simulate(STORED, NoFlush), "lost-dirty-data").message
+
+
+@pytest.mark.parametrize("of", [STORED, ALLOCATED])
+def test_virtio_fs_flushes_what_is_mapped_for_the_host_to_keep(of) -> None:
+    sim = simulate(of, NoWriteback, filesystem="fuse", oracles=[LostDirtyData])
+    assert "a crash leaves 0 in page 0" in trip(sim, "lost-dirty-data", simple=1, random=0).message
+    assert_silent(simulate(of, filesystem="fuse"))
 
 
 @pytest.mark.parametrize("of", [ALLOCATED, WRITTEN])
