@@ -56,6 +56,11 @@ def may_drop(each: ast.stmt) -> bool:
     return drops(each)
 
 
+def hidden(*statements: ast.stmt) -> bool:
+    """Whether nobody can tell the order of statements, which all run under one hold of xa_lock."""
+    return all(name in roles.PAGE_CACHE for each in statements for name in roles.awaits(each))
+
+
 def late_lock(source: Source) -> Iterator[Change]:
     """A lock is taken one step later."""
     for first, second in neighbours(source):
@@ -74,8 +79,7 @@ def swap(source: Source) -> Iterator[Change]:
     """Two steps change places. Not those that only get under a lock by that."""
     for first, second in neighbours(source):
         locking = [takes(each) or drops(each) for each in (first, second)]
-        hidden = all(name in roles.PAGE_CACHE for each in (first, second) for name in roles.awaits(each))
-        if not hidden and (not any(locking) or (takes(first) and takes(second))):
+        if not hidden(first, second) and (not any(locking) or (takes(first) and takes(second))):
             yield Change(first, (first, second), swapper(first, second))
 
 
@@ -111,6 +115,7 @@ def late_step(source: Source) -> Iterator[Change]:
             and roles.is_step(following)
             and not leaves(following)
             and not (drops(each) and may_drop(following))
+            and not hidden(each, following)
             and independent(each, following)
         ):
             yield Change(each, (each,), delayer(source, each, following))
