@@ -101,11 +101,14 @@ class Journal(Lock):
         self.inodes = inodes
         self.on_start: Callable[[], None] | None = None
         self.updates = Updates(world, self)
-        self._release = self.point(Access.UNLOCK, "unlock", (self.updates, Access.UPDATE))
+        # Whoever waits for the last handle bars new ones first, so that handles of different tasks commute, and all
+        # that join a transaction find the same one.
+        self._acquire = self.point(Access.ADD, "lock")
+        self._release = self.point(Access.ADD, "unlock", (self.updates, Access.ADD))
         self._begin = self.point(Access.UPDATE, "commit")
         self._end = self.point(Access.UPDATE, "commit_done", (allocator, Access.UPDATE))
         self._look = self.point(Access.READ, "committed")
-        self._mark = self.point(Access.WRITE, "join")
+        self._mark = self.point(Access.ADD, "join")
         self._log = self.point(Access.WRITE, "log", (allocator, Access.UPDATE))
         self._reset()
 

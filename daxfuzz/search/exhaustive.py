@@ -11,7 +11,7 @@ from random import Random
 from daxfuzz.search.bounds import UNBOUNDED, Bounds
 from daxfuzz.search.footprint import MEMORY, Footprint, Footprints, clash
 from daxfuzz.search.reach import Reach
-from daxfuzz.search.state_key import ENDED, StateKey, Undo
+from daxfuzz.search.state_key import ENDED, Place, StateKey, Undo
 from daxfuzz.search.visited import Visited
 from daxfuzz.sim import Stepper, Task, Violation, World, record_looks
 from daxfuzz.sim.trace import failing_function
@@ -22,11 +22,17 @@ PROGRESS_EVERY = 64
 SPINS = 32
 """How many cycles are kept."""
 
-SAMPLES = 16
-"""Random executions from which is learned what tasks touch."""
+QUIET_SAMPLES = 8
+"""Random executions that teach nothing new about what tasks touch, after which the search begins."""
+
+MOST_SAMPLES = 100
+"""Random executions after which it begins in any case."""
 
 NOBODY = -1
 """Who ran before the first step."""
+
+ROOT = -1
+"""Number of the first node."""
 
 NO_FOOTPRINT: Footprint = {}
 
@@ -63,7 +69,7 @@ class Verdict:
     bound: what has cut the search, empty if nothing has: "executions", "time" or "memory" where it ended early,
         "finding" where it stopped at the first; or "preemptions" or "steps", within which it covered everything; or
         "length", if some executions were too long to follow.
-    passes: how often the search has begun; all but the last one ended when it learned what it needed to know.
+    passes: how often the search has begun; all but the last one ended when an observer had not remembered enough.
     executions: how often the program was run, in part or to its end, in all passes. All else is of the last pass.
     complete: of these, how many ended at rest.
     states: different ones; without a visited set, how many were gone through.
@@ -105,12 +111,25 @@ class Node:
     todo: tasks whose step is to be taken, the next one last.
     asleep: tasks whose step need not be taken, since what it leads to has been seen, with what it touches.
     alone: the task whose step may be all that there is to take.
+    number: of the node in the tree of all of them.
     cycle: whether the way has been here before.
     undo: what leads back to the state before.
     weight: share of the tree that each choice has.
     """
 
-    __slots__ = ("alone", "asleep", "current", "cycle", "enabled", "key", "preemptions", "todo", "undo", "weight")
+    __slots__ = (
+        "alone",
+        "asleep",
+        "current",
+        "cycle",
+        "enabled",
+        "key",
+        "number",
+        "preemptions",
+        "todo",
+        "undo",
+        "weight",
+    )
 
     def __init__(
         self,
@@ -129,6 +148,7 @@ class Node:
         self.asleep = asleep or {}
         self.todo: list[int] = []
         self.alone = NOBODY
+        self.number = ROOT
         self.cycle = False
         self.weight = 0.0
 
@@ -140,6 +160,20 @@ class Node:
         """The enabled tasks, whoever ran last at the end."""
         others = [task for task in reversed(self.enabled) if task != self.current]
         return [*others, self.current] if self.current in self.enabled else others
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """Where one task's step was taken to be all that there is to take.
+
+    number: of the node. footprint: of the step. places: of all tasks before it. left: the tasks that were left out.
+    """
+
+    number: int
+    task: int
+    footprint: Footprint
+    places: tuple[Place, ...]
+    left: tuple[int, ...]
 
 
 class Exhaustive(Stepper):
@@ -156,13 +190,13 @@ class Exhaustive(Stepper):
 
     Reduction.PERSISTENT also leaves out all tasks but one, where that one's step clashes with nothing that any other
     may do from then on (a persistent set of one: chapter 4 there). What tasks may do is learned: first from random
-    executions, then from the search itself, which begins again whenever a step touches what that task was not known
-    to touch (:class:`~daxfuzz.search.reach.Reach`). A search that went through without such a step has left out
-    nothing: take the shortest way in the program to a step that touches something unknown. Where the search has gone on
-    with one task alone, that one's step clashes with none before the last one of the way, which are known. So it can
-    come first, and what is left is a way to such a step from a state that the search has seen, no longer than before;
-    and the search does not go around in a cycle of such steps, as it leaves out nobody where one leads back to its own
-    way. In the end it has to take that step itself. Final states and findings are all kept, other states are not.
+    executions, then from the search itself (:class:`~daxfuzz.search.reach.Reach`). In the end it goes back to where it
+    has left out a task that clashes after all, as long as there are such states. What it has left out then is nothing:
+    take the shortest way in the program to a step that touches something unknown. Where the search has gone on with one
+    task alone, that one's step clashes with none before the last one of the way, which are known. So it can come first,
+    and what is left is a way to such a step from a state that the search has seen, no longer than before; and the
+    search does not go around in a cycle of such steps, as it leaves out nobody where one leads back to its own way. In
+    the end it has to take that step itself. Final states and findings are all kept, other states are not.
 
     Either needs the recording mode where there are observers, and the world stays in it. Neither is for use with a
     bound on preemptions or steps: of two orders only one may be within it.
@@ -199,6 +233,7 @@ class Exhaustive(Stepper):
         self._footprints = Footprints(world) if reduces else None
         self._reach = Reach(len(world.tasks)) if reduction is Reduction.PERSISTENT else None
         self._use_visited = visited
+        self._key = StateKey(world)
         self._seen: set[tuple[str, str, str]] = set()
 
     def search(self) -> Verdict:
@@ -220,14 +255,19 @@ class Exhaustive(Stepper):
         """Learn from random executions what tasks touch."""
         random = Random(0)
         world = self.world
-        for _ in range(SAMPLES):
+        samples = 0
+        quiet = 0
+        while quiet < QUIET_SAMPLES and samples < MOST_SAMPLES:
+            samples += 1
+            quiet += 1
             self._start_again()
             try:
                 while world.enabled and len(self._turns) < self.bounds.longest():
                     chosen = random.choice(world.enabled)
                     places = self._key.places
                     _, footprint = self._take_turn(world.tasks[chosen])
-                    reach.learn(chosen, places[chosen], footprint, self._key.places[chosen])
+                    if reach.learn(chosen, places[chosen], footprint, self._key.places[chosen]):
+                        quiet = 0
             except Violation as found:
                 self._report(found)
             world.close()
@@ -245,6 +285,9 @@ class Exhaustive(Stepper):
         self._nodes: list[Node] = []
         self._on_way: set[int] = set()
         self._expected: dict[int, Footprint] = {}
+        self._tree: list[tuple[int, int]] = []
+        self._guesses: list[Guess] = []
+        self._doubtful: list[Guess] = []
         self._learned = False
         self.world.revised = False
         self._start_again()
@@ -255,14 +298,18 @@ class Exhaustive(Stepper):
             self._descend()
             self.world.close()
             verdict.seconds = time.monotonic() - started
-            if self._learned or self.world.revised:
+            if self.world.revised:
                 return False
-            if not self._backtrack():
+            more = self._backtrack()
+            if not more and not self._doubt():
                 break
             ended = "finding" if self.stop and verdict.findings else self.bounds.spent(verdict.executions, started)
             if self.on_progress is not None and verdict.executions % PROGRESS_EVERY == 0:
                 self.on_progress(verdict)
-            self._return()
+            if more:
+                self._return()
+            else:
+                self._enter(self._doubtful.pop())
         verdict.bound = ended or verdict.bound
         return True
 
@@ -274,7 +321,37 @@ class Exhaustive(Stepper):
         world.reset()
         self._start()
         self._deferred = 0
-        self._key = StateKey(world)
+        self._key.begin()
+
+    def _doubt(self) -> bool:
+        """Whether there are states where tasks were left out that clash after all."""
+        reach = self._reach
+        if reach is not None and self._learned and not self._doubtful:
+            self._learned = False
+            sure: list[Guess] = []
+            for guess in self._guesses:
+                wrong = reach.clashes(guess.footprint, guess.task, guess.places)
+                (self._doubtful if wrong else sure).append(guess)
+            self._guesses = sure
+        return bool(self._doubtful)
+
+    def _enter(self, guess: Guess) -> None:
+        """Go back to a state to run the tasks that were left out there."""
+        turns: list[int] = []
+        number = guess.number
+        while number != ROOT:
+            number, task = self._tree[number]
+            turns.append(task)
+        self._start_again()
+        world = self.world
+        for task in reversed(turns):
+            self._take_turn(world.tasks[task])
+        node = Node(self._key.key, tuple(world.enabled), turns[0] if turns else NOBODY)
+        node.number = guess.number
+        node.asleep = {guess.task: guess.footprint}
+        node.todo = list(guess.left)
+        self._nodes.append(node)
+        self._on_way.add(node.key)
 
     def _return(self) -> None:
         """Execute again what leads to the last node."""
@@ -358,20 +435,22 @@ class Exhaustive(Stepper):
                 self._report(found)
                 self._done(node.weight)
                 self._turns.pop()
-                self._learned = reach is not None and reach.learn(chosen, places[chosen], self._failing, ENDED)
+                if reach is not None and reach.learn(chosen, places[chosen], self._failing, ENDED):
+                    self._learned = True
                 return
             child = Node(key.key, tuple(world.enabled), chosen, node.preemptions + node.preempts(chosen), undo)
             if reach is not None:
                 self._expected[known] = footprint
                 if reach.learn(chosen, places[chosen], footprint, key.places[chosen]):
                     self._learned = True
-                    return
                 if (
                     chosen == node.alone
+                    and node.todo
                     and child.key not in self._on_way
                     and not reach.clashes(footprint, chosen, places)
                 ):
                     self._done(node.weight * len(node.todo))
+                    self._guesses.append(Guess(node.number, chosen, footprint, places, tuple(node.todo)))
                     node.todo = []
             if self._footprints is not None:
                 child.asleep = {
@@ -380,6 +459,9 @@ class Exhaustive(Stepper):
                     if other != chosen and not clash(theirs, footprint)
                 }
                 node.asleep[chosen] = footprint
+            if reach is not None:
+                child.number = len(self._tree)
+                self._tree.append((node.number, chosen))
             if not self._arrive(child, node.weight):
                 key.undo(undo)
                 self._turns.pop()

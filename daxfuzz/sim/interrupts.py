@@ -31,8 +31,8 @@ class Interrupts(Shared):
     def __init__(self, world: World, name: str = "interrupts") -> None:
         super().__init__(world, name)
         self.pending: tuple[tuple[int, int, Callable[[int], None]], ...] = ()
-        self._off = self.point(Access.LOCK, "local_irq_save")
-        self._on = self.point(Access.UNLOCK, "local_irq_restore")
+        self._off = self.point(Access.ADD, "local_irq_save")
+        self._on = self.point(Access.ADD, "local_irq_restore")
         self._send = self.point(Access.WAKE, "send_ipi", wide=True)
         self._wait = self.point(Access.SLEEP, "wait_ipi")
 

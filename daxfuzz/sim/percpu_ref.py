@@ -44,7 +44,7 @@ class PercpuRef(Shared):
         self.release = release
         self.on_tryget_live: Callable[[], None] | None = None
         self._tryget = self.point(Access.UPDATE, "tryget")
-        self._tryget_live = self.point(Access.UPDATE, "tryget_live")
+        self._tryget_live = self.point(Access.ADD, "tryget_live")
         self._is_dying = self.point(Access.READ, "is_dying")
         self._get = self.point(Access.ADD, "get")
         receiver = getattr(release, "__self__", None)
@@ -54,7 +54,7 @@ class PercpuRef(Shared):
 
     @types.coroutine
     def tryget_live(self, n: int = 1) -> Generator[Point, None, bool]:
-        """Take `n` references unless the reference is dying."""
+        """Take `n` references unless the reference is dying; whether it is depends on the kill alone."""
         if not self.world.goes_on(self._tryget_live):
             yield self._tryget_live
         if self.on_tryget_live is not None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Rcu(Shared):
     """One domain. Sections nest; synchronize waits for the sections that were open when it began, not for later ones.
 
+    Sections are counted per task, so that their beginnings and ends commute.
+
     atomic: a section is an atomic context, in which its task must not sleep, as one of RCU is; one of SRCU is none.
 
     readers: per task, how many sections it is in.
@@ -47,8 +49,8 @@ class Rcu(Shared):
         self.waiting: dict[int, list[int]] = {}
         self.on_sleep: Callable[[Rcu, Task], None] | None = None
         self.on_synchronize: Callable[[Task, bool], None] | None = None
-        self._lock = self.point(Access.LOCK, "read_lock")
-        self._unlock = self.point(Access.UNLOCK, "read_unlock")
+        self._lock = self.point(Access.ADD, "read_lock")
+        self._unlock = self.point(Access.ADD, "read_unlock")
         self._sync = self.point(Access.UPDATE, "synchronize")
         self._wait = self.point(Access.SLEEP, "grace_period")
 
