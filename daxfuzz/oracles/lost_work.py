@@ -12,6 +12,7 @@ from daxfuzz.sim import Violation
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.fuse_conn import Dmap
+    from daxfuzz.kernel.inode import Inode
     from daxfuzz.program.case import Call
     from daxfuzz.program.operations import Result
     from daxfuzz.sim import Task
@@ -24,7 +25,7 @@ class LostWork(Oracle):
 
     Of virtio-fs the one that frees ranges, while too few are free; of xfs the one that frees the blocks of files that
     are gone, while the file system is not frozen. A run of the former that goes well leaves no range in its file that
-    nobody has used since.
+    nobody has used since, unless the file could not be grabbed at some time: reclaim was about to evict it.
     """
 
     kinds = ("lost-work",)
@@ -41,6 +42,8 @@ class LostWork(Oracle):
         for dmap in conn.dmaps:
             for cell in (dmap.inode, dmap.refcnt):
                 listen(cell, "watch", self.use_watcher(dmap))
+        for inode in self.kernel.inodes.values():
+            listen(inode.i_count, "watch", self.file_watcher(inode))
 
     def reset(self) -> None:
         # Per run that is under way the ranges that it has to free.
@@ -54,7 +57,8 @@ class LostWork(Oracle):
         conn = self.kernel.fuse_conn
         assert conn is not None, "only fuse mounts are watched"
         if conn.free_work.value and conn.nr_ranges <= FUSE_DAX_RECLAIM_CHUNK:
-            self.unused[task.index] = [dmap for dmap in conn.busy_ranges.value if dmap.refcnt.value == 1]
+            idle = [dmap for dmap in conn.busy_ranges.value if dmap.refcnt.value == 1]
+            self.unused[task.index] = [dmap for dmap in idle if dmap.inode.value and dmap.inode.value.i_count.value]
 
     def work_taken(self, old: bool, new: bool) -> None:
         """One run takes the work, another one that has waited for it finds none."""
@@ -71,6 +75,16 @@ class LostWork(Oracle):
                     dmaps.remove(dmap)
 
         return used
+
+    def file_watcher(self, inode: Inode) -> Callable[[int, int], None]:
+        """A run cannot find the ranges of a file that it cannot grab."""
+
+        def counted(old: int, new: int) -> None:
+            if not new:
+                for dmaps in self.unused.values():
+                    dmaps[:] = [dmap for dmap in dmaps if dmap.inode.value is not inode]
+
+        return counted
 
     def ran(self, task: Task, call: Call, result: Result) -> None:
         for dmap in self.unused.pop(task.index, []):
