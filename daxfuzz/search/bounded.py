@@ -77,7 +77,7 @@ class BoundedSearch(Scheduler):
     have come, they come again. A world that is not that of the execution before starts a search of its own.
 
     Deviation from both papers: their searches are depth-first, once for each bound; this one keeps what is left to be
-    tried, a few numbers for each execution.
+    tried, so its memory grows with the executions, by some entries for each stretch of turns of one.
 
     measure: of the cost.
     rng: draws which of the schedules with the least cost is next; without it they come in the order of their turns.

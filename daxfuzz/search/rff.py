@@ -43,18 +43,17 @@ AbstractSchedule = tuple[Constraint, ...]
 class Entry:
     """An abstract schedule of the corpus.
 
-    pairs: what its execution read from what.
+    pairs: what its execution read from what: a bit for each of :attr:`RFF.pairs`.
     chosen: how often it was chosen for mutation.
     """
 
     schedule: AbstractSchedule
-    pairs: Pairs
+    pairs: int
     chosen: int = 0
 
 
 Pair = tuple["Shared", "Point | None", "Point"]
-Pairs = frozenset[Pair]
-"""Of one execution."""
+"""Which write of an object, None for its first state, which read has read from."""
 
 
 class Effects(NamedTuple):
@@ -96,6 +95,7 @@ class RFF(Scheduler):
 
     rng: source of all choices. It may be replaced between executions.
     corpus: what has shown something new, in that order.
+    pairs: all that was ever read from what, in the order of the first time.
     schedule: the abstract one of the present execution.
     """
 
@@ -116,8 +116,9 @@ class RFF(Scheduler):
         self._reads: dict[Shared, dict[Point, None]] = {}
         self._writes: dict[Shared, dict[Point, None]] = {}
         self._contended: list[tuple[Shared, Point]] = []
-        self._seen: set[Pair] = set()
-        self._frequency: dict[Pairs, int] = {}
+        self.pairs: list[Pair] = []
+        self._bits: dict[Pair, int] = {}
+        self._frequency: dict[int, int] = {}
         self._executions = 0
         self._at = -1
         self._energy = 0
@@ -136,7 +137,7 @@ class RFF(Scheduler):
         self._pos = POS(self.rng)
         self._pos.new_execution(world)
         self._last: dict[Shared, tuple[Point, int]] = {}
-        self._pairs: dict[Pair, None] = {}
+        self._read: dict[Pair, None] = {}
         self._unborn = [NOBODY]
         self._watched: dict[Shared, list[Constraint]] = {}
         for constraint in self.schedule:
@@ -144,15 +145,20 @@ class RFF(Scheduler):
 
     def _learn(self) -> None:
         """Take the feedback of the execution that has ended."""
-        pairs = frozenset(self._pairs)
+        known = len(self.pairs)
+        pairs = 0
+        for pair in self._read:
+            bit = self._bits.get(pair)
+            if bit is None:
+                bit = self._bits[pair] = 1 << len(self.pairs)
+                self.pairs.append(pair)
+            pairs |= bit
         self._executions += 1
         if self._met:
             self._sort_out()
         self._frequency[pairs] = self._frequency.get(pairs, 0) + 1
-        if self.corpus and self._seen.issuperset(pairs):
-            return
-        self._seen |= pairs
-        self.corpus.append(Entry(self.schedule, pairs))
+        if len(self.pairs) > known or not self.corpus:
+            self.corpus.append(Entry(self.schedule, pairs))
 
     def _sort_out(self) -> None:
         """Find what tasks share, and pay no attention to the rest until another task is met there."""
@@ -227,7 +233,7 @@ class RFF(Scheduler):
             last = lasts.get(obj)
             if reads and (last is None or last[1] != chosen):
                 source = None if last is None else last[0]
-                self._pairs[obj, source, point] = None
+                self._read[obj, source, point] = None
                 if obj in self._watched:
                     self._close(Constraint(obj, source, point, True))
             if writes:
