@@ -198,12 +198,11 @@ def under(name: str) -> Round:
             steps += taken
         return steps
 
-    return timed(run, SCHEDULES_PER_PROGRAM)
+    return timed(run, 1, SCHEDULES_PER_PROGRAM)
 
 
-def timed(run: Callable[[], int], executions: int = 1) -> Round:
-    """Time something that makes so many executions and returns their number of steps."""
-    repeats = BLOCK // executions
+def timed(run: Callable[[], int], repeats: int = BLOCK, executions: int = 1) -> Round:
+    """Time repeats of something that makes so many executions and returns their number of steps."""
 
     def block() -> tuple[float, int, int]:
         start = time.process_time()
