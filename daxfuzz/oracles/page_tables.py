@@ -273,7 +273,9 @@ class PageTables(Oracle):
         """A page of a file is clean."""
         for mm in self.kernel.mms:
             for address in self.kernel.addresses(inode.number, index):
-                found = [mapped(mm, address), *(tlb.lookup(address) for tlb in mm.tlbs)]
+                # Who has to flush does so before it returns to user space.
+                used = [tlb for tlb in mm.tlbs if (mm.index, address) not in self.unflushed[tlb.task.index]]
+                found = [mapped(mm, address), *(tlb.lookup(address) for tlb in used)]
                 for pte in found:
                     if pte is not None and pte.write and not pte.zero and not self.kernel.is_ram(pte):
                         self.warn("clean", f"leaves {inode.name}[{index}] clean, which {mm.name} maps for writing")

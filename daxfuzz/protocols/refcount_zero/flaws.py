@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from daxfuzz.protocols.patch import Repair
+from daxfuzz.protocols.repairs.devdax_index_first import FixDevdaxIndexFirst
 from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
 from daxfuzz.protocols.repairs.flush_before_delete import FixFlushBeforeDelete
 from daxfuzz.protocols.repairs.free_under_rcu import FixFreeUnderRcu
@@ -22,6 +23,7 @@ from daxfuzz.protocols.repairs.waiter_holds_pgmap import FixWaiterHoldsPagemap
 from daxfuzz.protocols.repairs.write_keeps_entries import FixWriteKeepsEntries
 from daxfuzz.protocols.repairs.write_unmaps_hole import FixWriteUnmapsHole
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
+from daxfuzz.protocols.repairs.zap_huge_flushes import FixZapHugeFlushes
 
 ZERO_FLAWS: tuple[type[Repair], ...] = (
     FixIdleWhileMapped,
@@ -34,10 +36,12 @@ ZERO_FLAWS: tuple[type[Repair], ...] = (
     FixStaleShare,
     FixWritebackWaits,
     FixMkcleanFlushes,
+    FixZapHugeFlushes,
     FixFlushBeforeDelete,
     # Who waits for references waits for their sections afterwards.
     FixFreeUnderRcu,
     FixUnbindWaits,
+    FixDevdaxIndexFirst,
     FixFaultHoldsDevice,
     FixRemovalSparesBusy,
     FixUnbindBreaks,

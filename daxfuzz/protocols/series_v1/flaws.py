@@ -7,6 +7,7 @@ from daxfuzz.protocols.repairs.associated_index import FixAssociatedIndex
 from daxfuzz.protocols.repairs.association_failure import FixAssociationFailure
 from daxfuzz.protocols.repairs.devdax_entry_order import FixDevdaxEntryOrder
 from daxfuzz.protocols.repairs.devdax_index import FixDevdaxIndex
+from daxfuzz.protocols.repairs.devdax_index_first import FixDevdaxIndexFirst
 from daxfuzz.protocols.repairs.devdax_unmaps import FixDevdaxUnmaps
 from daxfuzz.protocols.repairs.entries_hold_device import FixEntriesHoldDevice
 from daxfuzz.protocols.repairs.evict_waits import FixEvictWaits
@@ -74,7 +75,7 @@ V1_FLAWS: Known = (
     (range(5, _END), (FixAssociatedIndex,)),
     (range(7, _END), (FixAssociationFailure,)),
     (range(11, _END), (FixPudWaitKey,)),
-    (range(12), (FixDevdaxIndex,)),
+    (range(12), (FixDevdaxIndex, FixDevdaxIndexFirst)),
     (range(12, _END), (FixDevdaxUnmaps, FixLockCharEntry, FixDevdaxEntryOrder)),
     (range(13, _END), GUP),
     (range(_END), (FixWaiterHoldsPagemap,)),
