@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from daxfuzz.kernel.fdtable import FdTable
@@ -91,6 +92,10 @@ class Vma:
         """Addresses that map the file pages from `first` to `last`, both included, as far as they are mapped."""
         end = last + 1 if last < self.pages else self.pages
         return range(self.start + first, self.start + end)
+
+    def state(self) -> Hashable:
+        """All that can be told of it, for whoever compares states: each execution makes its own."""
+        return self.mm, self.mapping, self.start, self.pages, self.flags
 
     def __repr__(self) -> str:
         return f"{self.mm.name}:{self.mapping.host.name}"

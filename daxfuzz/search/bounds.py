@@ -32,13 +32,13 @@ class Bounds:
         """Steps of one execution that are followed."""
         return LONGEST if self.steps is None else self.steps
 
-    def spent(self, executions: int, started: float) -> str:
-        """Which bound of the whole search is reached, empty if none."""
+    def spent(self, executions: int, ways: int, started: float) -> str:
+        """Which bound of the whole search is reached, empty if none. ways: how often it came to the end of one."""
         if self.executions is not None and executions >= self.executions:
             return "executions"
         if self.seconds is not None and time.monotonic() - started >= self.seconds:
             return "time"
-        if self.memory is not None and executions % 256 == 0 and peak_memory() >= self.memory:
+        if self.memory is not None and ways % 256 == 0 and peak_memory() >= self.memory:
             return "memory"
         return ""
 

@@ -31,7 +31,7 @@ class Encoder:
     """Encodes the values that shared objects hold and that accesses return.
 
     ``==`` takes True for 1 and ``hash`` takes -1 for -2; an encoding takes nothing for anything else. Numbers,
-    strings, None, tuples, lists, sets and dicts are encoded by what is in them, and so are named tuples, enums,
+    strings, None, tuples, lists, sets, dicts and ranges are encoded by what is in them, and so are named tuples, enums,
     dataclasses and what has a ``state()`` without being shared, each with its class. Anything else is a thing of its
     own, encoded by which one it is and never by what is in it: something that all executions of a world have.
     """
@@ -46,6 +46,7 @@ class Encoder:
             dict: lambda value: ("dict", *sorted((self.encode(key), self.encode(value[key])) for key in value)),
             set: lambda value: ("set", *sorted(map(self.encode, value))),
             frozenset: lambda value: ("set", *sorted(map(self.encode, value))),
+            range: lambda value: ("range", value.start, value.stop, value.step),
         }
         for kind in (int, bool, float, str, bytes, type(None)):
             self._forms[kind] = _itself

@@ -10,10 +10,11 @@ from random import Random
 
 from daxfuzz.search.bounds import UNBOUNDED, Bounds
 from daxfuzz.search.footprint import MEMORY, Footprint, Footprints, clash
+from daxfuzz.search.foresight import Foresight
 from daxfuzz.search.reach import Reach
-from daxfuzz.search.state_key import ENDED, Place, StateKey, Undo
+from daxfuzz.search.state_key import ENDED, Effect, Place, StateKey, Undo
 from daxfuzz.search.visited import Visited
-from daxfuzz.sim import Stepper, Task, Violation, World, record_looks
+from daxfuzz.sim import Stepper, Violation, World, record_looks
 from daxfuzz.sim.trace import failing_function
 
 PROGRESS_EVERY = 64
@@ -73,7 +74,7 @@ class Verdict:
     executions: how often the program was run, in part or to its end, in all passes. All else is of the last pass.
     complete: of these, how many ended at rest.
     states: different ones; without a visited set, how many were gone through.
-    transitions: steps taken from a state, without those that were only taken to get there again.
+    transitions: steps from a state, taken or foreseen, without those that were only taken to get there again.
     cycles: transitions to a state that is on the way to them.
     spins: turns to the first cycles of each sort, and once around: which tasks run in them, and where these are then.
     final: digests of the states at rest, of shared objects and of which tasks are stuck.
@@ -177,10 +178,13 @@ class Guess:
 
 
 class Exhaustive(Stepper):
-    """Runs every interleaving of a sealed world, depth first, by executing again what leads to a choice.
+    """Goes through every interleaving of a sealed world, depth first, by executing again what leads to a choice.
 
     With `visited` a way ends where a state has been seen before (:class:`~daxfuzz.search.state_key.StateKey` says what
     makes two states one).
+
+    With `foresight`, too, no step is taken of which it is known what it does, and the program is run again only for one
+    of which it is not, or to look at a state at rest (:class:`~daxfuzz.search.foresight.Foresight`).
 
     Reduction.SLEEP leaves out steps that lead where a step taken before leads, too (sleep sets: Godefroid, LNCS 1032,
     1996). Together with a visited set a state keeps the tasks that were asleep when it was seen; if it is seen again
@@ -216,10 +220,14 @@ class Exhaustive(Stepper):
         *,
         reduction: Reduction = Reduction.NONE,
         visited: bool = True,
+        foresight: bool = True,
         stop: bool = False,
         on_progress: Callable[[Verdict], None] | None = None,
     ) -> None:
-        """stop: end at the first finding. Raises ValueError for bounds that do not go with the reduction."""
+        """visited, foresight: see above; the second has no effect without the first.
+
+        stop: end at the first finding. Raises ValueError for bounds that do not go with the reduction.
+        """
         super().__init__(world)
         reduces = reduction is not Reduction.NONE
         if reduces and (bounds.preemptions is not None or bounds.steps is not None):
@@ -234,6 +242,7 @@ class Exhaustive(Stepper):
         self._reach = Reach(len(world.tasks)) if reduction is Reduction.PERSISTENT else None
         self._use_visited = visited
         self._key = StateKey(world)
+        self._foresight = Foresight(world, self._key) if foresight and visited else None
         self._seen: set[tuple[str, str, str]] = set()
 
     def search(self) -> Verdict:
@@ -254,7 +263,6 @@ class Exhaustive(Stepper):
     def _sample(self, reach: Reach) -> None:
         """Learn from random executions what tasks touch."""
         random = Random(0)
-        world = self.world
         samples = 0
         quiet = 0
         while quiet < QUIET_SAMPLES and samples < MOST_SAMPLES:
@@ -262,15 +270,14 @@ class Exhaustive(Stepper):
             quiet += 1
             self._start_again()
             try:
-                while world.enabled and len(self._turns) < self.bounds.longest():
-                    chosen = random.choice(world.enabled)
+                while self._key.enabled and len(self._turns) < self.bounds.longest():
+                    chosen = random.choice(self._key.enabled)
                     places = self._key.places
-                    _, footprint = self._take_turn(world.tasks[chosen])
+                    _, footprint = self._step(chosen)
                     if reach.learn(chosen, places[chosen], footprint, self._key.places[chosen]):
                         quiet = 0
             except Violation as found:
                 self._report(found)
-            world.close()
 
     def _pass(self, started: float) -> bool:
         """Search from the beginning: whether it got to an end, by itself or by a bound."""
@@ -282,6 +289,7 @@ class Exhaustive(Stepper):
         verdict.spins.clear()
         self._spins: set[tuple[tuple[int, ...], tuple[str, ...]]] = set()
         self._visited = Visited(self.bounds) if self._use_visited else None
+        self._closed = None if self._visited is None or self._footprints is not None else self._visited.closed()
         self._nodes: list[Node] = []
         self._on_way: set[int] = set()
         self._expected: dict[int, Footprint] = {}
@@ -289,39 +297,47 @@ class Exhaustive(Stepper):
         self._guesses: list[Guess] = []
         self._doubtful: list[Guess] = []
         self._learned = False
+        if self.world.revised and self._foresight is not None:
+            self._foresight = Foresight(self.world, self._key, strict=True)
         self.world.revised = False
         self._start_again()
-        self._arrive(Node(self._key.key, tuple(self.world.enabled)), 1.0)
+        self._arrive(Node(self._key.key, self._key.enabled), 1.0)
         ended = ""
+        ways = 0
         while not ended:
-            verdict.executions += 1
             self._descend()
-            self.world.close()
+            ways += 1
             verdict.seconds = time.monotonic() - started
             if self.world.revised:
                 return False
             more = self._backtrack()
             if not more and not self._doubt():
                 break
-            ended = "finding" if self.stop and verdict.findings else self.bounds.spent(verdict.executions, started)
-            if self.on_progress is not None and verdict.executions % PROGRESS_EVERY == 0:
+            ended = (
+                "finding" if self.stop and verdict.findings else self.bounds.spent(verdict.executions, ways, started)
+            )
+            if self.on_progress is not None and ways % PROGRESS_EVERY == 0:
                 self.on_progress(verdict)
-            if more:
-                self._return()
-            else:
+            if not more:
                 self._enter(self._doubtful.pop())
         verdict.bound = ended or verdict.bound
         return True
 
     def _start_again(self) -> None:
         """A fresh execution: all tasks are at their first points."""
-        world = self.world
         self._turns: list[int] = []
-        world.turns = self._turns
+        self._run_again()
+        self._key.begin()
+
+    def _run_again(self) -> None:
+        """Start the tasks, and no more."""
+        world = self.world
+        self.verdict.executions += 1
+        world.close()
+        world.turns = []
         world.reset()
         self._start()
         self._deferred = 0
-        self._key.begin()
 
     def _doubt(self) -> bool:
         """Whether there are states where tasks were left out that clash after all."""
@@ -343,30 +359,28 @@ class Exhaustive(Stepper):
             number, task = self._tree[number]
             turns.append(task)
         self._start_again()
-        world = self.world
         for task in reversed(turns):
-            self._take_turn(world.tasks[task])
-        node = Node(self._key.key, tuple(world.enabled), turns[0] if turns else NOBODY)
+            self._step(task)
+        node = Node(self._key.key, self._key.enabled, turns[0] if turns else NOBODY)
         node.number = guess.number
         node.asleep = {guess.task: guess.footprint}
         node.todo = list(guess.left)
         self._nodes.append(node)
         self._on_way.add(node.key)
 
-    def _return(self) -> None:
-        """Execute again what leads to the last node."""
+    def _catch_up(self) -> None:
+        """Have the world where the search is: steps that were foreseen are taken now, or those up to there again."""
         world = self.world
         turns = self._turns
-        taken: list[int] = []
-        world.turns = taken
-        world.reset()
-        self._start()
-        self._play_script(turns, taken)
-        if taken != turns:
+        if world.turns == turns:
+            return
+        if world.turns != turns[: len(world.turns)]:
+            self._run_again()
+        self._play_script(turns[len(world.turns) :], world.turns)
+        if world.turns != turns:
             raise RuntimeError("the program does not do the same thing again")
         for task in world.tasks:
             task.live = None
-        world.turns = turns
         self._deferred = len(world.deferred)
 
     def _backtrack(self) -> bool:
@@ -381,15 +395,28 @@ class Exhaustive(Stepper):
                 self._turns.pop()
         return bool(nodes)
 
-    def _take_turn(self, task: Task) -> tuple[Undo, Footprint]:
-        """The task takes its step. Raises Violation, which leaves the key as it was."""
+    def _step(self, index: int) -> tuple[Undo, Footprint]:
+        """A task's step, foreseen or taken. Raises as _take_turn does."""
+        effect = self._foresight.effect(index) if self._foresight is not None else None
+        return self._take_turn(index) if effect is None else self._foreseen(effect)
+
+    def _foreseen(self, effect: Effect) -> tuple[Undo, Footprint]:
+        """A task would take a step with a known effect."""
+        self._turns.append(effect.mover)
+        return self._key.apply(effect), effect.footprint
+
+    def _take_turn(self, index: int) -> tuple[Undo, Footprint]:
+        """A task takes its step. Raises Violation, which leaves the key as it was."""
+        self._catch_up()
         world = self.world
         log = world.log
+        task = world.tasks[index]
         point = task.point
         assert point is not None
         operation = task.operation
         world.current = task
-        self._turns.append(task.index)
+        self._turns.append(index)
+        world.turns.append(index)
         log.append(point)
         noted = len(log)
         if world.recording:
@@ -408,29 +435,34 @@ class Exhaustive(Stepper):
             world.looking = False
         key = self._key
         undo = key.step(task, point, operation, log[noted:])
+        footprint = NO_FOOTPRINT
+        if self._footprints is not None:
+            elsewhere = bool(world.hooks) and (task.operation != operation or task.point is None)
+            footprint = self._footprints.of(point, key.changed, key.remembered, elsewhere)
         deferred = world.deferred
         if len(deferred) > self._deferred:
             for each in deferred[self._deferred :]:
                 self._report(each)
             self._deferred = len(deferred)
-        if self._footprints is None:
-            return undo, NO_FOOTPRINT
-        elsewhere = bool(world.hooks) and (task.operation != operation or task.point is None)
-        return undo, self._footprints.of(point, key.changed, key.remembered, elsewhere)
+        elif self._foresight is not None:
+            self._foresight.learn(point, undo, key.effect(undo, footprint))
+        return undo, footprint
 
     def _descend(self) -> None:
         """From the last node on, one execution to its end or to what has been seen."""
-        world = self.world
         nodes, key, reach = self._nodes, self._key, self._reach
         while nodes and nodes[-1].todo:
             node = nodes[-1]
             chosen = node.todo.pop()
-            task = world.tasks[chosen]
+            self.verdict.transitions += 1
+            effect = self._foresight.effect(chosen) if self._foresight is not None else None
+            if effect is not None and self._leads_back(effect):
+                self._done(node.weight)
+                continue
             known = key.task(chosen)
             places = key.places
-            self.verdict.transitions += 1
             try:
-                undo, footprint = self._take_turn(task)
+                undo, footprint = self._foreseen(effect) if effect is not None else self._take_turn(chosen)
             except Violation as found:
                 self._report(found)
                 self._done(node.weight)
@@ -438,7 +470,7 @@ class Exhaustive(Stepper):
                 if reach is not None and reach.learn(chosen, places[chosen], self._failing, ENDED):
                     self._learned = True
                 return
-            child = Node(key.key, tuple(world.enabled), chosen, node.preemptions + node.preempts(chosen), undo)
+            child = Node(key.key, key.enabled, chosen, node.preemptions + node.preempts(chosen), undo)
             if reach is not None:
                 self._expected[known] = footprint
                 if reach.learn(chosen, places[chosen], footprint, key.places[chosen]):
@@ -466,6 +498,13 @@ class Exhaustive(Stepper):
                 key.undo(undo)
                 self._turns.pop()
                 return
+
+    def _leads_back(self, effect: Effect) -> bool:
+        """Whether there is nothing to do any more where a step with this effect leads; and it is no cycle."""
+        if self._closed is None:
+            return False
+        key = self._key.key ^ effect.delta
+        return key in self._closed and key not in self._on_way
 
     def _arrive(self, node: Node, weight: float) -> bool:
         """The world is in a state: whether there is something to do there. If so it is the last node from now on."""
@@ -500,12 +539,11 @@ class Exhaustive(Stepper):
 
     def _prefer(self, node: Node, reach: Reach) -> None:
         """Have a task run first whose step will probably make the others' superfluous."""
-        tasks = self.world.tasks
         assert self._footprints is not None
         if len(node.todo) < 2:
             return
         for task in reversed(node.todo):
-            point = tasks[task].point
+            point = self._key.point(task)
             assert point is not None
             footprint = self._expected.get(self._key.task(task)) or self._footprints.declared(point)
             if not reach.clashes(footprint, task, self._key.places):
@@ -528,6 +566,7 @@ class Exhaustive(Stepper):
 
     def _rest(self) -> None:
         """Nobody can go on: ask who looks at the end."""
+        self._catch_up()
         world = self.world
         verdict = self.verdict
         verdict.complete += 1
@@ -555,7 +594,7 @@ class Exhaustive(Stepper):
         verdict.cycles += 1
         first = next(number for number, each in enumerate(self._nodes) if each.key == node.key)
         running = tuple(sorted(set(self._turns[first:])))
-        where = (running, tuple([repr(self.world.tasks[task].point) for task in running]))
+        where = (running, tuple([repr(self._key.point(task)) for task in running]))
         if where not in self._spins and len(self._spins) < SPINS:
             self._spins.add(where)
             verdict.spins.append(tuple(self._turns))

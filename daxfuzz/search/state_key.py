@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daxfuzz.search.encoding import Encoder
-from daxfuzz.search.footprint import MEMORY
+from daxfuzz.search.footprint import MEMORY, Footprint
 from daxfuzz.sim import Signals
 
 if TYPE_CHECKING:
@@ -20,6 +20,29 @@ Undo = tuple[int, int, int, tuple[int, ...], tuple[Place, ...], tuple[tuple[int,
 """What a step has replaced: the task and what its digest was, those of scheduling and observers, places, objects."""
 
 NOTHING: frozenset[Any] = frozenset()
+
+
+class Effect(NamedTuple):
+    """What a step makes of a state, in digests.
+
+    mover: the task.
+    delta: of the whole key.
+    task: what is known of the task after it; point: a number for where that one is then, -1 after its end.
+    forgets: whether the task has forgotten all that was before (Task.live).
+    decided: what others decide about tasks.
+    remembered: what observers remember; objects: those that have another state then; both by their numbers.
+    footprint: what it touched.
+    """
+
+    mover: int
+    delta: int
+    task: int
+    point: int
+    forgets: bool
+    decided: int
+    remembered: tuple[tuple[int, int], ...]
+    objects: tuple[tuple[int, int], ...]
+    footprint: Footprint
 
 
 class StateKey:
@@ -37,7 +60,7 @@ class StateKey:
     A step changes the objects that its Point declares, or any if it is wide. Passengers it may change in any case, and
     what observers remember if one is called: the recording mode of the world tells.
 
-    key: of the present state.
+    key: of the present state; decided, remembers: of what others decide about tasks, and of what observers remember.
     changed: the objects that have another state since the last step.
     remembered: which memories of observers are others since then.
     places: per task how often it has forgotten, and a number for the Point that it is parked at; ENDED after its end.
@@ -49,7 +72,9 @@ class StateKey:
         self._index = {obj: number for number, obj in enumerate(world.objects)}
         self._points: dict[Point, int] = {}
         self._known: list[dict[Hashable, int]] = [{} for _ in world.objects]
+        self._parked_at: list[Point] = []
         self._scheduling: dict[Hashable, int] = {}
+        self._decisions: dict[int, tuple[tuple[int, ...], bool]] = {}
         names = [MEMORY] * bool(world.memories)
         self._memories = (*names, *world.own_memories)
         self._recall = [*[self._in_common] * bool(world.memories), *world.own_memories.values()]
@@ -63,15 +88,15 @@ class StateKey:
     def begin(self) -> None:
         """The state is that of a world which has just started; also at the beginning, for those that have not."""
         world = self.world
-        self._objects = [self._contribution(number, obj) for number, obj in enumerate(world.objects)]
+        self.objects = [self._contribution(number, obj) for number, obj in enumerate(world.objects)]
         self._tasks = [self.encoder.digest("task", task.index, *self._place(task)) for task in world.tasks]
-        self._decided = self._scheduling_now()
-        self._remembered = self._memory_now()
+        self.decided = self._scheduling_now()
+        self.remembers = self._memory_now()
         self.changed: frozenset[Shared] = frozenset()
         self.remembered: tuple[str, ...] = ()
         self.places = tuple([ENDED if task.point is None else (0, self._number(task.point)) for task in world.tasks])
-        self.key = self._decided
-        for each in (*self._objects, *self._tasks, *self._remembered):
+        self.key = self.decided
+        for each in (*self.objects, *self._tasks, *self.remembers):
             self.key ^= each
 
     def step(self, task: Task, point: Point, operation: int, values: list[Any]) -> Undo:
@@ -80,7 +105,7 @@ class StateKey:
         operation: of the task before.
         """
         index = task.index
-        objects = self._objects
+        objects = self.objects
         places = self.places
         replaced = []
         key = 0
@@ -105,14 +130,14 @@ class StateKey:
         place = ENDED if task.point is None else (stage, self._number(task.point))
         self.places = (*places[:index], place, *places[index + 1 :])
         self._tasks[index] = after
-        undo = (index, before, self._decided, self._remembered, places, tuple(replaced))
-        self._decided = self._scheduling_now()
+        undo = (index, before, self.decided, self.remembers, places, tuple(replaced))
+        self.decided = self._scheduling_now()
         self.remembered = ()
-        key ^= undo[2] ^ self._decided
+        key ^= undo[2] ^ self.decided
         if self.world.observed or task.operation != operation:
-            self._remembered = self._memory_now()
-        if self._remembered is not undo[3]:
-            for old, new, name in zip(undo[3], self._remembered, self._memories, strict=True):
+            self.remembers = self._memory_now()
+        if self.remembers is not undo[3]:
+            for old, new, name in zip(undo[3], self.remembers, self._memories, strict=True):
                 if old != new:
                     key ^= old ^ new
                     self.remembered += (name,)
@@ -123,25 +148,83 @@ class StateKey:
     def undo(self, undo: Undo) -> None:
         """Back to the state before a step, the last one that was not undone."""
         index, before, decided, remembered, self.places, replaced = undo
-        key = before ^ self._tasks[index] ^ decided ^ self._decided
-        for old, new in zip(remembered, self._remembered, strict=True):
+        key = before ^ self._tasks[index] ^ decided ^ self.decided
+        for old, new in zip(remembered, self.remembers, strict=True):
             key ^= old ^ new
         self._tasks[index] = before
-        self._decided = decided
-        self._remembered = remembered
+        self.decided = decided
+        self.remembers = remembered
         for number, old in replaced:
-            key ^= old ^ self._objects[number]
-            self._objects[number] = old
+            key ^= old ^ self.objects[number]
+            self.objects[number] = old
         self.key ^= key
 
     def task(self, index: int) -> int:
         """A digest of what a task is about to do, and of all that it knows."""
         return self._tasks[index]
 
+    def signalled(self, decided: int) -> bool:
+        """Whether a signal is pending for any task."""
+        return self._decisions[decided][1]
+
+    @property
+    def enabled(self) -> tuple[int, ...]:
+        """The tasks that can run."""
+        return self._decisions[self.decided][0]
+
+    def point(self, task: int) -> Point | None:
+        """Where a task is parked."""
+        place = self.places[task]
+        return None if place == ENDED else self._parked_at[place[1]]
+
+    def number_of(self, obj: Shared) -> int:
+        """Which object of the world it is."""
+        return self._index[obj]
+
+    def effect(self, undo: Undo, footprint: Footprint) -> Effect:
+        """What the last step has done, which this would undo."""
+        index, before, decided, remembered, places, replaced = undo
+        delta = before ^ self._tasks[index] ^ decided ^ self.decided
+        memories = []
+        if remembered is not self.remembers:
+            for number, (old, new) in enumerate(zip(remembered, self.remembers, strict=True)):
+                if old != new:
+                    delta ^= old ^ new
+                    memories.append((number, new))
+        for number, old in replaced:
+            delta ^= old ^ self.objects[number]
+        objects = tuple([(number, self.objects[number]) for number, _ in replaced])
+        task, (stage, point) = self._tasks[index], self.places[index]
+        forgets = stage > places[index][0]
+        return Effect(index, delta, task, point, forgets, self.decided, tuple(memories), objects, footprint)
+
+    def apply(self, effect: Effect) -> Undo:
+        """A step has this effect, as it is known without taking it."""
+        index = effect.mover
+        places = self.places
+        objects = self.objects
+        replaced = tuple([(number, objects[number]) for number, _ in effect.objects])
+        undo = (index, self._tasks[index], self.decided, self.remembers, places, replaced)
+        for number, new in effect.objects:
+            objects[number] = new
+        self._tasks[index] = effect.task
+        self.decided = effect.decided
+        if effect.remembered:
+            remembers = list(self.remembers)
+            for number, new in effect.remembered:
+                remembers[number] = new
+            self.remembers = tuple(remembers)
+        place = ENDED if effect.point < 0 else (places[index][0] + effect.forgets, effect.point)
+        self.places = (*places[:index], place, *places[index + 1 :])
+        self.changed = NOTHING
+        self.remembered = ()
+        self.key ^= effect.delta
+        return undo
+
     def shared(self) -> int:
         """A digest of the shared objects alone."""
         key = 0
-        for each in self._objects:
+        for each in self.objects:
             key ^= each
         return key
 
@@ -183,6 +266,8 @@ class StateKey:
         if found is None:
             plain = [(task.runnable, task.asleep, int(task.state), int(task.signal)) for task in self.world.tasks]
             found = self._scheduling[form] = self.encoder.digest("scheduling", plain)
+            enabled = tuple([task.index for task in self.world.tasks if task.runnable])
+            self._decisions[found] = enabled, any(task.signal for task in self.world.tasks)
         return found
 
     def _memory_now(self) -> tuple[int, ...]:
@@ -202,4 +287,8 @@ class StateKey:
 
     def _number(self, point: Point) -> int:
         """A number for a Point."""
-        return self._points.setdefault(point, len(self._points))
+        number = self._points.get(point)
+        if number is None:
+            number = self._points[point] = len(self._parked_at)
+            self._parked_at.append(point)
+        return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
 Spent = tuple[int, int]
 """Preemptions and steps on the way to a state."""
+
+NOBODY: frozenset[int] = frozenset()
 
 
 class Visited:
@@ -33,10 +36,14 @@ class Visited:
         """Number of states."""
         return len(self._asleep)
 
+    def closed(self) -> Container[int] | None:
+        """The keys of states in which nothing is left to do, if being seen is enough for that: without sleep sets."""
+        return None if self._bounded else self._asleep
+
     def to_do(self, node: Node, depth: int) -> list[int]:
         """The tasks to run in a state, which has been seen from now on; the next one last."""
         before = self._asleep.get(node.key)
-        asleep = frozenset(node.asleep)
+        asleep = frozenset(node.asleep) if node.asleep else NOBODY
         if before is None:
             self._asleep[node.key] = asleep
             if self._bounded:

@@ -89,10 +89,11 @@ class _Checked(Exhaustive):
     compared = 0
 
     def _arrive(self, node: Any, weight: float) -> bool:
+        self._catch_up()
         fresh = StateKey(self.world)
         mine, theirs = self._key, fresh
         assert mine.shared() == theirs.shared()
-        assert (mine._decided, mine._remembered) == (theirs._decided, theirs._remembered)
+        assert (mine.decided, mine.remembers) == (theirs.decided, theirs.remembers)
         self.compared += 1
         return super()._arrive(node, weight)
 
