@@ -13,6 +13,7 @@ from daxfuzz.cli.bench.reach import reach
 from daxfuzz.cli.bench.schedulers import schedulers
 from daxfuzz.cli.bench.silent import silent
 from daxfuzz.cli.bench.speed import speed
+from daxfuzz.cli.bench.verify import verify
 
 
 @click.group(epilog=EXAMPLES)
@@ -20,5 +21,5 @@ def bench() -> None:
     """The project's own measurements."""
 
 
-for _command in (speed, gup_fast, silent, flaws, bugs, patches, reach, schedulers):
+for _command in (speed, gup_fast, silent, flaws, bugs, patches, reach, schedulers, verify):
     bench.add_command(_command)

@@ -21,6 +21,7 @@ Examples:
   daxfuzz bench patches --patch 2 --json
   daxfuzz bench reach --protocol refcount-0 --executions 2000
   daxfuzz bench schedulers --program CS/reorder_3
+  daxfuzz bench verify --json
 """
 
 PROGRESS_EVERY = 5.0
