@@ -62,6 +62,9 @@ PUTS: Final = frozenset(
     }
 )
 
+UNDOES: Final = frozenset({"undo_dev_pagemap"})
+"""Those of them that empty a list, so that nothing is left for a second time."""
+
 ASSOCIATIONS: Final = frozenset({"dax_associate_entry", "dax_disassociate_entry", "dax_mapping_set_cow"})
 """How a page counts who has it."""
 

@@ -49,7 +49,8 @@ def drop_put(source: Source) -> Iterator[Change]:
 def double_put(source: Source) -> Iterator[Change]:
     """A reference is dropped twice."""
     for each in puts(source):
-        yield change(source, each, doubler(each))
+        if called(stated(each)) not in roles.UNDOES:
+            yield change(source, each, doubler(each))
 
 
 def doubler(each: ast.stmt) -> Callable[[Edit], None]:
