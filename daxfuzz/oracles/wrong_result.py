@@ -41,6 +41,8 @@ class WrongResult(Oracle):
         for cell in (*(mm.vmas for mm in kernel.mms), kernel.pipe.bufs, kernel.sb.frozen):
             listen(cell, "watch", self.changed)
         listen(kernel.free_list, "on_free", self.changed)
+        # Who is warned of fails for that: try_grab_page gives nothing of a page that is free.
+        listen(kernel, "on_warn", self.changed)
         for inode in kernel.inodes.values():
             listen(inode.layout_leases, "watch", self.changed)
         if any("MADV_DONTNEED" in call.arguments for call in calls):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from oracle_kit import assert_silent, program, simulate, trip
+from oracle_kit import assert_silent, executions, program, simulate, trip
 
 from daxfuzz.kernel.dax_device import DaxDevice
 from daxfuzz.kernel.errno import EAGAIN, EBUSY, EINVAL, ENODEV, ENOENT, ENOMEM, ENXIO
@@ -14,8 +14,10 @@ from daxfuzz.kernel.memory import Memory
 from daxfuzz.kernel.memory_failure import MemoryFailure
 from daxfuzz.kernel.memremap import DevPagemap
 from daxfuzz.kernel.mm import Mm, Vma
+from daxfuzz.kernel.page import Page
 from daxfuzz.kernel.splice import Splice
 from daxfuzz.kernel.vfs import Vfs
+from daxfuzz.oracles.kernel_warning import KernelWarning
 from daxfuzz.oracles.wrong_result import WrongResult
 from daxfuzz.program.case import Program
 from daxfuzz.protocols.patch import Patch
@@ -111,6 +113,15 @@ class NoMemory(Patch):
             return -ENOMEM
 
 
+class WarnOfFree(Patch):
+    """gup: Warn of pages that are free, and fail."""
+
+    class gup(Gup):
+        async def try_grab_page(self, page: Page, flags: int) -> bool:
+            self.k.warn("try_grab_page: page is free", page)
+            return False
+
+
 class DeadDevice(Patch):
     """dax: Find the device dead."""
 
@@ -140,6 +151,13 @@ class DeadDevice(Patch):
 def test_an_answer_without_a_reason_is_a_finding(of: Program, patch: type[Patch], said: str) -> None:
     sim = simulate(of, patch, protocol="pin-wait", filesystem="xfs", oracles=[WrongResult])
     assert said in trip(sim, "wrong-result", simple=1, random=0).message
+
+
+def test_who_is_warned_of_has_a_reason() -> None:
+    sim = simulate(PIN, WarnOfFree, protocol="pin-wait", oracles=[KernelWarning, WrongResult])
+    (execution,) = executions(sim, simple=1, random=0)
+    assert execution.violation is None
+    assert {each.kind for each in execution.deferred} == {"kernel-warning"}
 
 
 def test_what_comes_and_goes_during_a_call_is_a_reason() -> None:
