@@ -19,6 +19,7 @@ from daxfuzz.search.bounded import DELAYS, PREEMPTIONS, BoundedRun, BoundedSearc
 from daxfuzz.search.bounds import Bounds
 from daxfuzz.search.decorator import Decorator
 from daxfuzz.search.determinism import CheckDeterminism, NondeterminismError, check_determinism
+from daxfuzz.search.dpor import Dpor, make_search
 from daxfuzz.search.exhaustive import Exhaustive, Found, Reduction, Verdict
 from daxfuzz.search.fair import RoundRobin
 from daxfuzz.search.order import Occurrences, OrderReplay, labels_of, next_labels
@@ -52,6 +53,7 @@ __all__ = [
     "Decorator",
     "Delays",
     "DivergedError",
+    "Dpor",
     "Exhaustive",
     "Found",
     "Memory",
@@ -79,6 +81,7 @@ __all__ = [
     "first_divergence",
     "labels_of",
     "make_scheduler",
+    "make_search",
     "next_labels",
     "sparsify",
     "switches_of",

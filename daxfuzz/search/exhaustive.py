@@ -42,11 +42,13 @@ class Reduction(Enum):
     """What a search leaves out.
 
     NONE: nothing. SLEEP: with sleep sets, transitions. PERSISTENT: with persistent and sleep sets, also states.
+    DPOR: executions that differ in the order of independent steps alone, without keeping states (Dpor).
     """
 
     NONE = "none"
     SLEEP = "sleep"
     PERSISTENT = "persistent"
+    DPOR = "dpor"
 
 
 @dataclass(slots=True)
@@ -110,6 +112,7 @@ class Node:
     enabled: the tasks that can run; current: the one that ran last.
     preemptions: of the way here.
     todo: tasks whose step is to be taken, the next one last.
+    backtrack: with dynamic partial order reduction, all tasks whose step was, is, or need not be taken.
     asleep: tasks whose step need not be taken, since what it leads to has been seen, with what it touches.
     alone: the task whose step may be all that there is to take.
     number: of the node in the tree of all of them.
@@ -121,6 +124,7 @@ class Node:
     __slots__ = (
         "alone",
         "asleep",
+        "backtrack",
         "current",
         "cycle",
         "enabled",
@@ -148,6 +152,7 @@ class Node:
         self.undo = undo
         self.asleep = asleep or {}
         self.todo: list[int] = []
+        self.backtrack: set[int] = set()
         self.alone = NOBODY
         self.number = ROOT
         self.cycle = False
@@ -226,7 +231,9 @@ class Exhaustive(Stepper):
     ) -> None:
         """visited, foresight: see above; the second has no effect without the first.
 
-        stop: end at the first finding. Raises ValueError for bounds that do not go with the reduction.
+        reduction: not DPOR, which is for make_search. stop: end at the first finding.
+
+        Raises ValueError for bounds that do not go with the reduction.
         """
         super().__init__(world)
         reduces = reduction is not Reduction.NONE
@@ -244,6 +251,7 @@ class Exhaustive(Stepper):
         self._key = StateKey(world)
         self._foresight = Foresight(world, self._key) if foresight and visited else None
         self._seen: set[tuple[str, str, str]] = set()
+        self._failing = NO_FOOTPRINT
 
     def search(self) -> Verdict:
         """Run all executions. Raises whatever the program raises other than Violation."""
@@ -381,6 +389,7 @@ class Exhaustive(Stepper):
             raise RuntimeError("the program does not do the same thing again")
         for task in world.tasks:
             task.live = None
+            task.notes.clear()
         self._deferred = len(world.deferred)
 
     def _backtrack(self) -> bool:
@@ -466,10 +475,12 @@ class Exhaustive(Stepper):
             except Violation as found:
                 self._report(found)
                 self._done(node.weight)
+                self._failed(chosen, self._failing)
                 self._turns.pop()
                 if reach is not None and reach.learn(chosen, places[chosen], self._failing, ENDED):
                     self._learned = True
                 return
+            self._stepped(chosen, footprint)
             child = Node(key.key, key.enabled, chosen, node.preemptions + node.preempts(chosen), undo)
             if reach is not None:
                 self._expected[known] = footprint
@@ -513,7 +524,7 @@ class Exhaustive(Stepper):
         verdict.depth = max(verdict.depth, depth)
         if self._visited is None:
             verdict.states += 1
-            node.todo = [task for task in node.order() if task not in node.asleep]
+            node.todo = self._select(node)
         else:
             if node.key in self._on_way:
                 node.cycle = True
@@ -530,12 +541,22 @@ class Exhaustive(Stepper):
         if not node.todo:
             self._done(weight)
             return False
-        node.weight = weight / len(node.todo)
+        node.weight = weight / (len(node.todo) if self._visited is not None else len(node.enabled) - len(node.asleep))
         self._nodes.append(node)
         self._on_way.add(node.key)
         if self._reach is not None:
             self._prefer(node, self._reach)
         return True
+
+    def _select(self, node: Node) -> list[int]:
+        """The tasks to run at a state, if states are not kept; the next one last."""
+        return [task for task in node.order() if task not in node.asleep]
+
+    def _stepped(self, task: int, footprint: Footprint) -> None:
+        """A step has been taken from the last node."""
+
+    def _failed(self, task: int, footprint: Footprint) -> None:
+        """A step from the last node has ended in a violation."""
 
     def _prefer(self, node: Node, reach: Reach) -> None:
         """Have a task run first whose step will probably make the others' superfluous."""

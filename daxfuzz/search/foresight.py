@@ -77,7 +77,7 @@ class Foresight:
     def learn(self, point: Point, undo: Undo, effect: Effect) -> None:
         """A step was taken at a point. undo: what leads back."""
         key = self._key
-        index, known, decided, remembers, _, replaced = undo
+        index, known, _, decided, remembers, _, replaced = undo
         for number, _ in effect.remembered:
             self._owners[number] = index if self._owners.get(number, index) == index else -1
         if point.wide or key.signalled(decided) or key.signalled(effect.decided):

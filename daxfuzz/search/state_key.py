@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daxfuzz.search.encoding import Encoder
 from daxfuzz.search.footprint import MEMORY, Footprint
-from daxfuzz.sim import Signals
+from daxfuzz.search.forgetful import CALL
+from daxfuzz.sim import Access, RwSemaphore, Signals
 
 if TYPE_CHECKING:
     from daxfuzz.sim import Point, Shared, Task, World
@@ -16,7 +17,10 @@ Place = tuple[int, int]
 
 ENDED: Place = (-1, -1)
 
-Undo = tuple[int, int, int, tuple[int, ...], tuple[Place, ...], tuple[tuple[int, int], ...]]
+Past = tuple[int, Any]
+"""A digest of what a task knows, and of what it did when each of its calls began, as nested pairs."""
+
+Undo = tuple[int, int, Past, int, tuple[int, ...], tuple[Place, ...], tuple[tuple[int, int], ...]]
 """What a step has replaced: the task and what its digest was, those of scheduling and observers, places, objects."""
 
 NOTHING: frozenset[Any] = frozenset()
@@ -27,7 +31,7 @@ class Effect(NamedTuple):
 
     mover: the task.
     delta: of the whole key.
-    task: what is known of the task after it; point: a number for where that one is then, -1 after its end.
+    task: what is known of the task after it; past: what led to that (Past); point: a number for where that one is then, -1 after its end.
     forgets: whether the task has forgotten all that was before (Task.live).
     decided: what others decide about tasks.
     remembered: what observers remember; objects: those that have another state then; both by their numbers.
@@ -37,6 +41,7 @@ class Effect(NamedTuple):
     mover: int
     delta: int
     task: int
+    past: Past
     point: int
     forgets: bool
     decided: int
@@ -45,14 +50,24 @@ class Effect(NamedTuple):
     footprint: Footprint
 
 
+def waits_on(point: Point, then: Point | None) -> bool:
+    """Whether a step has only begun an access that goes on at another Point, of which it then makes no difference."""
+    return (
+        then is not None
+        and then.object is point.object
+        and isinstance(then.object, RwSemaphore)
+        and (point.access is Access.LOCK and then.access is Access.LOCK and then.verb == "wait")
+    )
+
+
 class StateKey:
     """What a program does from here on is a function of its state. Equal keys mean equal states.
 
     The key is the exclusive or of digests: one for each shared object, with what :meth:`~daxfuzz.sim.Shared.state`
     says; one for each task, with where it is parked and what its accesses have returned since it last forgot (see
-    Task.live), or ever, which says what is in its local variables without a look at them; one for what others decide
-    about tasks (who can run, sleeps, has a signal); and one for what observers remember (World.memories), without which
-    an oracle could tell later which way a state was reached.
+    Task.live and :class:`~daxfuzz.search.forgetful.Forgetful`), or ever, which says what is in its local variables
+    without a look at them; one for what others decide about tasks (who can run, sleeps, has a signal); and one for what
+    observers remember (World.memories), without which an oracle could tell later which way a state was reached.
 
     A digest of all values returned tells apart more states than there are: two values may be as good as one.
     Coroutine frames would tell apart fewer: a value on the operand stack, or where an iterator is, is not in them.
@@ -89,7 +104,11 @@ class StateKey:
         """The state is that of a world which has just started; also at the beginning, for those that have not."""
         world = self.world
         self.objects = [self._contribution(number, obj) for number, obj in enumerate(world.objects)]
-        self._tasks = [self.encoder.digest("task", task.index, *self._place(task)) for task in world.tasks]
+        self._pasts: list[Past] = [(self.encoder.digest("task", task.index), ()) for task in world.tasks]
+        for task in world.tasks:
+            if task.notes:
+                self._pasts[task.index] = self._after_notes(task, self._pasts[task.index])
+        self._tasks = [self._task(task) for task in world.tasks]
         self.decided = self._scheduling_now()
         self.remembers = self._memory_now()
         self.changed: frozenset[Shared] = frozenset()
@@ -119,25 +138,30 @@ class StateKey:
                 replaced.append((number, old))
                 objects[number] = new
                 key ^= old ^ new
-        before = self._tasks[index]
+        before, past = self._tasks[index], self._pasts[index]
         stage = places[index][0]
         if task.live is not None:
             stage += 1
-            after = self.encoder.digest("live", index, task.live, *self._place(task))
+            self._pasts[index] = self.encoder.digest("live", index, task.live), ()
             task.live = None
-        else:
-            after = self.encoder.digest("past", before, values, int(task.signal), *self._place(task))
+            task.notes.clear()
+        elif not (waits_on(point, task.point)):
+            digest, calls = past
+            self._pasts[index] = self.encoder.digest("past", digest, values, int(task.signal)), calls
+            if task.notes:
+                self._pasts[index] = self._after_notes(task, self._pasts[index])
+        after = self._task(task)
         place = ENDED if task.point is None else (stage, self._number(task.point))
         self.places = (*places[:index], place, *places[index + 1 :])
         self._tasks[index] = after
-        undo = (index, before, self.decided, self.remembers, places, tuple(replaced))
+        undo = (index, before, past, self.decided, self.remembers, places, tuple(replaced))
         self.decided = self._scheduling_now()
         self.remembered = ()
-        key ^= undo[2] ^ self.decided
+        key ^= undo[3] ^ self.decided
         if self.world.observed or task.operation != operation:
             self.remembers = self._memory_now()
-        if self.remembers is not undo[3]:
-            for old, new, name in zip(undo[3], self.remembers, self._memories, strict=True):
+        if self.remembers is not undo[4]:
+            for old, new, name in zip(undo[4], self.remembers, self._memories, strict=True):
                 if old != new:
                     key ^= old ^ new
                     self.remembered += (name,)
@@ -147,7 +171,7 @@ class StateKey:
 
     def undo(self, undo: Undo) -> None:
         """Back to the state before a step, the last one that was not undone."""
-        index, before, decided, remembered, self.places, replaced = undo
+        index, before, self._pasts[index], decided, remembered, self.places, replaced = undo
         key = before ^ self._tasks[index] ^ decided ^ self.decided
         for old, new in zip(remembered, self.remembers, strict=True):
             key ^= old ^ new
@@ -158,6 +182,23 @@ class StateKey:
             key ^= old ^ self.objects[number]
             self.objects[number] = old
         self.key ^= key
+
+    def _after_notes(self, task: Task, past: Past) -> Past:
+        """What a task knows after calls that have begun and ended in its last step."""
+        digest, calls = past
+        for note in task.notes:
+            if note is CALL:
+                calls = (digest, calls)
+            else:
+                before, calls = calls
+                if note is not None:
+                    digest = self.encoder.digest("return", before, note)
+        task.notes.clear()
+        return digest, calls
+
+    def _task(self, task: Task) -> int:
+        """A digest of a task."""
+        return self.encoder.digest("at", self._pasts[task.index][0], *self._place(task))
 
     def task(self, index: int) -> int:
         """A digest of what a task is about to do, and of all that it knows."""
@@ -183,7 +224,7 @@ class StateKey:
 
     def effect(self, undo: Undo, footprint: Footprint) -> Effect:
         """What the last step has done, which this would undo."""
-        index, before, decided, remembered, places, replaced = undo
+        index, before, _, decided, remembered, places, replaced = undo
         delta = before ^ self._tasks[index] ^ decided ^ self.decided
         memories = []
         if remembered is not self.remembers:
@@ -196,7 +237,8 @@ class StateKey:
         objects = tuple([(number, self.objects[number]) for number, _ in replaced])
         task, (stage, point) = self._tasks[index], self.places[index]
         forgets = stage > places[index][0]
-        return Effect(index, delta, task, point, forgets, self.decided, tuple(memories), objects, footprint)
+        past = self._pasts[index]
+        return Effect(index, delta, task, past, point, forgets, self.decided, tuple(memories), objects, footprint)
 
     def apply(self, effect: Effect) -> Undo:
         """A step has this effect, as it is known without taking it."""
@@ -204,10 +246,11 @@ class StateKey:
         places = self.places
         objects = self.objects
         replaced = tuple([(number, objects[number]) for number, _ in effect.objects])
-        undo = (index, self._tasks[index], self.decided, self.remembers, places, replaced)
+        undo = (index, self._tasks[index], self._pasts[index], self.decided, self.remembers, places, replaced)
         for number, new in effect.objects:
             objects[number] = new
         self._tasks[index] = effect.task
+        self._pasts[index] = effect.past
         self.decided = effect.decided
         if effect.remembered:
             remembers = list(self.remembers)

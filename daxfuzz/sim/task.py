@@ -45,6 +45,7 @@ class Task:
     asleep: it has given up the processor in ``schedule`` and waits for a wake-up.
     killable: it waits for a lock that a fatal signal lets it give up.
     operation: position of the call it executes in its program; kept by whoever runs the program.
+    notes: of calls that forget when they return, for an exhaustive search (see search.forgetful), which clears them.
     live: set by its actor where what it goes on with depends on these values and on nothing that was before, such as
         between two calls, or at the head of a loop. An exhaustive search takes note and sets it to None.
     """
@@ -61,6 +62,7 @@ class Task:
         "killable",
         "live",
         "name",
+        "notes",
         "operation",
         "point",
         "runnable",
@@ -77,6 +79,7 @@ class Task:
         self.name = name
         self.actor = actor
         self.held: list[Lock] = []
+        self.notes: list[Any] = []
         self.subclasses: dict[Lock, int] = {}
         self.reset()
 
@@ -95,6 +98,7 @@ class Task:
         self.operation = -1
         self.live: Any = None
         self.held.clear()
+        self.notes.clear()
         self.subclasses.clear()
 
     def signal_pending(self, state: TaskState) -> bool:

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from daxfuzz.oracles.livelock import Livelock
+from daxfuzz.oracles.registry import attach
 from daxfuzz.program.case import Program
+from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.user_patches import blamed
-from daxfuzz.search import Bounds, Exhaustive, Reduction, Replay, Verdict
+from daxfuzz.search import Bounds, Reduction, Replay, Verdict, make_search
+from daxfuzz.search.forgetful import Forgetful
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
 from daxfuzz.triage.finding import Finding, describe, finding_of
 from daxfuzz.triage.minimize import simplest, without_switches
@@ -44,14 +47,12 @@ def verify(
     Raises whatever composing the kernel raises, PatchFileError if a patch of the user's raises anything, and
     NotReproduced.
     """
-    search = Exhaustive(
-        Bench(program, kernel).sim.world, bounds, reduction=reduction, stop=not keep_going, on_progress=on_progress
-    )
+    world = forgetful(program, kernel).world
+    search = make_search(world, bounds, reduction, stop=not keep_going, on_progress=on_progress)
     try:
         verified = Verified(search.search())
     except Exception as error:
         raise blamed(error, kernel.files) or error from None
-    # The search leaves its world in the recording mode.
     bench = Bench(program, kernel)
     ways = [(found.violation.kind, found.turns) for found in verified.verdict.findings]
     ways += [("", turns) for turns in verified.verdict.spins]
@@ -66,6 +67,15 @@ def verify(
         if finding.signature not in [each.signature for each in verified.findings]:
             verified.findings.append(finding)
     return verified
+
+
+def forgetful(program: Program, kernel: KernelChoice) -> Simulation:
+    """A program on a kernel whose functions forget, with all oracles, for an exhaustive search alone."""
+    forgets = Forgetful()
+    sim = Simulation(program, forgets.classes(kernel.composed().subsystems), kernel.spec.filesystem)
+    attach(sim)
+    forgets.watch(sim.world)
+    return sim
 
 
 class NotShown(RuntimeError):
