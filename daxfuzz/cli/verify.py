@@ -9,17 +9,24 @@ from typing import Any
 
 import click
 
+from daxfuzz.cli.errors import OneLineError
 from daxfuzz.cli.options import Duration, json_option, patch_option, print_json
 from daxfuzz.cli.output import clock, plural
+from daxfuzz.program.case import Case
 from daxfuzz.program.dax_file import dumps_case, load_case, save_case
 from daxfuzz.search import Bounds, Reduction, Verdict
 from daxfuzz.search.bounds import LONGEST, MEBIBYTE
+from daxfuzz.triage.bench import KernelChoice
+from daxfuzz.triage.cutoff import Point, cutoff
 from daxfuzz.triage.finding import Finding
+from daxfuzz.triage.replay import NONE
 from daxfuzz.triage.user_choice import with_patches
 from daxfuzz.triage.verify import Verified
 from daxfuzz.triage.verify import verify as verified
 
 BOUND_REACHED = 3
+
+UNITS = {"bias": "plain references", "pages": "pages", "tasks": "tasks"}
 
 EXAMPLES = """
 \b
@@ -27,6 +34,7 @@ Examples:
   daxfuzz verify findings/lost-wakeup.dax
   daxfuzz verify small.dax --patch my_patch.py --time 10m
   daxfuzz verify large.dax --preemptions 2
+  daxfuzz verify lost-wakeup.dax --cutoff bias
 """
 
 SECONDS_BETWEEN = 1.0
@@ -46,6 +54,12 @@ SECONDS_BETWEEN = 1.0
 @click.option("--executions", type=click.IntRange(min=1), metavar="N", help="Stop after so many.")
 @click.option("--time", "seconds", type=Duration(), metavar="TIME", help="Stop after so long: 90, 60s, 5m, 2h.")
 @click.option("--memory", type=click.IntRange(min=1), metavar="MIB", help="Stop when the process has had so much.")
+@click.option(
+    "--cutoff",
+    "scale",
+    type=click.Choice(["bias", "pages", "tasks"]),
+    help="Search the program at one scale after the other, for the smallest at which its finding appears.",
+)
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first finding.")
 @click.option(
     "-o", "--output", "directory", type=click.Path(path_type=Path), metavar="DIR", help="Write findings here."
@@ -60,6 +74,7 @@ def verify(
     executions: int | None,
     seconds: float | None,
     memory: int | None,
+    scale: str | None,
     keep_going: bool,
     directory: Path | None,
     as_json: bool,
@@ -79,6 +94,8 @@ def verify(
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
     bounds = Bounds(preemptions, steps, executions, seconds, None if memory is None else memory * MEBIBYTE)
+    if scale is not None:
+        return show_cutoff(loaded, kernel, scale, bounds, chosen, as_json)
     result = verified(loaded.program, kernel, bounds, chosen, keep_going=keep_going, on_progress=Progress())
     files = written(result.findings, directory)
     if as_json:
@@ -88,6 +105,28 @@ def verify(
     if result.findings:
         return 1
     return 0 if result.verdict.exhausted else BOUND_REACHED
+
+
+def show_cutoff(
+    case: Case, kernel: KernelChoice, scale: str, bounds: Bounds, reduction: Reduction, as_json: bool
+) -> int:
+    """Print the smallest scale of a finding."""
+    if case.finding == NONE:
+        raise OneLineError("--cutoff needs a case that declares a finding")
+
+    def told(point: Point) -> None:
+        outcome = case.finding if point.shown else "clean" if point.exhausted else "bound reached"
+        click.echo(f"bias {point.bias}, {point.count} {UNITS[scale]}: {outcome}", err=True)
+
+    result = cutoff(case, kernel, scale, bounds, reduction, told)
+    if as_json:
+        points = [asdict(point) for point in result.points]
+        print_json({"cutoff": scale, "finding": case.finding, "points": points, "statement": result.statement})
+    else:
+        click.echo(f"{result.statement}.")
+    if any(point.shown for point in result.points):
+        return 1
+    return 0 if all(point.exhausted for point in result.points) else BOUND_REACHED
 
 
 class Progress:

@@ -226,12 +226,12 @@ class Exhaustive(Stepper):
         reduction: Reduction = Reduction.NONE,
         visited: bool = True,
         foresight: bool = True,
-        stop: bool = False,
+        stop: bool | str = False,
         on_progress: Callable[[Verdict], None] | None = None,
     ) -> None:
         """visited, foresight: see above; the second has no effect without the first.
 
-        reduction: not DPOR, which is for make_search. stop: end at the first finding.
+        reduction: not DPOR, which is for make_search. stop: end at the first finding, or the first of a kind.
 
         Raises ValueError for bounds that do not go with the reduction.
         """
@@ -321,15 +321,20 @@ class Exhaustive(Stepper):
             more = self._backtrack()
             if not more and not self._doubt():
                 break
-            ended = (
-                "finding" if self.stop and verdict.findings else self.bounds.spent(verdict.executions, ways, started)
-            )
+            ended = "finding" if self._stops() else self.bounds.spent(verdict.executions, ways, started)
             if self.on_progress is not None and ways % PROGRESS_EVERY == 0:
                 self.on_progress(verdict)
             if not more:
                 self._enter(self._doubtful.pop())
         verdict.bound = ended or verdict.bound
         return True
+
+    def _stops(self) -> bool:
+        """Whether what was to be found is found."""
+        findings = self.verdict.findings
+        if isinstance(self.stop, bool):
+            return self.stop and bool(findings)
+        return any(found.violation.kind == self.stop for found in findings)
 
     def _start_again(self) -> None:
         """A fresh execution: all tasks are at their first points."""

@@ -31,7 +31,8 @@ class Effect(NamedTuple):
 
     mover: the task.
     delta: of the whole key.
-    task: what is known of the task after it; past: what led to that (Past); point: a number for where that one is then, -1 after its end.
+    task: what is known of the task after it; past: what led to that.
+    point: a number for where the task is then, -1 after its end.
     forgets: whether the task has forgotten all that was before (Task.live).
     decided: what others decide about tasks.
     remembered: what observers remember; objects: those that have another state then; both by their numbers.

@@ -47,12 +47,7 @@ def verify(
     Raises whatever composing the kernel raises, PatchFileError if a patch of the user's raises anything, and
     NotReproduced.
     """
-    world = forgetful(program, kernel).world
-    search = make_search(world, bounds, reduction, stop=not keep_going, on_progress=on_progress)
-    try:
-        verified = Verified(search.search())
-    except Exception as error:
-        raise blamed(error, kernel.files) or error from None
+    verified = Verified(search_for(program, kernel, bounds, reduction, not keep_going, on_progress))
     bench = Bench(program, kernel)
     ways = [(found.violation.kind, found.turns) for found in verified.verdict.findings]
     ways += [("", turns) for turns in verified.verdict.spins]
@@ -67,6 +62,26 @@ def verify(
         if finding.signature not in [each.signature for each in verified.findings]:
             verified.findings.append(finding)
     return verified
+
+
+def search_for(
+    program: Program,
+    kernel: KernelChoice,
+    bounds: Bounds,
+    reduction: Reduction,
+    stop: bool | str,
+    on_progress: Callable[[Verdict], None] | None = None,
+) -> Verdict:
+    """Search all interleavings of a program; what is found has not reproduced yet. stop: as for Exhaustive.
+
+    Raises whatever composing the kernel raises, and PatchFileError if a patch of the user's raises anything.
+    """
+    world = forgetful(program, kernel).world
+    search = make_search(world, bounds, reduction, stop=stop, on_progress=on_progress)
+    try:
+        return search.search()
+    except Exception as error:
+        raise blamed(error, kernel.files) or error from None
 
 
 def forgetful(program: Program, kernel: KernelChoice) -> Simulation:

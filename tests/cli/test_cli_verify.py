@@ -97,3 +97,19 @@ def test_input_errors_are_one_line(tmp_path: Path) -> None:
         result = run("verify", *arguments)
         assert result.exit_code == 2
         assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_the_cutoff_of_plain_references_that_look_like_a_pin(tmp_path: Path) -> None:
+    path = tmp_path / "f02.dax"
+    path.write_text(
+        'daxfuzz = 1\nprotocol = "pin-wait"\nfinding = "lost-wakeup"\n[machine]\nbias = 3\n[tasks]\n'
+        'p = ["r0 = get_user_pages(file0, 0)", "r1 = get_user_pages(file0, 0)", "put_page(r1)"]\n'
+        't = ["truncate(file0, 0)"]\n'
+    )
+    document = run_json("verify", path, "--cutoff", "bias")
+    shown = [(point["bias"], point["count"]) for point in document["points"] if point["shown"]]
+    assert shown == [(2, 1), (3, 2)]
+    assert all(point["exhausted"] for point in document["points"] if not point["shown"])
+    assert "BIAS-1 plain references: 1023 at GUP_PIN_COUNTING_BIAS = 1024" in document["statement"]
+    tasks = run_json("verify", path, "--cutoff", "tasks")
+    assert tasks["statement"] == "lost-wakeup appears with 2 tasks; the largest verified without it: 1"
