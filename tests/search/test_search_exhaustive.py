@@ -40,7 +40,7 @@ def plain_search(world: World) -> Verdict | None:
 @pytest.mark.parametrize("observed", [False, True])
 def test_every_mode_sees_the_same_final_states_and_findings(observed: bool) -> None:
     compared = merged = reduced = failing = 0
-    for seed in range(160):
+    for seed in range(100):
         plain = plain_search(TinyProgram(seed, observed).world)
         if plain is None:
             continue
@@ -54,10 +54,10 @@ def test_every_mode_sees_the_same_final_states_and_findings(observed: bool) -> N
             merged += visited and verdict.executions < plain.executions
             reduced += reduction is not Reduction.NONE and verdict.transitions < plain.transitions
     # Programs of which there is something to leave out, and not only clean ones.
-    assert compared > 80
+    assert compared > 50
     assert merged > compared
     assert reduced > compared
-    assert failing > 5
+    assert failing > 3
 
 
 def test_sleep_sets_leave_out_no_state() -> None:
