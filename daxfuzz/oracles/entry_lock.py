@@ -49,7 +49,7 @@ class EntryLock(Oracle):
 
         def marked(old: bool, new: bool) -> None:
             me = self.world.current
-            if new and self.ghost.locked_entry(me, page.pfn) is None:
+            if new and not self.ghost.locked_entries(me, page.pfn):
                 message = f"{me.name} marks page {page.pfn} as failed, whose entry it has not locked"
                 self.world.defer(Violation("entry-lock", message, tasks=(me.name,)))
 

@@ -42,10 +42,11 @@ class EntryOwners(Ghost):
 
         return stored
 
-    def locked_entry(self, task: Task, pfn: int) -> Entry | None:
-        """The entry for a page that a task has locked, if there is one."""
+    def locked_entries(self, task: Task, pfn: int) -> dict[int, Entry]:
+        """The entries for a page that a task has locked, by the number of the inode."""
+        found = {}
         for (number, index), owner in self.owners.items():
             entry = self.kernel.inode_by_number(number).i_mapping.i_pages.entries[index]
             if owner == task.index and pfn in entry.pfns(self.kernel.machine):
-                return entry
-        return None
+                found[number] = entry
+        return found

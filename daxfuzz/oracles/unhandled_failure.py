@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 FAILURES = ("memory_failure", "madvise")
 """Calls that fail pages."""
 
-Place = tuple["Cell[Pte | None] | Cell[Pmd]", int]
-"""A page-table entry, and the number of pages that it maps."""
+Place = tuple[int, int, "Cell[Pte | None] | Cell[Pmd]"]
+"""An address, the number of pages that the page-table entry maps there, and the entry."""
 
 
 class UnhandledFailure(Oracle):
@@ -29,7 +29,8 @@ class UnhandledFailure(Oracle):
 
     That is what mf_generic_kill_procs and mf_dax_kill_procs promise (MF_ACTION_REQUIRED and MF_MUST_KILL, v6.0 and
     v6.19). Others that map the page are told only if they have asked for it. Looked at is what maps the page when it is
-    marked, with an entry as large as that of the file, until somebody unmaps it; the page may be mapped again later.
+    marked, through a file whose entry is locked for that, with an entry as large as that of the file, until somebody
+    unmaps it; the page may be mapped again later, also through another file that shares it and was dealt with before.
     """
 
     kinds = ("unhandled-failure",)
@@ -50,7 +51,7 @@ class UnhandledFailure(Oracle):
         for page in self.kernel.pages[: self.kernel.device_pages]:
             listen(page.hwpoison, "watch", self.failure_watcher(page))
         for mm in self.kernel.mms:
-            for cell, _ in places(mm):
+            for _, _, cell in places(mm):
                 listen(cell, "watch", self.unmap_watcher(cell))
         self.sim.on_end.append(self.ended, FAILURES)
 
@@ -60,12 +61,14 @@ class UnhandledFailure(Oracle):
         def marked(old: bool, new: bool) -> None:
             task = self.world.current
             mm = self.kernel.mm_of.get(task.index)
-            entry = self.owners.locked_entry(task, page.pfn)
-            size = 0 if entry is None else entry.size(self.kernel.machine)
-            if mm is None or not (size or self.kernel.fs.char_device):
+            if mm is None:
                 return
-            for cell, pages in places(mm):
-                if maps(cell.value, page.pfn) and size in (0, pages):
+            locked = self.owners.locked_entries(task, page.pfn)
+            for address, pages, cell in places(mm):
+                entry = locked.get(self.kernel.file_page(address)[0])
+                size = pages if entry is None else entry.size(self.kernel.machine)
+                known = entry is not None or self.kernel.fs.char_device
+                if known and size == pages and maps(cell.value, page.pfn):
                     self.mapped.append((task.index, cell))
 
         return marked
@@ -95,12 +98,12 @@ class UnhandledFailure(Oracle):
 
 def places(mm: Mm) -> Iterator[Place]:
     """All page-table entries of an address space, of every size."""
-    for slot in mm.slots.values():
-        yield slot, 1
-    for pmd in mm.pmds.values():
-        yield pmd, mm.pmd_pages
-    for pud in mm.puds.values():
-        yield pud, mm.pud_pages
+    for address, slot in mm.slots.items():
+        yield address, 1, slot
+    for number, pmd in mm.pmds.items():
+        yield number * mm.pmd_pages, mm.pmd_pages, pmd
+    for number, pud in mm.puds.items():
+        yield number * mm.pud_pages, mm.pud_pages, pud
 
 
 def maps(value: Pmd, pfn: int) -> bool:
