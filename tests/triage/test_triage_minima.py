@@ -24,10 +24,10 @@ MINIMA = {
     ("pin-wait", "F-02"): (2, 5, 1, 0),
     ("pin-wait", "F-07"): (2, 3, 0, 0),
     ("pin-wait", "F-08"): (2, 3, 1, 0),
-    ("pin-wait", "F-10"): (3, 3, 1, 0),
+    ("pin-wait", "F-10"): (2, 3, 2, 0),
     ("refcount-1", "F-07"): (2, 3, 0, 0),
     ("refcount-1", "F-08"): (2, 3, 1, 0),
-    ("refcount-1", "F-10"): (3, 3, 1, 0),
+    ("refcount-1", "F-10"): (2, 3, 2, 0),
 }
 """Tasks, operations, preemptions, choices."""
 
