@@ -53,14 +53,14 @@ def test_a_kind_that_the_bug_does_not_show_ends_no_run() -> None:
 
 
 def test_results_are_not_measured_twice(tmp_path: Path) -> None:
-    first = run_json(*bench(tmp_path, "--bug", EASY, "--executions", 400, "--seeds", 2))
+    first = run_json(*bench(tmp_path, "--bug", EASY, "--executions", 1_600, "--seeds", 2))
     lines = (tmp_path / "results").read_text().splitlines(keepends=True)
     assert len(lines) == 2
     # As if it had been killed while it wrote the second one, and the first had had another outcome.
     changed = json.loads(lines[0])
     changed["result"]["executions"] = 7
     (tmp_path / "results").write_text(json.dumps(changed) + "\n" + lines[1][:40])
-    second = run_json(*bench(tmp_path, "--bug", EASY, "--executions", 400, "--seeds", 2))
+    second = run_json(*bench(tmp_path, "--bug", EASY, "--executions", 1_600, "--seeds", 2))
     assert first["bugs"][0]["found"] == second["bugs"][0]["found"] == 2
     assert second["bugs"][0]["max_executions"] == max(7, json.loads(lines[1])["result"]["executions"])
 

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from daxfuzz.sim import Execution, Scheduler, Stepper, World
+from daxfuzz.sim import Execution, RwSemaphore, Scheduler, Stepper, World
 
 
 @dataclass
@@ -53,6 +53,7 @@ class _Prefix(Scheduler):
         self.turns = turns
         self.lives: list[list[Any]] = []
         self.signals: list[list[int]] = []
+        self.points: list[list[Any]] = []
         self.world: World | None = None
 
     def new_execution(self, world: World) -> None:
@@ -66,6 +67,7 @@ class _Prefix(Scheduler):
         assert self.world is not None
         self.lives.append([task.live for task in self.world.tasks])
         self.signals.append([int(task.signal) for task in self.world.tasks])
+        self.points.append([task.point for task in self.world.tasks])
         for task in self.world.tasks:
             task.live = None
 
@@ -92,11 +94,16 @@ def _after(world: World, turns: tuple[int, ...], forget: bool) -> tuple[Any, tup
         live = prefix.lives[turn + 1][step.task]
         if live is not None and forget:
             history[step.task] = [live]
-        else:
-            # A task may look at its own signal in any step.
-            seen = prefix.signals[turn + 1][step.task]
-            history[step.task].append((repr(step.point), repr(step.value), seen))
+        elif not _queues(step.point, prefix.points[turn + 1][step.task]):
+            # Which steps a task takes follows from what it has seen. It may look at its own signal in any of them.
+            history[step.task].append((repr(step.value), prefix.signals[turn + 1][step.task]))
     return (shared, tuple((*task, tuple(past)) for task, past in zip(tasks, history, strict=True))), enabled, execution
+
+
+def _queues(point: Any, then: Any) -> bool:
+    """Whether a task has asked for a semaphore and has to wait: it knows no more than if it had got it at once."""
+    same = then is not None and then.object is point.object and isinstance(then.object, RwSemaphore)
+    return same and point.verb != "wait" and then.verb == "wait"
 
 
 def _scheduling(task: Any) -> tuple[Hashable, ...]:
