@@ -23,9 +23,9 @@ class UnflushedData(Oracle):
 
     So it is written back before its entry is deleted, before its block is shared, since the other file has no entry,
     and before the block comes to a place of a file without an entry. A call that removes data need not write that back,
-    but the rest of what its entries stand for; nor need eviction. xfs writes back what fallocate removes, too
-    (xfs_flush_unmap_range), so that a crash may come before the removal is durable. It has done no harm before a crash,
-    so that the execution goes on.
+    but the rest of what its entries stand for; nor need eviction, or the removal of the device. xfs writes back what
+    fallocate removes, too (xfs_flush_unmap_range), so that a crash may come before the removal is durable. It has done
+    no harm before a crash, so that the execution goes on.
     """
 
     kinds = ("unflushed-data",)
@@ -74,6 +74,8 @@ class UnflushedData(Oracle):
 
     def removes(self, call: Call, inode: Inode, page: int) -> bool:
         """Whether a call removes what a page has, or makes no promise."""
+        if call.name == "unbind":
+            return True
         if call.name in ("truncate", "open"):
             first = int(call.arguments[1]) if call.name == "truncate" else 0
             return call.arguments[0] == inode.name and page >= first
