@@ -304,11 +304,16 @@ class StateKey:
         return place, task.operation, held, subclasses, task.atomic, task.irq_depth, task.killable
 
     def _scheduling_now(self) -> int:
-        """What others decide about tasks."""
-        form = tuple([(task.runnable, task.asleep, task.state, task.signal) for task in self.world.tasks])
+        """What others decide about tasks, and what a signal to them comes upon."""
+        form = tuple(
+            [
+                (task.runnable, task.asleep, task.state, task.signal, task.killable, task.point is None)
+                for task in self.world.tasks
+            ]
+        )
         found = self._scheduling.get(form)
         if found is None:
-            plain = [(task.runnable, task.asleep, int(task.state), int(task.signal)) for task in self.world.tasks]
+            plain = [tuple(map(int, each)) for each in form]
             found = self._scheduling[form] = self.encoder.digest("scheduling", plain)
             enabled = tuple([task.index for task in self.world.tasks if task.runnable])
             self._decisions[found] = enabled, any(task.signal for task in self.world.tasks)
