@@ -20,7 +20,7 @@ from daxfuzz.search.bounds import Bounds
 from daxfuzz.search.decorator import Decorator
 from daxfuzz.search.determinism import CheckDeterminism, NondeterminismError, check_determinism
 from daxfuzz.search.dpor import Dpor, make_search
-from daxfuzz.search.exhaustive import Exhaustive, Found, Reduction, Verdict
+from daxfuzz.search.exhaustive import Exhaustive, Reduction
 from daxfuzz.search.fair import RoundRobin
 from daxfuzz.search.order import Occurrences, OrderReplay, labels_of, next_labels
 from daxfuzz.search.pct import PCT
@@ -35,6 +35,7 @@ from daxfuzz.search.sparse import Switches, sparsify, switches_of
 from daxfuzz.search.sticky import StickyWalk
 from daxfuzz.search.strategies import MEMORYLESS, MIX, STRATEGIES, Memory, Strategy, make_scheduler
 from daxfuzz.search.uniform import SURW, UniformWalk
+from daxfuzz.search.verdict import Found, Verdict
 
 __all__ = [
     "DELAYS",

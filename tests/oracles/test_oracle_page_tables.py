@@ -15,6 +15,7 @@ from daxfuzz.kernel.tlb import MmuGather, TlbFlush
 from daxfuzz.oracles.page_tables import PageTables
 from daxfuzz.program.case import Program
 from daxfuzz.protocols.patch import Patch
+from daxfuzz.sim import SpinLock
 
 SHARED = {"mm0": ("mapper", "other")}
 FAULT = program({"mapper": ["store(file0, 0)"]}, prefault=False)
@@ -155,12 +156,13 @@ class FollowUnlocked(Patch):
 
     class gup(Gup):
         async def try_grab_page(self, page: Page, flags: int) -> bool:
-            locks = [lock for lock in reversed(self.k.world.current.held) if lock.lock_class == "ptl"]
+            held = [lock for lock in reversed(self.k.world.current.held) if isinstance(lock, SpinLock)]
+            locks = [lock for lock in held if lock.lock_class == "ptl"]
             for lock in locks:
-                await lock.release()  # type: ignore[attr-defined]
+                await lock.release()
             grabbed = await super().try_grab_page(page, flags)
             for lock in locks:
-                await lock.acquire()  # type: ignore[attr-defined]
+                await lock.acquire()
             return grabbed
 
 
