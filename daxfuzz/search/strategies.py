@@ -116,8 +116,11 @@ STRATEGIES: dict[str, Strategy] = {
 MEMORYLESS = tuple(name for name, strategy in STRATEGIES.items() if not strategy.learns)
 """Those that are as good in a single execution as in many of one program."""
 
-MIX: dict[str, float] = {"random": 1.0, "pct-2": 1.0, "pct-3": 1.0, "pct-4": 1.0, "sticky": 1.0}
-"""What a portfolio begins with: weights relative to each other."""
+MIX: dict[str, float] = dict.fromkeys(("random", "pct-2", "pct-3", "pct-4", "sticky", "pos", "surw", "delays"), 1.0)
+"""What a portfolio begins with: weights relative to each other.
+
+Together they fail more programs, and with more kinds of failures, than any of them alone in as many executions. The
+others have added nothing to that in the twenty executions of a program."""
 
 
 def make_scheduler(name: str, rng: random.Random, bound: int, memory: Memory | None = None) -> Scheduler:

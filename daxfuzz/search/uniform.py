@@ -153,6 +153,7 @@ class SURW(Weighted):
         self.target: Shared | None = None
         self._draw = rng.random
         self._tasks: list[Task] = []
+        self._ended: list[int] = []
         self._priority: list[float] = []
         self._held: list[int] = []
         self._intended = NOBODY
@@ -164,6 +165,7 @@ class SURW(Weighted):
     def new_sample(self, world: World) -> None:
         count = len(world.tasks)
         self._tasks = world.tasks
+        self._ended = world.ended
         self._priority = [NOT_DRAWN] * count
         self._held = []
         self._intended = NOBODY
@@ -179,9 +181,12 @@ class SURW(Weighted):
             return self._profile(enabled, current)
         if self._unborn:
             self._pass_on(enabled)
-        priority = self._priority
+        alone = len(enabled) == 1
+        if alone and len(self._ended) == len(self._tasks) - 1:
+            # Nobody is left whom it could matter to what this task does.
+            return enabled[0], NEVER
         while True:
-            chosen = self._first(enabled)
+            chosen = enabled[0] if alone else self._first(enabled)
             if chosen == NOBODY:
                 self._held = []
                 self._intended = self._pick(enabled)
@@ -189,15 +194,16 @@ class SURW(Weighted):
             point = self._tasks[chosen].point
             assert point is not None
             if point.object is self.target or (point.also and self._interesting(point)):
-                if self._intended == NOBODY:
-                    self._intended = self._pick(enabled)
-                if self._intended != chosen:
-                    self._held.append(chosen)
-                    continue
+                if not alone:
+                    if self._intended == NOBODY:
+                        self._intended = self._pick(enabled)
+                    if self._intended != chosen:
+                        self._held.append(chosen)
+                        continue
                 self._weights[chosen] -= 1
                 self._intended = NOBODY
                 self._held = []
-            priority[chosen] = NOT_DRAWN
+            self._priority[chosen] = NOT_DRAWN
             return chosen, 1
 
     def _first(self, enabled: Sequence[int]) -> int:
