@@ -8,6 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from daxfuzz.triage.words import plural as plural
+
 NOT_A_TERMINAL = 100
 """Columns where nobody says how many there are."""
 
@@ -16,11 +18,6 @@ def stdout_console() -> Console:
     """stdout, as wide as it is, or wide enough where it is no terminal."""
     width = None if sys.stdout.isatty() else NOT_A_TERMINAL
     return Console(file=sys.stdout, highlight=False, markup=False, width=width)
-
-
-def plural(number: int, noun: str) -> str:
-    """`3 findings`, `1 finding`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def at_most(executions: int) -> str:

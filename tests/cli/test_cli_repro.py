@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from cli_kit import CLEAN, F01, run, run_json, written
+from cli_kit import CLEAN, F01, assert_one_line, run, run_json, written
 
 from daxfuzz.program.dax_file import load_case, loads_case
 
@@ -59,6 +60,32 @@ def test_default_schedule_shows_it(tmp_path: Path) -> None:
     assert "block 0 freed" in document["rows"][-1]["changed"]
     assert any("page0.refcount 1 -> 2" in row["changed"] for row in document["rows"])
     assert "dax_pinned_page" in {row["function"] for row in document["rows"]}
+
+
+def test_format_into_a_file(tmp_path: Path) -> None:
+    path, target = written(tmp_path, F01), tmp_path / "shown"
+    for name in ("table", "json"):
+        result = run("repro", path, "--format", name, "--output", target)
+        assert (result.exit_code, result.output) == (1, "")
+        assert REPAIR in target.read_text()
+    assert json.loads(run("repro", path, "--format", "json").stdout) == run_json("repro", path)
+    assert {entry.name for entry in tmp_path.iterdir()} == {path.name, target.name}
+
+
+def test_table_in_a_file_is_plain_text(tmp_path: Path) -> None:
+    target = tmp_path / "table.txt"
+    assert run("repro", written(tmp_path, F01), "-o", target).exit_code == 1
+    lines = target.read_text().splitlines()
+    assert max(map(len, lines)) <= 120
+    assert "\x1b" not in target.read_text()
+    assert any("block 0 freed" in line for line in lines)
+
+
+def test_what_is_no_format(tmp_path: Path) -> None:
+    path = written(tmp_path, F01)
+    assert_one_line(run("repro", path, "--format", "xml"), "xml", "table", "json")
+    assert_one_line(run("repro", path, "--format", "table", "--json"), "--json means --format json")
+    assert_one_line(run("repro", path, "--output", tmp_path / "none" / "shown"), str(tmp_path / "none"))
 
 
 def test_repaired_kernel_is_clean(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ bugs, file systems and findings are checked to be names; what they stand for is 
 from daxfuzz.program.dax_file.limits import FORMAT_VERSION
 from daxfuzz.program.dax_file.reader import default_mms, load_case, loads_case
 from daxfuzz.program.dax_file.rewriter import rewrite_case
-from daxfuzz.program.dax_file.saver import save_case
 from daxfuzz.program.dax_file.writer import dumps_case
+from daxfuzz.program.whole_file import save_text as save_case
 
 __all__ = ["FORMAT_VERSION", "default_mms", "dumps_case", "load_case", "loads_case", "rewrite_case", "save_case"]

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 
-def save_case(path: str | os.PathLike[str], text: str) -> None:
+def save_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` to a file so that at any time it holds either the old text or the new one. Raises OSError."""
     target = Path(os.path.realpath(path))
     descriptor, temporary = _open_temporary(target)

@@ -1,0 +1,21 @@
+"""The table of a case for a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group
+from rich.text import Text
+
+from daxfuzz.triage.render import table
+from daxfuzz.triage.story import Story
+
+
+def interleaving(story: Story) -> Group:
+    """Every step, one column per task, and the verdict."""
+    return Group(
+        Text(story.kernel, style="bold"),
+        "",
+        table(story.rows, list(story.case.program.tasks)),
+        "",
+        Text(story.verdict, style="bold"),
+        Text(story.how),
+    )

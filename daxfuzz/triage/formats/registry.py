@@ -1,0 +1,26 @@
+"""The formats by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.console import RenderableType
+
+from daxfuzz.triage.formats.document import as_json
+from daxfuzz.triage.formats.interleaving import interleaving
+from daxfuzz.triage.story import Story
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """summary: for the help text. render: text as it is to be written, or something that rich lays out."""
+
+    summary: str
+    render: Callable[[Story], RenderableType]
+
+
+FORMATS: dict[str, Format] = {
+    "table": Format("every step, one column per task", interleaving),
+    "json": Format("the whole trace", as_json),
+}

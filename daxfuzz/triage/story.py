@@ -1,0 +1,83 @@
+"""A case and what its replay shows: what every format renders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from daxfuzz.program.case import Case
+from daxfuzz.triage.render import Row, rows, shown_function
+from daxfuzz.triage.replay import NONE, Replayed
+from daxfuzz.triage.words import plural
+
+
+@dataclass(frozen=True)
+class Story:
+    """path: of the case, as the user named it."""
+
+    path: str
+    case: Case
+    replayed: Replayed
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The steps of the execution that counts."""
+        return rows(self.replayed.bench, self.replayed.execution)
+
+    @property
+    def kernel(self) -> str:
+        """The kernel under test, in words."""
+        spec = self.replayed.bench.kernel.spec
+        return f"{spec} on {spec.filesystem}"
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether it shows what the case declares."""
+        if self.case.finding == NONE:
+            return self.replayed.found is None and not self.replayed.impossible
+        return self.replayed.found is not None and self.replayed.kind == self.case.finding
+
+    @property
+    def signature(self) -> str:
+        """As `fuzz` writes it, with the explanation that the case declares; empty if nothing is found."""
+        found = self.replayed.found
+        if found is None:
+            return ""
+        explanation = "+".join(self.case.kernel.bugs + self.case.repaired_by) or "new"
+        return "/".join(part for part in (found.kind, found.function, found.channel, explanation) if part)
+
+    @property
+    def verdict(self) -> str:
+        """What it shows, in a sentence."""
+        outcome = self._outcome()
+        if self.replayed.impossible:
+            return f"Cannot be replayed: {self.replayed.impossible}. What ran instead: {outcome}"
+        return outcome
+
+    def _outcome(self) -> str:
+        case, found = self.case, self.replayed.found
+        if found is None and case.finding == NONE:
+            return "Clean, as the case declares."
+        if found is None:
+            return f"Clean: {case.finding}, which the case declares, does not happen."
+        renames = self.replayed.bench.kernel.composed().renames
+        where = f", in {shown_function(found.function, renames)}" if found.function else ""
+        outcome = f"{found.kind}: {found.message}{where}."
+        if found.kind != case.finding:
+            declared = "must stay clean" if case.finding == NONE else f"declares {case.finding}"
+            return f"Not as declared (the case {declared}): {outcome}"
+        if case.repaired_by:
+            return f"{outcome} Repaired by {' + '.join(case.repaired_by)}."
+        if case.kernel.bugs:
+            return f"{outcome} Not so without {' + '.join(case.kernel.bugs)}."
+        return f"{outcome} The case names no repair that explains it."
+
+    @property
+    def how(self) -> str:
+        """How it was replayed."""
+        replayed = self.replayed
+        steps = f"The steps do not fit {replayed.diverged}. " if replayed.diverged else ""
+        tried = plural(replayed.tried, "linearisation" if replayed.via == "order" else "execution")
+        extra = f", {tried}" if replayed.via != "steps" else ""
+        turns = plural(len(replayed.execution.turns), "turn")
+        return f"{steps}Replayed on Trio by {replayed.via}{extra}: {turns}, digest {replayed.execution.digest()}."
