@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from daxfuzz.kernel.machine import Align, Machine, TlbMode
 from daxfuzz.program.calls import check_calls
@@ -55,7 +56,7 @@ _NO_CALL = 0
 class _Reader:
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._next = 0
+        self.position = 0
 
     def number(self, choices: int) -> int:
         """A number below `choices`; takes no bytes if only 0 is."""
@@ -70,10 +71,9 @@ class _Reader:
         return value % choices
 
     def _byte(self) -> int:
-        if self._next == len(self._data):
-            return 0
-        self._next += 1
-        return self._data[self._next - 1]
+        position = self.position
+        self.position = position + 1
+        return self._data[position] if position < len(self._data) else 0
 
 
 class _Writer:
@@ -137,8 +137,22 @@ assert Setup().align is _ALIGNMENTS[0]
 assert Machine().pmd_pages == PMD_SIZES[0]
 
 
+class Parts(NamedTuple):
+    """What bytes mean. size: how many of them stand for the program, zeros at the end that are left out included."""
+
+    program: Program
+    schedule: SparseSchedule
+    size: int
+
+
 def decode(data: bytes) -> tuple[Program, SparseSchedule]:
     """The program and the schedule that `data` means; there is one for all bytes."""
+    program, schedule, _ = decode_parts(data)
+    return program, schedule
+
+
+def decode_parts(data: bytes) -> Parts:
+    """As decode, with the place where the schedule begins; another one can be put there (:func:`encode_schedule`)."""
     reader = _Reader(data)
     machine = _read_machine(reader)
     files = _read_files(reader)
@@ -149,7 +163,9 @@ def decode(data: bytes) -> tuple[Program, SparseSchedule]:
     align, huge = divmod(reader.number(2 * len(_ALIGNMENTS)), 2)
     setup = Setup(files, mms, prefault, huge == 1, clones, _ALIGNMENTS[align])
     calls = {task: _read_calls(reader, Scope(files, tasks)) for task in tasks}
-    return Program(calls, setup, machine), _read_switches(reader, len(tasks))
+    program = Program(calls, setup, machine)
+    size = reader.position
+    return Parts(program, _read_switches(reader, len(tasks)), size)
 
 
 def encode(program: Program, schedule: SparseSchedule) -> bytes:
@@ -172,6 +188,13 @@ def encode(program: Program, schedule: SparseSchedule) -> bytes:
     for calls in plain.tasks.values():
         _write_calls(writer, calls, Scope(plain.setup.files, tasks))
     _write_switches(writer, schedule, len(tasks))
+    return writer.bytes()
+
+
+def encode_schedule(schedule: SparseSchedule, tasks: int) -> bytes:
+    """What stands behind a program of so many tasks. Raises ValueError as :func:`encode` does for switches."""
+    writer = _Writer()
+    _write_switches(writer, schedule, tasks)
     return writer.bytes()
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies_cases import programs, sparse_schedules
 
 from daxfuzz.kernel.machine import Machine, TlbMode
-from daxfuzz.program.bytes_form import canonical, decode, encode
+from daxfuzz.program.bytes_form import canonical, decode, decode_parts, encode, encode_schedule
 from daxfuzz.program.calls import check_calls, parse_call
 from daxfuzz.program.case import Case, Program, Setup
 from daxfuzz.program.dax_file import dumps_case, loads_case
@@ -152,3 +152,13 @@ def test_the_last_turn_ends_the_switches() -> None:
     schedule = SparseSchedule(((0, 0), (2**20 - 1, 0)))
     encoded = encode(simple(), schedule)
     assert decode(encoded) == decode(encoded + b"\1\1\1") == (simple(), schedule)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200), sparse_schedules(8))
+def test_another_schedule_can_be_put_behind_a_program(data: bytes, schedule: SparseSchedule) -> None:
+    program, _, size = decode_parts(data)
+    tasks = len(program.tasks)
+    fits = SparseSchedule(tuple((turn, task % tasks) for turn, task in schedule.switches))
+    changed = data[:size].ljust(size, b"\0") + encode_schedule(fits, tasks)
+    assert decode(changed) == (program, fits)

@@ -1,0 +1,126 @@
+"""Inputs of the fuzzer, what they mean, and what they have shown."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from zlib import crc32
+
+from daxfuzz.engines.features import Collector
+from daxfuzz.program.bytes_form import decode_parts, encode_schedule
+from daxfuzz.program.case import Program
+from daxfuzz.search import SparseReplay
+from daxfuzz.sim import Execution, SparseSchedule
+from daxfuzz.triage.bench import Bench, KernelChoice
+
+MOST_INPUTS = 4_096
+MOST_SUBJECTS = 256
+MOST_EXECUTIONS = 2_048
+"""What is kept for when it is needed again; a subject takes as long to make as some executions."""
+
+T = TypeVar("T")
+K = TypeVar("K")
+
+
+class Recent(Generic[K, T]):
+    """Keeps what was asked for last."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._kept: OrderedDict[K, T] = OrderedDict()
+
+    def get(self, key: K, make: Callable[[], T]) -> T:
+        """What is kept under a key, made if it is not there."""
+        found = self._kept.get(key)
+        if found is None:
+            found = make()
+            self.put(key, found)
+        else:
+            self._kept.move_to_end(key)
+        return found
+
+    def put(self, key: K, value: T) -> None:
+        """Keep a value."""
+        self._kept[key] = value
+        if len(self._kept) > self.size:
+            self._kept.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Bytes and what they mean. head: the bytes that stand for the program."""
+
+    data: bytes
+    head: bytes
+    program: Program
+    schedule: SparseSchedule
+
+
+class Subject:
+    """A program on a kernel, ready to be run again and again. observed: whether its features are looked for."""
+
+    def __init__(self, program: Program, kernel: KernelChoice, observed: bool) -> None:
+        self.program = program
+        self.kernel = kernel
+        self.bench = Bench(program, kernel)
+        self._collector = Collector(self.bench) if observed else None
+
+    def run(self, schedule: SparseSchedule) -> tuple[Execution, tuple[int, ...]]:
+        """One execution, and its features. Raises as Bench.run."""
+        scheduler = SparseReplay(schedule)
+        return (self.bench.run(scheduler), ()) if self._collector is None else self._collector.run(scheduler)
+
+
+class Inputs:
+    """Decodes inputs and runs them.
+
+    kernel: under test.
+    repairs: applied on top for half of the programs, so that known flaws do not mask others. May be replaced.
+    observed: whether features are looked for.
+    """
+
+    def __init__(self, kernel: KernelChoice, observed: bool = True) -> None:
+        self.kernel = kernel
+        self.repairs: tuple[str, ...] = ()
+        self.observed = observed
+        self._decoded: Recent[bytes, Input] = Recent(MOST_INPUTS)
+        self._subjects: Recent[tuple[bytes, KernelChoice], Subject] = Recent(MOST_SUBJECTS)
+        self._executions: Recent[tuple[bytes, KernelChoice], Execution] = Recent(MOST_EXECUTIONS)
+
+    def decoded(self, data: bytes) -> Input:
+        """What bytes mean."""
+        return self._decoded.get(data, lambda: decoded(data))
+
+    def with_schedule(self, parent: Input, schedule: SparseSchedule) -> Input:
+        """An input with another schedule. Raises ValueError as encode_schedule."""
+        data = (parent.head + encode_schedule(schedule, len(parent.program.tasks))).rstrip(b"\0")
+        made = Input(data, parent.head, parent.program, schedule)
+        self._decoded.put(data, made)
+        return made
+
+    def subject(self, given: Input) -> Subject:
+        """The program of an input on its kernel."""
+        kernel = self.kernel_of(given)
+        return self._subjects.get((given.head, kernel), lambda: Subject(given.program, kernel, self.observed))
+
+    def kernel_of(self, given: Input) -> KernelChoice:
+        """The kernel that an input runs on."""
+        return self.kernel.plus(self.repairs) if self.repairs and crc32(given.head) % 2 else self.kernel
+
+    def run(self, given: Input) -> tuple[Execution, tuple[int, ...]]:
+        """One execution, and its features. Raises as Bench.run."""
+        execution, features = self.subject(given).run(given.schedule)
+        self._executions.put((given.data, self.kernel_of(given)), execution)
+        return execution, features
+
+    def execution(self, given: Input) -> Execution:
+        """An execution of an input: the one that there was, if it was lately."""
+        return self._executions.get((given.data, self.kernel_of(given)), lambda: self.run(given)[0])
+
+
+def decoded(data: bytes) -> Input:
+    """What bytes mean."""
+    program, schedule, size = decode_parts(data)
+    return Input(data, data[:size].ljust(size, b"\0"), program, schedule)

@@ -1,0 +1,65 @@
+"""The fuzz target: runs an input, shows its features to libFuzzer, and raises what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from daxfuzz.engines.atheris.inputs import Input, Inputs
+from daxfuzz.engines.jobs import Left, RawFailure, Symptom, symptom_of
+from daxfuzz.program.dax_file import dumps_case
+from daxfuzz.sim import Execution, Violation
+from daxfuzz.triage.bench import KernelChoice, verdict
+from daxfuzz.triage.finding import confirm
+from daxfuzz.triage.reproduce import Failure
+
+
+class Finding(Exception):
+    """What libFuzzer takes for a crash. The first line is its signature, which begins with the kind, and what it says; the case follows, as a .dax file."""
+
+    def __init__(self, given: Input, failure: Failure) -> None:
+        self.failure = failure
+        raw = raw_failure(given, failure.kernel, failure.execution, failure.violation)
+        text = dumps_case(Left(raw, None).case())
+        super().__init__(f"{signature(raw.symptom)}: {failure.violation.message}\n\n{text}")
+
+
+def raw_failure(
+    given: Input, kernel: KernelChoice, execution: Execution, found: Violation, index: int = 0
+) -> RawFailure:
+    """A failing execution of an input, as engines hand it on. index: of the execution."""
+    return RawFailure(index, kernel, symptom_of(found), given.program, tuple(execution.turns), STRATEGY)
+
+
+STRATEGY = "atheris"
+"""What stands in place of a scheduler's name."""
+
+
+class Target:
+    """TestOneInput.
+
+    cover: called with the features of each execution.
+    """
+
+    def __init__(self, inputs: Inputs, cover: Callable[[tuple[int, ...]], None]) -> None:
+        self.inputs = inputs
+        self.cover = cover
+
+    def __call__(self, data: bytes) -> None:
+        """Run an input. Raises Finding for what has shown on both hosts, and NotReproduced if they differ."""
+        given = self.inputs.decoded(data)
+        execution, features = self.inputs.run(given)
+        self.cover(features)
+        found = verdict(execution)
+        if found is not None:
+            self.judge(given, execution, found)
+
+    def judge(self, given: Input, execution: Execution, found: Violation) -> None:
+        """What is to happen with a verdict."""
+        failure = Failure(given.program, self.inputs.kernel_of(given), execution, found)
+        confirm(failure)
+        raise Finding(given, failure)
+
+
+def signature(symptom: Symptom) -> str:
+    """A failure in one word: kind, function and wait channel."""
+    return "/".join(part for part in (symptom.kind, symptom.function, symptom.channel) if part)
