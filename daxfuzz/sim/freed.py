@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from daxfuzz.sim.recording import existence
 from daxfuzz.sim.shared import Shared
 from daxfuzz.sim.violation import Violation
 
@@ -15,7 +16,9 @@ def freed_class(cls: type[Shared]) -> type[Shared]:
     """The class that an object of `cls` changes to when it is freed; it costs the live ones nothing."""
     made = _made.get(cls)
     if made is None:
-        body: dict[str, Any] = {"__slots__": (), "__module__": cls.__module__, "FREED": True}
+        recorded = isinstance(cls.FREED, property)
+        body: dict[str, Any] = {"__slots__": (), "__module__": cls.__module__}
+        body["FREED"] = existence(True) if recorded else True
         for attribute in cls.GUARDED:
             body[attribute] = _poisoned(getattr(cls, attribute))
         made = _made[cls] = type(cls.__name__, (cls,), body)

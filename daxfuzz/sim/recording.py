@@ -53,6 +53,7 @@ def _recorded(cls: type[Shared]) -> type[Shared]:
     made = _made.get(cls)
     if made is None:
         body: dict[str, Any] = {"__slots__": (), "__module__": cls.__module__}
+        body["FREED"] = existence(False)
         for attribute in cls.GUARDED:
             body[attribute] = _recording(getattr(cls, attribute), cls.PASSENGER)
         made = _made[cls] = type(cls.__name__, (cls,), body)
@@ -75,3 +76,15 @@ def _recording(slot: Any, always: bool) -> property:
         put(self, value)
 
     return property(fget, fset)
+
+
+def existence(freed: bool) -> property:
+    """FREED of an object in the recording mode: whoever asks whether it is there looks at it."""
+
+    def fget(self: Shared) -> bool:
+        world = self.world
+        if world.looking:
+            world.looked.add(self)
+        return freed
+
+    return property(fget)
