@@ -17,12 +17,13 @@ May import: daxfuzz.sim.
 
 from daxfuzz.search.bounded import DELAYS, PREEMPTIONS, BoundedRun, BoundedSearch, Delays, Preemptions, bounded_runs
 from daxfuzz.search.bounds import Bounds
+from daxfuzz.search.constrained import Constrained
 from daxfuzz.search.decorator import Decorator
 from daxfuzz.search.determinism import CheckDeterminism, NondeterminismError, check_determinism
 from daxfuzz.search.dpor import Dpor, make_search
 from daxfuzz.search.exhaustive import Exhaustive, Reduction
 from daxfuzz.search.fair import RoundRobin
-from daxfuzz.search.order import Occurrences, OrderReplay, labels_of, next_labels
+from daxfuzz.search.order import Occurrences, OrderReplay, labels_of, next_labels, pending_labels
 from daxfuzz.search.pct import PCT
 from daxfuzz.search.portfolio import Portfolio
 from daxfuzz.search.pos import POS
@@ -51,6 +52,7 @@ __all__ = [
     "BoundedSearch",
     "Bounds",
     "CheckDeterminism",
+    "Constrained",
     "Decorator",
     "Delays",
     "DivergedError",
@@ -84,6 +86,7 @@ __all__ = [
     "make_scheduler",
     "make_search",
     "next_labels",
+    "pending_labels",
     "sparsify",
     "switches_of",
 ]

@@ -194,10 +194,14 @@ class Exhaustive(Stepper):
         self._footprints = Footprints(world) if reduces else None
         self._reach = Reach(len(world.tasks)) if reduction is Reduction.PERSISTENT else None
         self._use_visited = visited
-        self._key = StateKey(world)
+        self._key = self._state_key()
         self._foresight = Foresight(world, self._key) if foresight and visited else None
         self._seen: set[tuple[str, str, str]] = set()
         self._failing = NO_FOOTPRINT
+
+    def _state_key(self) -> StateKey:
+        """What tells states apart."""
+        return StateKey(self.world)
 
     def search(self) -> Verdict:
         """Run all executions. Raises whatever the program raises other than Violation."""
@@ -350,6 +354,7 @@ class Exhaustive(Stepper):
             node = nodes.pop()
             if not node.cycle:
                 self._on_way.discard(node.key)
+            self._leave(node)
             if node.undo is not None:
                 self._key.undo(node.undo)
                 self._turns.pop()
@@ -465,7 +470,7 @@ class Exhaustive(Stepper):
         """Whether there is nothing to do any more where a step with this effect leads; and it is no cycle."""
         if self._closed is None:
             return False
-        key = self._key.key ^ effect.delta
+        key = self._key.after(effect)
         return key in self._closed and key not in self._on_way
 
     def _arrive(self, node: Node, weight: float) -> bool:
@@ -502,6 +507,9 @@ class Exhaustive(Stepper):
     def _select(self, node: Node) -> list[int]:
         """The tasks to run at a state, if states are not kept; the next one last."""
         return [task for task in node.order() if task not in node.asleep]
+
+    def _leave(self, node: Node) -> None:
+        """A state has nothing left to do; what was before it is the last node again."""
 
     def _stepped(self, task: int, footprint: Footprint) -> None:
         """A step has been taken from the last node."""

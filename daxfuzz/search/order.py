@@ -27,12 +27,12 @@ class Occurrences:
 
     def next_label(self, task: Task) -> Label:
         """Label of the access that a parked task makes when it gets its next turn."""
-        function, verb = _place(task)
+        function, verb = place_of(task)
         return Label(task.name, function, verb, self._taken.get((task.index, function, verb), 0) + 1)
 
     def take(self, task: Task) -> None:
         """Count the next access of a parked task as taken; called before its turn."""
-        key = (task.index, *_place(task))
+        key = (task.index, *place_of(task))
         self._taken[key] = self._taken.get(key, 0) + 1
 
 
@@ -40,7 +40,8 @@ class OrderReplay(Scheduler):
     """Any schedule that keeps the constraints: who is about to take an `after` too early is held back.
 
     Among the others the current task runs on where it may, then the one with the lowest index; with `rng`, any of
-    them, all equally likely, so that further executions try further linearisations.
+    them, all equally likely, so that further executions try further linearisations. `stay` is how likely the current
+    one then runs on without a draw.
 
     A constraint whose `after` never comes up is kept, whatever becomes of its `before`. The case cannot be replayed
     when a task is held back for a `before` whose task has ended or does not exist, or when all enabled tasks are held
@@ -53,11 +54,12 @@ class OrderReplay(Scheduler):
     pending: constraints whose `before` has not happened.
     """
 
-    def __init__(self, constraints: Iterable[Constraint], rng: random.Random | None = None) -> None:
+    def __init__(self, constraints: Iterable[Constraint], rng: random.Random | None = None, stay: float = 0.0) -> None:
         self.constraints = tuple(constraints)
         self.impossible = ""
         self.pending: list[Constraint] = []
         self._rng = rng
+        self._stay = stay
         self._verbs = frozenset(label.verb for item in self.constraints for label in (item.before, item.after))
         self._occurrences = Occurrences()
         self._tasks: list[Task] = []
@@ -86,6 +88,8 @@ class OrderReplay(Scheduler):
 
     def _choose(self, allowed: Sequence[int], current: int) -> int:
         if self._rng is not None:
+            if self._stay and current in allowed and self._rng.random() < self._stay:
+                return current
             return self._rng.choice(allowed)
         return default_task(allowed, current)
 
@@ -147,12 +151,25 @@ def next_labels(world: World, turns: Sequence[int]) -> list[Label]:
     return labeller.others
 
 
+def pending_labels(world: World, turns: Sequence[int]) -> list[Label]:
+    """What each task that had not ended at the last turn would have done next or was waiting to do, by index, without
+    the one that took that turn.
+
+    Arguments and errors as for :func:`labels_of`.
+    """
+    labeller = _Labeller(Replay(turns), last=len(turns), waiting=True)
+    replay_exactly(world, labeller, turns)
+    return labeller.others
+
+
 class _Labeller(Decorator):
     """Notes the label of each turn, and what the others were about to do at the `last` one, from 1."""
 
-    def __init__(self, inner: Scheduler, last: int = 0) -> None:
+    def __init__(self, inner: Scheduler, last: int = 0, waiting: bool = False) -> None:
+        """waiting: whether the others are also those that could not run."""
         super().__init__(inner)
         self._last = last
+        self._waiting = waiting
         self.labels: list[Label] = []
         self.others: list[Label] = []
         self._occurrences = Occurrences()
@@ -170,12 +187,14 @@ class _Labeller(Decorator):
         task = self._tasks[chosen]
         self.labels.append(self._occurrences.next_label(task))
         if len(self.labels) == self._last:
-            self.others = [self._occurrences.next_label(self._tasks[other]) for other in enabled if other != chosen]
+            there = [task for task in self._tasks if task.point is not None and task.index != chosen]
+            others = [task for task in there if self._waiting or task.index in enabled]
+            self.others = [self._occurrences.next_label(other) for other in others]
         self._occurrences.take(task)
         return chosen
 
 
-def _place(task: Task) -> tuple[str, str]:
+def place_of(task: Task) -> tuple[str, str]:
     """Function and verb of a parked task's next access."""
     assert task.point is not None
     return function_of(task.frames()), task.point.verb

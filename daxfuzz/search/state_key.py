@@ -241,6 +241,10 @@ class StateKey:
         past = self._pasts[index]
         return Effect(index, delta, task, past, point, forgets, self.decided, tuple(memories), objects, footprint)
 
+    def after(self, effect: Effect) -> int:
+        """The key after a step with this effect."""
+        return self.key ^ effect.delta
+
     def apply(self, effect: Effect) -> Undo:
         """A step has this effect, as it is known without taking it."""
         index = effect.mover
