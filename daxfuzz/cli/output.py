@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from pathlib import Path
 
+import click
 from rich.console import Console
 
 from daxfuzz.triage.words import plural as plural
+
+SECONDS_BETWEEN = 1.0
+"""Between two lines of progress."""
 
 NOT_A_TERMINAL = 100
 """Columns where nobody says how many there are."""
@@ -36,3 +41,16 @@ def program_name() -> str:
     """How the user can call this program: by its name, or as it was called where that is not on the PATH."""
     called = sys.argv[0]
     return called if Path(called).name == "daxfuzz" and shutil.which("daxfuzz") is None else "daxfuzz"
+
+
+class Progress:
+    """A line on stderr now and then that says what is going on."""
+
+    def __init__(self) -> None:
+        self._started = self._last = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self._last >= SECONDS_BETWEEN:
+            self._last = now
+            click.echo(f"{clock(now - self._started)}  {text}", err=True)

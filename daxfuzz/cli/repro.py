@@ -5,14 +5,19 @@ from __future__ import annotations
 import click
 from rich.console import Console, RenderableType
 
-from daxfuzz.cli.errors import CANNOT_REPLAY
-from daxfuzz.cli.options import json_option, patch_option
-from daxfuzz.cli.output import stdout_console
+from daxfuzz.cli.errors import CANNOT_REPLAY, OneLineError
+from daxfuzz.cli.options import Duration, json_option, patch_option
+from daxfuzz.cli.output import Progress, stdout_console
+from daxfuzz.program.case import Case
 from daxfuzz.program.dax_file import load_case
 from daxfuzz.program.whole_file import save_text
+from daxfuzz.search import Bounds
 from daxfuzz.triage.formats import FORMATS
+from daxfuzz.triage.proof import EXECUTIONS, NoProof, Proof
+from daxfuzz.triage.proof import prove as proof_of
 from daxfuzz.triage.render import TEXT_WIDTH
-from daxfuzz.triage.replay import replay_case
+from daxfuzz.triage.replay import Replayed, replay_case
+from daxfuzz.triage.reproduce import Failure
 from daxfuzz.triage.story import Story
 from daxfuzz.triage.user_choice import with_patches
 
@@ -23,6 +28,7 @@ EXAMPLES = """
 Examples:
   daxfuzz repro findings/lost-wakeup.dax
   daxfuzz repro case.dax --patch my_patch.py
+  daxfuzz repro case.dax --prove
   daxfuzz repro case.dax --format json --output case.json
   git bisect run daxfuzz repro --bisect case.dax
 """
@@ -38,27 +44,61 @@ SUMMARIES = "; ".join(f"{name}: {each.summary}" for name, each in FORMATS.items(
     "--format", "name", type=click.Choice(list(FORMATS)), help=f"How to show it. {SUMMARIES}. Default: table."
 )
 @click.option("--output", "-o", metavar="FILE", help="Write to this file, and nothing to stdout.")
+@click.option("--prove", is_flag=True, help="Reduce the cause to ordering constraints, and check that they suffice.")
+@click.option(
+    "--executions",
+    type=click.IntRange(min=1),
+    default=EXECUTIONS,
+    show_default=True,
+    metavar="N",
+    help="Of each search of --prove.",
+)
+@click.option("--time", "seconds", type=Duration(), metavar="TIME", help="Of all searches: 90, 60s, 5m, 2h.")
 @json_option
 def repro(
-    case: str, patches: tuple[str, ...], bisect: bool, name: str | None, output: str | None, as_json: bool
+    case: str,
+    patches: tuple[str, ...],
+    bisect: bool,
+    name: str | None,
+    output: str | None,
+    prove: bool,
+    executions: int,
+    seconds: float | None,
+    as_json: bool,
 ) -> int:
     """Replay a case as Trio tasks and print the interleaving.
 
     By its steps; if they do not show the finding, by its order; without a schedule, by the default one and then by
     up to 1,000 random ones.
 
+    With --prove the cause is the smallest set of ordering constraints between steps such that every interleaving that
+    satisfies them shows the same. Where a bound cuts the search, random ones stand in.
+
     Exit code: 0 it is clean, 1 it shows what it declares, 3 it shows something else, 125 it cannot be replayed.
     """
     if as_json and name not in (None, "json"):
         raise click.UsageError(f"--json means --format json, and --format {name} was asked for")
     loaded = load_case(case)
-    story = Story(case, loaded, replay_case(loaded, with_patches(loaded.kernel, patches)))
+    replayed = replay_case(loaded, with_patches(loaded.kernel, patches))
+    proof = proved(loaded, replayed, Bounds(executions=executions, seconds=seconds)) if prove else None
+    story = Story(case, loaded, replayed, proof)
     rendered = FORMATS[name or ("json" if as_json else "table")].render(story)
     if output is None:
         print_rendered(rendered)
     else:
         save_text(output, as_text(rendered))
     return exit_code(story)
+
+
+def proved(case: Case, replayed: Replayed, bounds: Bounds) -> Proof:
+    """The cause of what a case shows, with progress on stderr."""
+    if replayed.found is None or replayed.kind != case.finding:
+        raise OneLineError(f"--prove needs a case that shows its finding; this one shows {replayed.kind}")
+    failure = Failure(case.program, replayed.bench.kernel, replayed.execution, replayed.found)
+    try:
+        return proof_of(failure, bounds, Progress())
+    except NoProof as error:
+        raise OneLineError(f"--prove: {error}") from None
 
 
 def print_rendered(rendered: RenderableType) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from daxfuzz.program.case import Case
+from daxfuzz.triage.proof import Proof
 from daxfuzz.triage.render import Row, rows, shown_function
 from daxfuzz.triage.replay import NONE, Replayed
 from daxfuzz.triage.words import plural
@@ -13,11 +14,12 @@ from daxfuzz.triage.words import plural
 
 @dataclass(frozen=True)
 class Story:
-    """path: of the case, as the user named it."""
+    """path: of the case, as the user named it. proof: of the cause, if the user wants one."""
 
     path: str
     case: Case
     replayed: Replayed
+    proof: Proof | None = None
 
     @cached_property
     def rows(self) -> list[Row]:

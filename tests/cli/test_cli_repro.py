@@ -72,6 +72,24 @@ def test_format_into_a_file(tmp_path: Path) -> None:
     assert {entry.name for entry in tmp_path.iterdir()} == {path.name, target.name}
 
 
+def test_the_cause_is_proved(tmp_path: Path) -> None:
+    path = written(tmp_path, F01)
+    result = run("repro", path, "--prove")
+    assert result.exit_code == 1
+    assert "1 constraint; all" in result.stdout
+    assert "1. getter:pte_unchanged.read#2 < truncator:zap_pte_range.write" in result.stdout
+    assert "without it, this one passes: truncator*" in result.stdout
+    proof = run_json("repro", path, "--prove")["proof"]
+    assert proof["exhausted"] is True
+    assert proof["interleavings"] > 1000
+    assert [each["without"]["shows"] for each in proof["constraints"]] == ["none"]
+    assert run_json("repro", path)["proof"] is None
+
+
+def test_nothing_to_prove(tmp_path: Path) -> None:
+    assert_one_line(run("repro", written(tmp_path, CLEAN), "--prove"), "--prove needs a case that shows its finding")
+
+
 def test_table_in_a_file_is_plain_text(tmp_path: Path) -> None:
     target = tmp_path / "table.txt"
     assert run("repro", written(tmp_path, F01), "-o", target).exit_code == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from daxfuzz.triage.formats.proved import proof_document
 from daxfuzz.triage.render import Row
 from daxfuzz.triage.story import Story
 
@@ -17,6 +18,7 @@ def as_json(story: Story) -> str:
 def document(story: Story) -> dict[str, Any]:
     """Its keys are never renamed."""
     replayed = story.replayed
+    proof = None if story.proof is None else proof_document(story.proof, list(story.case.program.tasks))
     return {
         "reproduced": story.reproduced,
         "kind": replayed.kind,
@@ -27,6 +29,7 @@ def document(story: Story) -> dict[str, Any]:
         "executions": replayed.tried,
         "diverged": replayed.diverged,
         "cannot_replay": replayed.impossible,
+        "proof": proof,
         "digest": replayed.execution.digest(),
         "rows": [row_document(row) for row in story.rows],
     }

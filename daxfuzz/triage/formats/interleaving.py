@@ -5,12 +5,14 @@ from __future__ import annotations
 from rich.console import Group
 from rich.text import Text
 
+from daxfuzz.triage.formats.proved import proved
 from daxfuzz.triage.render import table
 from daxfuzz.triage.story import Story
 
 
 def interleaving(story: Story) -> Group:
-    """Every step, one column per task, and the verdict."""
+    """Every step, one column per task, the verdict, and the proof of the cause if there is one."""
+    proof = [] if story.proof is None else ["", proved(story.proof, list(story.case.program.tasks))]
     return Group(
         Text(story.kernel, style="bold"),
         "",
@@ -18,4 +20,5 @@ def interleaving(story: Story) -> Group:
         "",
         Text(story.verdict, style="bold"),
         Text(story.how),
+        *proof,
     )
