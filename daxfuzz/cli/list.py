@@ -16,7 +16,7 @@ from daxfuzz.protocols.catalogue import model_functions
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.registry import BUGS, PATCHES, PROTOCOLS, SERIES
 from daxfuzz.search import STRATEGIES
-from daxfuzz.triage.render import shown_function
+from daxfuzz.triage.trace import shown_function
 
 Entry = dict[str, str | list[str]]
 """The first value is the name, the others are columns. A line refers to notes by number, and leaves out DETAILS."""

@@ -6,10 +6,20 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from daxfuzz.program.case import Case
+from daxfuzz.sim import Constraint
 from daxfuzz.triage.proof import Proof
-from daxfuzz.triage.render import Row, rows, shown_function
 from daxfuzz.triage.replay import NONE, Replayed
+from daxfuzz.triage.trace import Trace, shown_function, trace_of
 from daxfuzz.triage.words import plural
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A constraint of a case, and the turns in which its two steps were taken; None for one that was not."""
+
+    constraint: Constraint
+    before: int | None
+    after: int | None
 
 
 @dataclass(frozen=True)
@@ -22,9 +32,16 @@ class Story:
     proof: Proof | None = None
 
     @cached_property
-    def rows(self) -> list[Row]:
-        """The steps of the execution that counts."""
-        return rows(self.replayed.bench, self.replayed.execution)
+    def trace(self) -> Trace:
+        """The execution that counts."""
+        return trace_of(self.replayed.bench, self.replayed.execution)
+
+    @cached_property
+    def constraints(self) -> tuple[Ordered, ...]:
+        """What is proved of the order of steps, else what the case says of it."""
+        order = self.case.schedule.order if self.proof is None else self.proof.constraints
+        turns = {step.label: step.turn for step in self.trace.steps}
+        return tuple(Ordered(each, turns.get(each.before), turns.get(each.after)) for each in order)
 
     @property
     def kernel(self) -> str:

@@ -16,7 +16,7 @@ def interleaving(story: Story) -> Group:
     return Group(
         Text(story.kernel, style="bold"),
         "",
-        table(story.rows, list(story.case.program.tasks)),
+        table(story.trace.steps, list(story.case.program.tasks)),
         "",
         Text(story.verdict, style="bold"),
         Text(story.how),

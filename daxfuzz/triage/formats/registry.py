@@ -9,6 +9,8 @@ from rich.console import RenderableType
 
 from daxfuzz.triage.formats.document import as_json
 from daxfuzz.triage.formats.interleaving import interleaving
+from daxfuzz.triage.formats.mermaid import as_mermaid
+from daxfuzz.triage.formats.perfetto import as_perfetto
 from daxfuzz.triage.story import Story
 
 
@@ -23,4 +25,6 @@ class Format:
 FORMATS: dict[str, Format] = {
     "table": Format("every step, one column per task", interleaving),
     "json": Format("the whole trace", as_json),
+    "mermaid": Format("a sequence diagram for Markdown", as_mermaid),
+    "perfetto": Format("trace events for ui.perfetto.dev", as_perfetto),
 }
