@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from story_kit import CASES, DEADLOCK, LOCKED_ENTRY, LOST_WAKEUP, story
+from story_kit import CASES, DEADLOCK, LOCKED_ENTRY, LOST_WAKEUP, proved, story
 
 from daxfuzz.triage import formats
 from daxfuzz.triage.formats import mermaid
@@ -30,6 +30,16 @@ def test_documents_are_as_the_schema_says(name: str) -> None:
     assert list(document) == list(SCHEMA["required"])
     numbers = {number for row in document["rows"] for number in row["stack"]}
     assert numbers <= set(range(len(document["places"])))
+
+
+def test_documents_have_the_proof() -> None:
+    told = proved(LOST_WAKEUP)
+    document = json.loads(as_json(told))
+    jsonschema.validate(document, SCHEMA)
+    assert told.proof is not None
+    assert document["proof"]["interleavings"] == told.proof.interleavings
+    assert [each["order"] for each in document["proof"]["constraints"]] == list(map(str, told.proof.constraints))
+    assert len(document["order"]) == len(told.proof.needed)
 
 
 def test_the_schema_leaves_nothing_open() -> None:
