@@ -13,6 +13,17 @@ A case that fails prints as a call of :func:`case`, so it can be pasted below ``
 from daxfuzz.engines.strategies.cases import cases
 from daxfuzz.engines.strategies.programs import machines, programs
 from daxfuzz.engines.strategies.schedules import schedules
+from daxfuzz.engines.strategies.sequential import SequentialMachine, sequential_machine
 from daxfuzz.engines.trial import Found, Trial, case
 
-__all__ = ["Found", "Trial", "case", "cases", "machines", "programs", "schedules"]
+__all__ = [
+    "Found",
+    "SequentialMachine",
+    "Trial",
+    "case",
+    "cases",
+    "machines",
+    "programs",
+    "schedules",
+    "sequential_machine",
+]
