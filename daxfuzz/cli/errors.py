@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from daxfuzz import __version__
+from daxfuzz.engines.atheris.harness import AtherisMissing
 from daxfuzz.program.errors import InputError, one_line
 from daxfuzz.protocols.compose import ComposeError
 from daxfuzz.protocols.registry import UnknownName
@@ -56,7 +57,7 @@ def failed(error: BaseException) -> int:
             # The interpreter flushes stdout at exit, and would complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return BROKEN_PIPE
-        case OneLineError() | InputError() | UnknownName() | ComposeError() | PatchFileError():
+        case OneLineError() | AtherisMissing() | InputError() | UnknownName() | ComposeError() | PatchFileError():
             say(str(error))
             return USAGE
         case OSError(filename=str() as name) if name:

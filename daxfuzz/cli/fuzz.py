@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,12 +15,13 @@ from click.core import ParameterSource
 
 from daxfuzz.bench.audit.reasons import last_audit
 from daxfuzz.cli.against_display import against_look, comparison_report
-from daxfuzz.cli.errors import INTERRUPTED, OneLineError
+from daxfuzz.cli.errors import INTERRUPTED
 from daxfuzz.cli.fuzz_display import display, final_report, fuzz_look
 from daxfuzz.cli.options import Duration, json_option, patch_option, print_json
 from daxfuzz.engines.against import Comparer, Comparison, Group, fixed_form
-from daxfuzz.engines.fuzz import Found, Fuzzer, FuzzSettings, Status
+from daxfuzz.engines.fuzz import Found, FuzzSettings, Status
 from daxfuzz.engines.jobs import Left
+from daxfuzz.engines.registry import Engine, make_fuzzer
 from daxfuzz.program.case import KernelSpec
 from daxfuzz.program.errors import shown
 from daxfuzz.protocols.registry import bug
@@ -43,6 +42,7 @@ Examples:
   daxfuzz fuzz --protocol pin-wait --patch my_patch.py
   daxfuzz fuzz --bug gup-put-skips-fsdax-wake
   daxfuzz fuzz --patch my_patch.py --against pin-wait-fixed
+  daxfuzz fuzz --engine atheris --time 10m
   daxfuzz fuzz --executions 100000 --seed 7 --json > run.json
 """
 
@@ -75,7 +75,13 @@ Examples:
     metavar="DIR",
     help="Where cases are written.",
 )
-@click.option("--engine", type=click.Choice(["portfolio", "atheris"]), default="portfolio", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice([str(each) for each in Engine]),
+    default=str(Engine.PORTFOLIO),
+    show_default=True,
+    help="Who invents programs and schedules.",
+)
 @click.option(
     "--against",
     is_flag=False,
@@ -109,12 +115,14 @@ def fuzz(
     With --against: fuzz two kernels with the same programs, one without and one with the patches, and half of the
     limit for each. Findings are new (with the patches only), gone (without them only) or in both.
 
+    With --engine atheris libFuzzer mutates programs and schedules; no run is like another.
+
     When the time is up, failures that are not minimized yet are written as they are; daxfuzz minimize goes on.
 
     Exit code: 0 if there is no finding, 1 if there are, with --against if there are new ones; 130 after Ctrl-C.
     """
-    if engine == "atheris":
-        raise OneLineError(why_no_atheris())
+    if engine != Engine.PORTFOLIO:
+        only_portfolio(engine, strategies, against)
     spec = with_bugs(ctx, KernelSpec(protocol=protocol, filesystem=filesystem), bugs)
     if against is not None:
         spec = base_of(ctx, spec, against)
@@ -129,7 +137,7 @@ def fuzz(
     if against is not None:
         return compare(settings, KernelChoice(spec), as_json)
     with display(fuzz_look(settings)) as live:
-        status, interrupted = run(Fuzzer(settings, live.update))
+        status, interrupted = run(make_fuzzer(Engine(engine), settings, live.update))
     if as_json:
         print_json(document(status, seed) | {"mutants_killed": share_killed(protocol)})
     else:
@@ -222,14 +230,11 @@ def termination() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def why_no_atheris() -> str:
-    """Why --engine atheris cannot run here."""
-    where = f"{platform.system()} {platform.machine()}, {platform.python_implementation()}"
-    if not (
-        sys.platform == "linux" and platform.machine() == "x86_64" and platform.python_implementation() == "CPython"
-    ):
-        return f"--engine atheris: atheris has wheels for CPython on Linux x86_64 only, and this is {where}"
-    return "--engine atheris is not available yet; use --engine portfolio"
+def only_portfolio(engine: str, strategies: tuple[str, ...], against: str | None) -> None:
+    """Raises UsageError for options that other engines do not have."""
+    for option, given in (("--strategy", strategies), ("--against", against)):
+        if given:
+            raise click.UsageError(f"{option} is for --engine {Engine.PORTFOLIO}, not for --engine {engine}")
 
 
 def document(status: Status, seed: int) -> dict[str, Any]:

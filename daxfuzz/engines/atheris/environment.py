@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,8 @@ FILESYSTEM = "DAXFUZZ_FILESYSTEM"
 BUGS = "DAXFUZZ_BUGS"
 PATCHES = "DAXFUZZ_PATCHES"
 FEATURES = "DAXFUZZ_FEATURES"
-"""Names of the variables. Bugs and patches are separated by blanks; features are off for "0"."""
+"""Names of the variables. Bugs and patches are separated by blanks, patches quoted as in a shell; "0" switches features
+off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,6 @@ def options(spec: KernelSpec, environment: Mapping[str, str] = os.environ) -> Op
         filesystem=environment.get(FILESYSTEM, spec.filesystem),
         bugs=tuple(environment[BUGS].split()) if BUGS in environment else spec.bugs,
     )
-    kernel = with_patches(spec, environment.get(PATCHES, "").split())
+    kernel = with_patches(spec, shlex.split(environment.get(PATCHES, "")))
     kernel.composed()
     return Options(kernel, environment.get(FEATURES) != "0")

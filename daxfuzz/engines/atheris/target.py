@@ -5,33 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from daxfuzz.engines.atheris.inputs import Input, Inputs
+from daxfuzz.engines.atheris.job import STRATEGY
 from daxfuzz.engines.jobs import Left, RawFailure, Symptom, symptom_of
 from daxfuzz.program.dax_file import dumps_case
 from daxfuzz.sim import Execution, Violation
-from daxfuzz.triage.bench import KernelChoice, verdict
+from daxfuzz.triage.bench import verdict
 from daxfuzz.triage.finding import confirm
 from daxfuzz.triage.reproduce import Failure
 
 
 class Finding(Exception):
-    """What libFuzzer takes for a crash. The first line is its signature, which begins with the kind, and what it says; the case follows, as a .dax file."""
+    """What libFuzzer takes for a crash. First comes the signature, which begins with the kind, and what is wrong; then
+    the case, as a .dax file."""
 
-    def __init__(self, given: Input, failure: Failure) -> None:
+    def __init__(self, failure: Failure) -> None:
         self.failure = failure
-        raw = raw_failure(given, failure.kernel, failure.execution, failure.violation)
-        text = dumps_case(Left(raw, None).case())
-        super().__init__(f"{signature(raw.symptom)}: {failure.violation.message}\n\n{text}")
-
-
-def raw_failure(
-    given: Input, kernel: KernelChoice, execution: Execution, found: Violation, index: int = 0
-) -> RawFailure:
-    """A failing execution of an input, as engines hand it on. index: of the execution."""
-    return RawFailure(index, kernel, symptom_of(found), given.program, tuple(execution.turns), STRATEGY)
-
-
-STRATEGY = "atheris"
-"""What stands in place of a scheduler's name."""
+        symptom = symptom_of(failure.violation)
+        raw = RawFailure(0, failure.kernel, symptom, failure.program, tuple(failure.execution.turns), STRATEGY)
+        super().__init__(f"{signature(symptom)}: {failure.violation.message}\n\n{dumps_case(Left(raw, None).case())}")
 
 
 class Target:
@@ -57,7 +48,7 @@ class Target:
         """What is to happen with a verdict."""
         failure = Failure(given.program, self.inputs.kernel_of(given), execution, found)
         confirm(failure)
-        raise Finding(given, failure)
+        raise Finding(failure)
 
 
 def signature(symptom: Symptom) -> str:
