@@ -9,6 +9,7 @@ import click
 from daxfuzz.cli.errors import INPUT_ERRORS, USAGE, OneLineError
 from daxfuzz.cli.options import json_option, patch_option, print_json
 from daxfuzz.cli.output import plural
+from daxfuzz.engines.fuzz import workers as pool
 from daxfuzz.program.dax_file import load_case
 from daxfuzz.triage.declared import judge
 from daxfuzz.triage.user_choice import with_patches
@@ -29,8 +30,9 @@ def corpus() -> None:
 @corpus.command(epilog=EXAMPLES)
 @click.argument("places", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @patch_option("A file whose patches the cases name. Repeatable.")
+@click.option("--workers", type=click.IntRange(1, 4096), metavar="N", help="Processes. [default: one per core]")
 @json_option
-def check(places: tuple[Path, ...], patches: tuple[str, ...], as_json: bool) -> int:
+def check(places: tuple[Path, ...], patches: tuple[str, ...], workers: int | None, as_json: bool) -> int:
     """Replay cases, and all those below directories: on both hosts, without their repairs and with them, with their
     bugs and without.
 
@@ -39,24 +41,31 @@ def check(places: tuple[Path, ...], patches: tuple[str, ...], as_json: bool) -> 
     paths = [path for place in places for path in ([place] if place.is_file() else cases_below(place))]
     failing: list[dict[str, str]] = []
     status = 0
-    for number, path in enumerate(paths, 1):
-        click.echo(f"[{number}/{len(paths)}] {path}", err=True)
-        try:
-            case = load_case(path)
-            problem = judge(case, with_patches(case.kernel, patches)).problem
-            code = 1 if problem else 0
-        except INPUT_ERRORS as error:
-            problem, code = str(error), USAGE
-        status = max(status, code)
-        if problem:
-            failing.append({"case": str(path), "problem": problem})
-            if not as_json:
-                click.echo(problem if problem.startswith(str(path)) else f"{path}: {problem}")
+    with pool(min(workers or 0, len(paths))) as executor:
+        started = [executor.submit(judged, path, patches) for path in paths]
+        for number, (path, future) in enumerate(zip(paths, started, strict=True), 1):
+            problem, code = future.result()
+            click.echo(f"[{number}/{len(paths)}] {path}", err=True)
+            status = max(status, code)
+            if problem:
+                failing.append({"case": str(path), "problem": problem})
+                if not as_json:
+                    click.echo(problem if problem.startswith(str(path)) else f"{path}: {problem}")
     if as_json:
         print_json({"cases": len(paths), "failing": failing})
     elif not failing:
         click.echo(f"{plural(len(paths), 'case')}, all as declared")
     return status
+
+
+def judged(path: Path, patches: tuple[str, ...]) -> tuple[str, int]:
+    """In a worker: what is not as it should be with a case, and the exit code for it."""
+    try:
+        case = load_case(path)
+        problem = judge(case, with_patches(case.kernel, patches)).problem
+    except INPUT_ERRORS as error:
+        return str(error), USAGE
+    return problem, 1 if problem else 0
 
 
 def cases_below(directory: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from daxfuzz.program.case import Case
 from daxfuzz.search import Replay
 from daxfuzz.triage.bench import KernelChoice
 from daxfuzz.triage.replay import NONE, Replayed, replay_case
-from daxfuzz.triage.reproduce import THOROUGH, Failure, Goal, hints_of, search
+from daxfuzz.triage.reproduce import THOROUGH, Failure, Goal, at_full_length, hints_of, patience, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,19 @@ def check_hosts(replayed: Replayed) -> str:
 
 
 def check_repairs(case: Case, replayed: Replayed) -> str:
-    """Whether the repairs that a case names silence it, and nothing is left to see without its bugs."""
+    """Whether the repairs that a case names silence it, and nothing is left to see without its bugs.
+
+    As in attribution, a schedule that makes the program spin gives way to the fair one soon; what seems endless then
+    has to be so at full length.
+    """
     if replayed.found is None:
         return ""
     kernel = replayed.bench.kernel
-    hints = hints_of(Failure(case.program, kernel, replayed.execution, replayed.found))
+    failure = Failure(case.program, kernel, replayed.execution, replayed.found)
+    hints = hints_of(failure)
     for how, repairs, goal in (("with", case.repaired_by, Goal(case.finding)), ("without", case.kernel.bugs, Goal())):
-        still = search(case.program, kernel.plus(repairs), goal, THOROUGH, hints) if repairs else None
-        if still is not None:
+        limit = patience(failure)
+        still = search(case.program, kernel.plus(repairs), goal, THOROUGH, hints, limit) if repairs else None
+        if still is not None and at_full_length(still) is not None:
             return f"still shows {still.violation.kind} {how} {' + '.join(repairs)}"
     return ""
