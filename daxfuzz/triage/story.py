@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from daxfuzz.program.case import Case
+from daxfuzz.protocols.registry import protocol
 from daxfuzz.sim import Constraint
 from daxfuzz.triage.proof import Proof
 from daxfuzz.triage.replay import NONE, Replayed
 from daxfuzz.triage.trace import Trace, shown_function, trace_of
-from daxfuzz.triage.words import plural
+from daxfuzz.triage.words import listed, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,28 @@ class Story:
         return f"{spec} on {spec.filesystem}"
 
     @property
+    def protocol_in_words(self) -> str:
+        """What of the kernel's history it is."""
+        spec = self.replayed.bench.kernel.spec
+        repaired = spec.protocol.endswith("-fixed")
+        parts = [protocol(spec.protocol.removesuffix("-fixed")).summary]
+        parts += ["the flaws that are known of it repaired"] * repaired
+        parts += [f"with {listed(spec.patches)}"] * bool(spec.patches)
+        parts += [f"but {listed(spec.bugs)}"] * bool(spec.bugs)
+        return ", ".join(parts)
+
+    @property
+    def renames(self) -> dict[str, str]:
+        """Functions that have another name in the kernel under test than in the model."""
+        return self.replayed.bench.kernel.composed().renames
+
+    @property
+    def function(self) -> str:
+        """The function in which the finding shows, by its name in the kernel; empty if it shows in none."""
+        found = self.replayed.found
+        return shown_function(found.function, self.renames) if found is not None and found.function else ""
+
+    @property
     def reproduced(self) -> bool:
         """Whether it shows what the case declares."""
         if self.case.finding == NONE:
@@ -79,8 +102,7 @@ class Story:
             return "Clean, as the case declares."
         if found is None:
             return f"Clean: {case.finding}, which the case declares, does not happen."
-        renames = self.replayed.bench.kernel.composed().renames
-        where = f", in {shown_function(found.function, renames)}" if found.function else ""
+        where = f", in {self.function}" if self.function else ""
         outcome = f"{found.kind}: {found.message}{where}."
         if found.kind != case.finding:
             declared = "must stay clean" if case.finding == NONE else f"declares {case.finding}"

@@ -156,7 +156,7 @@ TWO = (
         (Proof("x", TWO[:1], True, interleavings=1), "1 constraint; the one interleaving that satisfies it fails."),
         (Proof("x", (), True, interleavings=7, states=2), "No constraint: all 7 interleavings of the program fail"),
         (Proof("x", TWO, True, interleavings=9, loops=True), "all of at least 9 interleavings"),
-        (Proof("x", TWO, True, interleavings=2 * 10**20), "all 2.0 * 10^20 interleavings"),
+        (Proof("x", TWO, True, interleavings=2 * 10**20), "all 2.0*10^20 interleavings"),
         (Proof("x", TWO, bound="time", sampled=12), "12 sampled interleavings that satisfy them all fail (time cut"),
     ],
 )

@@ -43,7 +43,7 @@ def statement(proof: Proof) -> str:
 def interleavings(proof: Proof) -> str:
     """How many there are."""
     count = proof.interleavings
-    number = f"{count:,}" if count < MANY else f"{count / 10 ** (digits := len(str(count)) - 1):.1f} * 10^{digits}"
+    number = f"{count:,}" if count < MANY else f"{count / 10 ** (digits := len(str(count)) - 1):.1f}*10^{digits}"
     least = "of at least " if proof.loops else ""
     return f"{least}{number} interleavings"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich.console import RenderableType
 
+from daxfuzz.triage.formats.commit import commit
 from daxfuzz.triage.formats.document import as_json
 from daxfuzz.triage.formats.interleaving import interleaving
 from daxfuzz.triage.formats.mermaid import as_mermaid
@@ -24,6 +25,7 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "table": Format("every step, one column per task", interleaving),
+    "commit": Format("text for a commit message or a mail", commit),
     "json": Format("the whole trace", as_json),
     "mermaid": Format("a sequence diagram for Markdown", as_mermaid),
     "perfetto": Format("trace events for ui.perfetto.dev", as_perfetto),
