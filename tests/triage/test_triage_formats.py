@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from click.testing import CliRunner
 from story_kit import CASES, DEADLOCK, LOCKED_ENTRY, LOST_WAKEUP, proved, story
 
+from daxfuzz.cli import main
+from daxfuzz.program.dax_file import load_case, loads_case
 from daxfuzz.triage import formats
 from daxfuzz.triage.formats import mermaid
 from daxfuzz.triage.formats.document import as_json
@@ -18,6 +22,7 @@ from daxfuzz.triage.formats.mermaid import as_mermaid, escaped, wrapped
 from daxfuzz.triage.formats.perfetto import as_perfetto
 from daxfuzz.triage.trace import relevant
 
+README = Path(__file__).parents[2] / "README.md"
 SCHEMA = json.loads(files(formats).joinpath("trace.schema.json").read_text())
 
 # JSON
@@ -109,12 +114,25 @@ def test_a_diagram_tells_the_story() -> None:
         "sleeps on var_waitqueue[0] for page0",
         "folio_put_refs: update refcount: 4 \N{RIGHTWARDS ARROW} 3",
         "lost-wakeup: truncator sleeps",
-        "has to be before pinner:put_dev_pagemap.put#35;3",
+        "constraint 1: before pinner:put_dev_pagemap.put#35;3",
     ):
         assert part in text
     assert "ptl" not in text
     woken = as_mermaid(story(LOCKED_ENTRY))
     assert re.search(r"t\d-\)t\d: wakes", woken)
+
+
+def test_the_picture_of_the_readme_is_what_its_command_prints() -> None:
+    readme = README.read_text()
+    (picture,) = re.findall(r"```mermaid\n(.*?)```", readme, re.S)
+    (command,) = re.findall(r"\ndaxfuzz (repro \S+ --prove --format mermaid)\n", readme)
+    _, path, *options = command.split()
+    result = CliRunner().invoke(main, ["repro", str(README.parent / path), *options])
+    assert result.exit_code == 1
+    assert result.stdout == picture, f"put what `daxfuzz {command}` prints into README.md"
+    text = re.search(r"```toml\n(.*?)```", readme, re.S)
+    assert text is not None
+    assert loads_case(text[1]) == load_case(README.parent / path)
 
 
 def test_a_long_diagram_leaves_out_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def as_json(story: Story) -> str:
 def document(story: Story) -> Document:
     """Its keys are never renamed."""
     replayed, trace = story.replayed, story.trace
-    places = _Places()
+    places = Places()
     tasks = places.tasks(trace.tasks)
     rows = [places.row(step) for step in trace.steps]
     spec = replayed.bench.kernel.spec
@@ -81,19 +81,19 @@ def order_document(ordered: Ordered) -> Document:
     }
 
 
-class _Places:
+class Places:
     """Numbers the places, since stacks repeat them."""
 
     def __init__(self) -> None:
-        self._numbers: dict[Place, int] = {}
+        self.numbers: dict[Place, int] = {}
 
     def documents(self) -> list[Document]:
         """All of them, by number."""
-        return [{"function": each.function, "file": each.file, "line": each.line} for each in self._numbers]
+        return [{"function": each.function, "file": each.file, "line": each.line} for each in self.numbers]
 
     def stack(self, places: Sequence[Place]) -> list[int]:
         """A stack by numbers."""
-        return [self._numbers.setdefault(place, len(self._numbers)) for place in places]
+        return [self.numbers.setdefault(place, len(self.numbers)) for place in places]
 
     def task(self, view: TaskView) -> Document:
         """A task between two steps."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from daxfuzz.triage.formats.proved import statement
 from daxfuzz.triage.story import Story
 from daxfuzz.triage.trace import Step, relevant
 
@@ -48,6 +49,8 @@ class _Diagram:
             if left_out <= 0 or not SHOWN // 2 <= number < SHOWN // 2 + left_out:
                 yield from (f"    {line}" for line in self._step(step))
         yield f"    Note over {self._everybody()}: {wrapped(self._story.verdict)}"
+        if self._story.proof is not None:
+            yield f"    Note over {self._everybody()}: {wrapped(statement(self._story.proof))}"
 
     def _columns(self) -> list[tuple[str, str]]:
         """All participants: what tasks access stands between the first task and the others."""
@@ -85,11 +88,11 @@ class _Diagram:
     def _roles(self, step: Step) -> list[str]:
         """What constraints say of a step."""
         found = []
-        for each in self._story.constraints:
+        for number, each in enumerate(self._story.constraints, 1):
             if each.before == step.turn:
-                found.append(f"has to be before {each.constraint.after}")
+                found.append(f"constraint {number}: before {each.constraint.after}")
             if each.after == step.turn:
-                found.append(f"has to be after {each.constraint.before}")
+                found.append(f"constraint {number}: after {each.constraint.before}")
         return found
 
 

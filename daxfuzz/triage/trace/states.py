@@ -7,9 +7,11 @@ from typing import Any, cast
 
 from daxfuzz.kernel.block import Block, BlockAllocator
 from daxfuzz.kernel.fdtable import FdTable
-from daxfuzz.kernel.journal import Journal
+from daxfuzz.kernel.journal import Journal, Updates
+from daxfuzz.kernel.memremap import MemHotplug
 from daxfuzz.kernel.tlb import Tlb
 from daxfuzz.kernel.xarray import Mark, XArray
+from daxfuzz.program.user_space import UserSpace
 from daxfuzz.sim import (
     Completion,
     Interrupts,
@@ -57,6 +59,9 @@ def state_of(obj: Shared, state: Hashable, names: Names) -> Named:
         yield name, "freed"
         return
     match obj:
+        case UserSpace() | MemHotplug() | Updates():
+            # They have no state of their own.
+            return
         case Mutex():
             yield name, FREE if now < 0 else names.tasks[now]
         case RwSemaphore():

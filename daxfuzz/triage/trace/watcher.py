@@ -63,14 +63,14 @@ class _Watcher(Decorator):
 
     def __init__(self, inner: Scheduler, bench: Bench) -> None:
         super().__init__(inner)
-        self._program = bench.program
+        self._calls = {name: [str(call) for call in calls] for name, calls in bench.program.tasks.items()}
         self._names = Names(bench)
         self._begun: _Begun | None = None
 
     def new_execution(self, world: World) -> None:
         self._world = world
         self._steps: list[Step] = []
-        self._called: dict[str, int] = {}
+        self._begun_calls = dict.fromkeys(self._calls, 0)
         self._clocks = Clocks(len(world.tasks))
         self._occurrences = Occurrences()
         self._moment: _Moment | None = None
@@ -85,12 +85,14 @@ class _Watcher(Decorator):
         task = self._world.tasks[chosen]
         assert task.point is not None
         if isinstance(task.point.object, UserSpace):
-            self._called[task.name] = self._called.get(task.name, -1) + 1
+            self._begun_calls[task.name] += 1
         function = self._names.function(function_of(task.frames()))
         label = self._occurrences.next_label(task)
         self._occurrences.take(task)
         stack = self._moment.views[chosen].stack
-        self._begun = _Begun(task, task.point, self._call(task), function, label, stack, self._moment)
+        begun = self._begun_calls[task.name]
+        call = self._calls[task.name][begun - 1] if begun else ""
+        self._begun = _Begun(task, task.point, call, function, label, stack, self._moment)
         return chosen
 
     def finish_step(self, closed: bool = False) -> None:
@@ -160,7 +162,8 @@ class _Watcher(Decorator):
             tuple(
                 view_of(
                     task,
-                    self._call(task),
+                    self._calls[task.name],
+                    self._begun_calls[task.name],
                     views[task.index].stack if views and task is not moved else stack_of(task, self._names),
                     self._names,
                 )
@@ -168,12 +171,6 @@ class _Watcher(Decorator):
             ),
             tuple(world.ended),
         )
-
-    def _call(self, task: Task) -> str:
-        """The operation that a task is in or was in last, as written in the program."""
-        calls = self._program.tasks[task.name]
-        position = task.operation if task.operation >= 0 else self._called.get(task.name, -1)
-        return str(calls[position]) if 0 <= position < len(calls) else ""
 
     def _differences(self, before: _Moment, after: _Moment) -> Iterator[tuple[str, str | None]]:
         """The values that are different now, by name."""
