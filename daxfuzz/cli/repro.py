@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 from rich.console import Console, RenderableType
 
 from daxfuzz.cli.errors import CANNOT_REPLAY, OneLineError
 from daxfuzz.cli.options import Duration, json_option, patch_option
 from daxfuzz.cli.output import Progress, stdout_console
-from daxfuzz.program.case import Case
+from daxfuzz.program.case import Case, KernelSpec
 from daxfuzz.program.dax_file import load_case
 from daxfuzz.program.whole_file import save_text
 from daxfuzz.search import Bounds
+from daxfuzz.triage.compare import compare
 from daxfuzz.triage.formats import FORMATS
+from daxfuzz.triage.formats.side_by_side import comparison_document, side_by_side
 from daxfuzz.triage.proof import EXECUTIONS, NoProof, Proof
 from daxfuzz.triage.proof import prove as proof_of
 from daxfuzz.triage.render import TEXT_WIDTH
@@ -29,6 +33,8 @@ Examples:
   daxfuzz repro findings/lost-wakeup.dax
   daxfuzz repro case.dax --patch my_patch.py
   daxfuzz repro case.dax --prove
+  daxfuzz repro case.dax --against refcount-0
+  daxfuzz repro case.dax --against-patch fix-wake-on-threshold
   daxfuzz repro case.dax --format json --output case.json
   git bisect run daxfuzz repro --bisect case.dax
 """
@@ -54,6 +60,14 @@ SUMMARIES = "; ".join(f"{name}: {each.summary}" for name, each in FORMATS.items(
     help="Of each search of --prove.",
 )
 @click.option("--time", "seconds", type=Duration(), metavar="TIME", help="Of all searches: 90, 60s, 5m, 2h.")
+@click.option("--against", metavar="PROTOCOL", help="Show the same order on this kernel, too, side by side.")
+@click.option(
+    "--against-patch",
+    "other_patches",
+    multiple=True,
+    metavar="NAME|FILE.py[:Class]",
+    help="The same on the case's kernel, or that of --against, with a patch on top. Repeatable.",
+)
 @json_option
 def repro(
     case: str,
@@ -64,6 +78,8 @@ def repro(
     prove: bool,
     executions: int,
     seconds: float | None,
+    against: str | None,
+    other_patches: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Replay a case as Trio tasks and print the interleaving.
@@ -74,20 +90,41 @@ def repro(
     With --prove the cause is the smallest set of ordering constraints between steps such that every interleaving that
     satisfies them shows the same. Where a bound cuts the search, random ones stand in.
 
+    With --against or --against-patch the same program runs in the same order on two kernels, and the first step is
+    marked at which they part. The order is that of the replay, or with --prove the constraints.
+
     Exit code: 0 it is clean, 1 it shows what it declares, 3 it shows something else, 125 it cannot be replayed.
     """
     if as_json and name not in (None, "json"):
         raise click.UsageError(f"--json means --format json, and --format {name} was asked for")
+    compared = against is not None or bool(other_patches)
+    if compared and name not in (None, "table", "json"):
+        raise click.UsageError(f"--against has the formats table and json, not {name}")
     loaded = load_case(case)
     replayed = replay_case(loaded, with_patches(loaded.kernel, patches))
     proof = proved(loaded, replayed, Bounds(executions=executions, seconds=seconds)) if prove else None
     story = Story(case, loaded, replayed, proof)
-    rendered = FORMATS[name or ("json" if as_json else "table")].render(story)
+    name = name or ("json" if as_json else "table")
+    if compared:
+        rendered = against_other(story, against, (*patches, *other_patches), name)
+    else:
+        rendered = FORMATS[name].render(story)
     if output is None:
         print_rendered(rendered)
     else:
         save_text(output, as_text(rendered))
     return exit_code(story)
+
+
+def against_other(story: Story, against: str | None, patches: tuple[str, ...], name: str) -> RenderableType:
+    """The case beside its program on another kernel."""
+    spec = story.case.kernel
+    if against is not None:
+        spec = KernelSpec(against, (), (), spec.filesystem)
+    comparison = compare(story, with_patches(spec, patches))
+    if name == "json":
+        return json.dumps(comparison_document(comparison), indent=2)
+    return side_by_side(comparison)
 
 
 def proved(case: Case, replayed: Replayed, bounds: Bounds) -> Proof:
