@@ -9,11 +9,16 @@ from pathlib import Path
 
 def save_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` to a file so that at any time it holds either the old text or the new one. Raises OSError."""
+    save_bytes(path, text.encode())
+
+
+def save_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` to a file as :func:`save_text` does. Raises OSError."""
     target = Path(os.path.realpath(path))
     descriptor, temporary = _open_temporary(target)
     try:
         with open(descriptor, "wb") as file:
-            file.write(text.encode())
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)

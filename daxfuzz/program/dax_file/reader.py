@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from daxfuzz.kernel.machine import Align, Machine, TlbMode
@@ -24,7 +22,6 @@ from daxfuzz.program.dax_file.limits import (
     MAX_RUNS,
     MAX_SIZE,
     MAX_SPARE_BLOCKS,
-    MAX_SPEC_LENGTH,
     MAX_TASKS,
     MAX_TURNS,
     MAX_WAIT_BUCKETS,
@@ -35,84 +32,27 @@ from daxfuzz.program.dax_file.limits import (
     PMD_SIZES,
     Key,
 )
+from daxfuzz.program.dax_file.parsers import (
+    Parser,
+    array,
+    boolean,
+    expected,
+    integer,
+    one_of,
+    parse_toml,
+    spec,
+    string,
+    table,
+)
 from daxfuzz.program.dax_file.source import Source, check_nesting
 from daxfuzz.program.errors import InputError, did_you_mean, shown
 from daxfuzz.sim import Constraint, Label
-
-Parser = Callable[[Source, Key, object], Any]
-"""Checks what is at a key and turns it into what the case holds; raises InputError."""
-
-_TYPE_NAMES = {
-    bool: "a boolean",
-    int: "an integer",
-    float: "a float",
-    str: "a string",
-    list: "an array",
-    dict: "a table",
-}
-
-
-def _expected(source: Source, key: Key, what: str, value: object) -> InputError:
-    given = shown(value) if isinstance(value, str) else _TYPE_NAMES.get(type(value), "a date or time")
-    if type(value) is int and abs(value) < 10**15:
-        given = str(value)
-    return source.error(key, f"must be {what}, not {given}")
-
-
-def _integer(low: int, high: int) -> Parser:
-    def parse(source: Source, key: Key, value: object) -> int:
-        if type(value) is int and low <= value <= high:
-            return value
-        raise _expected(source, key, f"an integer from {low} to {high}", value)
-
-    return parse
-
-
-def _boolean(source: Source, key: Key, value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise _expected(source, key, "true or false", value)
-
-
-def _string(source: Source, key: Key, value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise _expected(source, key, "a string", value)
-
-
-def _spec(source: Source, key: Key, value: object) -> str:
-    if isinstance(value, str) and 0 < len(value) <= MAX_SPEC_LENGTH and value.isprintable():
-        return value
-    raise _expected(source, key, f"a name of 1 to {MAX_SPEC_LENGTH} printable characters", value)
-
-
-def _one_of(kind: type[StrEnum]) -> Parser:
-    def read(source: Source, key: Key, value: object) -> StrEnum:
-        names = [each.value for each in kind]
-        if isinstance(value, str) and value in names:
-            return kind(value)
-        near = did_you_mean(value, names) if isinstance(value, str) else ""
-        error = _expected(source, key, "one of " + ", ".join(map(shown, names)), value)
-        raise InputError(error.path, error.line, error.key, error.message + near)
-
-    return read
 
 
 def _pmd_pages(source: Source, key: Key, value: object) -> int:
     if type(value) is int and value in PMD_SIZES:
         return value
-    raise _expected(source, key, "one of " + ", ".join(map(str, PMD_SIZES)), value)
-
-
-def _array(item: Parser, high: int, what: str) -> Parser:
-    def parse(source: Source, key: Key, value: object) -> tuple[Any, ...]:
-        if not isinstance(value, list):
-            raise _expected(source, key, f"an array of {what}", value)
-        if len(value) > high:
-            raise source.error((*key, high), f"{len(value)} {what} are too many: at most {high}")
-        return tuple(item(source, (*key, index), element) for index, element in enumerate(value))
-
-    return parse
+    raise expected(source, key, "one of " + ", ".join(map(str, PMD_SIZES)), value)
 
 
 def _named(item: Parser, high: int, what: str, low: int = 1) -> Parser:
@@ -120,7 +60,7 @@ def _named(item: Parser, high: int, what: str, low: int = 1) -> Parser:
 
     def parse(source: Source, key: Key, value: object) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise _expected(source, key, f"a table of {what}", value)
+            raise expected(source, key, f"a table of {what}", value)
         for name in value:
             if not is_name(name):
                 raise source.error((*key, name), f"cannot be a name here: {NAME_RULE}")
@@ -131,24 +71,9 @@ def _named(item: Parser, high: int, what: str, low: int = 1) -> Parser:
     return parse
 
 
-def _table(keys: Mapping[str, Parser]) -> Parser:
-    """A table with keys that the format fixes; all of them may be left out."""
-
-    def parse(source: Source, key: Key, value: object) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise _expected(source, key, "a table", value)
-        for name in value:
-            if name not in keys:
-                near = did_you_mean(name, keys)
-                raise source.error((*key, name), f"unknown key{near}; allowed: {', '.join(keys)}")
-        return {name: keys[name](source, (*key, name), inner) for name, inner in value.items()}
-
-    return parse
-
-
 def _parse_call(source: Source, key: Key, value: object) -> Call:
     try:
-        return parse_call(_string(source, key, value))
+        return parse_call(string(source, key, value))
     except ValueError as error:
         raise source.error(key, str(error)) from None
 
@@ -157,7 +82,7 @@ _RUN = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\*([1-9][0-9]{0,5}))?")
 
 
 def _steps(source: Source, key: Key, value: object) -> tuple[tuple[str, int], ...]:
-    words = _string(source, key, value).split()
+    words = string(source, key, value).split()
     if len(words) > MAX_RUNS:
         raise source.error(key, f"{len(words)} entries are too many: at most {MAX_RUNS}")
     runs = tuple(_run(source, key, word) for word in words)
@@ -180,7 +105,7 @@ _LABEL_RULE = 'must be "A < B", a label being task:function.verb or task:functio
 
 
 def _constraint(source: Source, key: Key, value: object) -> Constraint:
-    text = _string(source, key, value)
+    text = string(source, key, value)
     labels = [_label(part.strip(" ")) for part in text.split("<", 2)]
     match labels:
         case [Label() as before, Label() as after]:
@@ -195,44 +120,44 @@ def _label(text: str) -> Label | None:
     return Label(match[1], match[2], match[3], int(match[4] or 1))
 
 
-_SPECS = _array(_spec, 64, "names")
+_SPECS = array(spec, 64, "names")
 
-_DOCUMENT = _table(
+_DOCUMENT = table(
     {
-        "daxfuzz": _integer(FORMAT_VERSION, FORMAT_VERSION),
-        "protocol": _spec,
+        "daxfuzz": integer(FORMAT_VERSION, FORMAT_VERSION),
+        "protocol": spec,
         "patches": _SPECS,
         "bugs": _SPECS,
-        "filesystem": _spec,
-        "finding": _spec,
+        "filesystem": spec,
+        "finding": spec,
         "repaired_by": _SPECS,
-        "machine": _table(
+        "machine": table(
             {
-                "bias": _integer(2, MAX_BIAS),
-                "tlb": _one_of(TlbMode),
-                "wait_buckets": _integer(1, MAX_WAIT_BUCKETS),
+                "bias": integer(2, MAX_BIAS),
+                "tlb": one_of(TlbMode),
+                "wait_buckets": integer(1, MAX_WAIT_BUCKETS),
                 "pmd_pages": _pmd_pages,
-                "xa_check_sched": _integer(1, MAX_XA_CHECK_SCHED),
-                "merge_vmas": _boolean,
-                "window_ranges": _integer(1, MAX_WINDOW_RANGES),
-                "low_memory": _boolean,
-                "spare_blocks": _integer(MIN_SPARE_BLOCKS, MAX_SPARE_BLOCKS),
-                "ram_pages": _integer(0, MAX_RAM_PAGES),
-                "rmapbt": _boolean,
+                "xa_check_sched": integer(1, MAX_XA_CHECK_SCHED),
+                "merge_vmas": boolean,
+                "window_ranges": integer(1, MAX_WINDOW_RANGES),
+                "low_memory": boolean,
+                "spare_blocks": integer(MIN_SPARE_BLOCKS, MAX_SPARE_BLOCKS),
+                "ram_pages": integer(0, MAX_RAM_PAGES),
+                "rmapbt": boolean,
             }
         ),
-        "setup": _table(
+        "setup": table(
             {
-                "files": _named(_integer(1, MAX_FILE_SIZE), MAX_FILES, "files"),
-                "mms": _named(_array(_string, MAX_TASKS, "tasks"), MAX_TASKS, "mms"),
-                "prefault": _boolean,
-                "huge": _boolean,
-                "clones": _named(_string, MAX_FILES, "clones", 0),
-                "align": _one_of(Align),
+                "files": _named(integer(1, MAX_FILE_SIZE), MAX_FILES, "files"),
+                "mms": _named(array(string, MAX_TASKS, "tasks"), MAX_TASKS, "mms"),
+                "prefault": boolean,
+                "huge": boolean,
+                "clones": _named(string, MAX_FILES, "clones", 0),
+                "align": one_of(Align),
             }
         ),
-        "tasks": _named(_array(_parse_call, MAX_CALLS, "calls"), MAX_TASKS, "tasks"),
-        "schedule": _table({"steps": _steps, "order": _array(_constraint, MAX_ORDER, "constraints")}),
+        "tasks": _named(array(_parse_call, MAX_CALLS, "calls"), MAX_TASKS, "tasks"),
+        "schedule": table({"steps": _steps, "order": array(_constraint, MAX_ORDER, "constraints")}),
     }
 )
 """The format: every key and what reads it."""
@@ -255,7 +180,7 @@ def loads_case(text: str | bytes, path: str = "<string>") -> Case:
     """Read a case from text or from UTF-8. Raises InputError, which names `path`."""
     source = Source(path, _bounded_text(text, path))
     check_nesting(path, source.text)
-    document = _parse_toml(source)
+    document = parse_toml(source)
     _check_version(source, document)
     case = _build(_DOCUMENT(source, (), document))
     _check_tasks_named(source, case)
@@ -288,26 +213,13 @@ def _line_of_flaw(text: str | bytes, error: UnicodeError) -> int:
     return 1 + (before.count("\n") if isinstance(before, str) else before.count(b"\n"))
 
 
-_TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
-
-
-def _parse_toml(source: Source) -> dict[str, Any]:
-    try:
-        return tomllib.loads(source.text)
-    except (ValueError, RecursionError, MemoryError) as error:
-        place = _TOML_PLACE.search(str(error))
-        line = int(place[1]) if place and place[1] else source.text.count("\n") + 1
-        reason = _TOML_PLACE.sub("", str(error)) or type(error).__name__
-        raise InputError(source.path, line if place else 1, "", f"not TOML: {reason}") from None
-
-
 def _check_version(source: Source, document: Mapping[str, object]) -> None:
     """First of all: a later format may have keys that this one does not know."""
     if "daxfuzz" not in document:
         raise source.error(("daxfuzz",), f"missing: a case file says daxfuzz = {FORMAT_VERSION}, the format's version")
     version = document["daxfuzz"]
     if type(version) is not int or version != FORMAT_VERSION:
-        raise _expected(source, ("daxfuzz",), f"{FORMAT_VERSION}, the format that this daxfuzz reads", version)
+        raise expected(source, ("daxfuzz",), f"{FORMAT_VERSION}, the format that this daxfuzz reads", version)
     if "tasks" not in document:
         raise source.error(("tasks",), f"missing: a case has 1 to {MAX_TASKS} tasks")
 
