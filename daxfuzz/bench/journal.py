@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from hashlib import sha256
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
+
+from daxfuzz.engines.code_version import version
 
 BEGIN = '{"version": "'
 """How each line begins, so that the end of another file is not taken for a torn one."""
@@ -68,20 +66,3 @@ class Journal:
     def _cut(self, text: str) -> None:
         with self.path.open("r+b") as file:
             file.truncate(len(text.encode()))
-
-
-def version() -> str:
-    """A digest of daxfuzz's own code: results of different code are not mixed."""
-    digest = sha256()
-    for name, content in sources(files("daxfuzz"), ""):
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()[:16]
-
-
-def sources(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the Python files below a folder, in the order of their names."""
-    for entry in sorted(folder.iterdir(), key=lambda each: each.name):
-        if entry.is_dir():
-            yield from sources(entry, f"{prefix}{entry.name}/")
-        elif entry.name.endswith(".py"):
-            yield prefix + entry.name, entry.read_bytes()

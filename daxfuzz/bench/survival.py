@@ -5,36 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isclose
 from statistics import median
 
 from daxfuzz.bench.bugs import Run
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """The share of runs that are still without a finding: it falls to shares[i] at executions[i]."""
-
-    executions: tuple[float, ...]
-    shares: tuple[float, ...]
-
-    def median(self) -> float | None:
-        """After how many executions at most half of the runs are left; None if more are left at the end."""
-        for executions, share in zip(self.executions, self.shares, strict=True):
-            if share <= 0.5 or isclose(share, 0.5):
-                return executions
-        return None
+from daxfuzz.campaign.survival import Curve, kaplan_meier
 
 
 def survival(runs: Sequence[Run]) -> Curve:
-    """The Kaplan-Meier estimate from runs, at least one (J. Amer. Statist. Assoc. 53, 1958)."""
-    # Importing it takes longer than most commands.
-    from scipy.stats import CensoredData, ecdf
-
-    executions = [float(run.executions) for run in runs]
-    censored = [run.kind is None for run in runs]
-    curve = ecdf(CensoredData.right_censored(executions, censored)).sf
-    return Curve(tuple(map(float, curve.quantiles)), tuple(map(float, curve.probabilities)))
+    """The Kaplan-Meier estimate from runs, at least one."""
+    return kaplan_meier([run.executions for run in runs], [run.kind is None for run in runs])
 
 
 @dataclass(frozen=True, slots=True)
