@@ -69,6 +69,20 @@ class RawFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class RawFailureAt:
+    """Which execution it is that may fail."""
+
+    index: int
+    kernel: KernelChoice
+    program: Program
+    strategy: str
+
+    def failure(self, symptom: Symptom, turns: tuple[int, ...]) -> RawFailure:
+        """The failure that it is."""
+        return RawFailure(self.index, self.kernel, symptom, self.program, turns, self.strategy)
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """Why an execution fails.
 
@@ -141,11 +155,24 @@ def _end_with_parent() -> None:
 
 def run_chunk(job: ChunkJob) -> ChunkResult:
     """Run a chunk. Its result depends on nothing but the job."""
-    result = ChunkResult()
-    portfolio = Portfolio(job.weights)
-    places: dict[Place, None] = {}
-    first: dict[tuple[Symptom, bool], None] = {}
+    chunk = Chunk(job)
     for number in range(job.start // SCHEDULES_PER_PROGRAM, (job.start + job.count) // SCHEDULES_PER_PROGRAM):
+        chunk.run_program(number)
+    return chunk.result
+
+
+class Chunk:
+    """The executions of a job, program by program. result: what came of them so far."""
+
+    def __init__(self, job: ChunkJob) -> None:
+        self.job = job
+        self.result = ChunkResult()
+        self._portfolio = Portfolio(job.weights)
+        self._first: dict[tuple[Symptom, bool], None] = {}
+
+    def run_program(self, number: int) -> None:
+        """All executions of one program of the run."""
+        job = self.job
         repaired = bool(job.repairs) and number % 2 == 1
         kernel = job.kernel.plus(job.repairs) if repaired else job.kernel
         program = generate(Random(job.seed * _SEEDS + number), kernel.spec.filesystem)
@@ -154,26 +181,33 @@ def run_chunk(job: ChunkJob) -> ChunkResult:
         memory = Memory()
         for repeat in range(SCHEDULES_PER_PROGRAM):
             index = number * SCHEDULES_PER_PROGRAM + repeat
-            strategy, scheduler = portfolio.make(job.seed, index, bound, memory)
-            recorder = PlaceRecorder(scheduler) if repeat == SCHEDULES_PER_PROGRAM - 1 else None
-            execution = execute(bench, recorder or scheduler, index)
+            strategy, scheduler = self._portfolio.make(job.seed, index, bound, memory)
+            run = self.observed if repeat == SCHEDULES_PER_PROGRAM - 1 else execute
+            execution = run(bench, scheduler, index)
             bound = max(len(execution.turns), 1)
-            result.executions += 1
-            result.steps += len(execution.turns)
-            if recorder is not None:
-                places |= recorder.places
-            found = verdict(execution)
-            if found is None:
-                result.stuck += bool(execution.stuck)
-                continue
-            symptom = symptom_of(found)
-            if (symptom, repaired) in first:
-                result.repeats[symptom] = result.repeats.get(symptom, 0) + 1
-                continue
-            first[symptom, repaired] = None
-            result.failures.append(RawFailure(index, kernel, symptom, program, tuple(execution.turns), strategy))
-    result.places = frozenset(places)
-    return result
+            self._count(execution, RawFailureAt(index, kernel, program, strategy), repaired)
+
+    def observed(self, bench: Bench, scheduler: Scheduler, index: int) -> Execution:
+        """The last execution of a program, with a note of the points that it reaches."""
+        recorder = PlaceRecorder(scheduler)
+        execution = execute(bench, recorder, index)
+        self.result.places |= frozenset(recorder.places)
+        return execution
+
+    def _count(self, execution: Execution, where: RawFailureAt, repaired: bool) -> None:
+        result = self.result
+        result.executions += 1
+        result.steps += len(execution.turns)
+        found = verdict(execution)
+        if found is None:
+            result.stuck += bool(execution.stuck)
+            return
+        symptom = symptom_of(found)
+        if (symptom, repaired) in self._first:
+            result.repeats[symptom] = result.repeats.get(symptom, 0) + 1
+            return
+        self._first[symptom, repaired] = None
+        result.failures.append(where.failure(symptom, tuple(execution.turns)))
 
 
 def execute(bench: Bench, scheduler: Scheduler, index: int) -> Execution:
