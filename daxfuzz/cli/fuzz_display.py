@@ -38,7 +38,8 @@ WIDE = 100
 class Run(Protocol):
     """How far any kind of run is."""
 
-    seconds: float
+    @property
+    def seconds(self) -> float: ...
 
 
 R = TypeVar("R", bound=Run)

@@ -1,0 +1,210 @@
+"""A slice of a campaign: a few seconds of one kernel, one engine and one strategy, as a worker runs it."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from daxfuzz.campaign.engines import PORTFOLIO
+from daxfuzz.engines.code_version import version
+from daxfuzz.engines.features import Collector
+from daxfuzz.engines.jobs import SCHEDULES_PER_PROGRAM, Chunk, ChunkJob, RawFailure, Symptom, execute
+from daxfuzz.program.bytes_form import encode
+from daxfuzz.search import sparsify
+from daxfuzz.sim import Execution, Scheduler
+from daxfuzz.triage.bench import Bench, KernelChoice
+
+STRIDE = 1 << 24
+"""Programs from the beginning of one slice to that of the next: more than any slice can run."""
+
+SEVERAL = 3
+"""From here on it does not matter how many executions have shown a feature: estimates go by what was rare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An input of the corpus. data: its byte form. features: those that it was the first to show, ascending."""
+
+    data: bytes
+    features: tuple[int, ...]
+
+    @property
+    def hash(self) -> str:
+        """What it is addressed by."""
+        return sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What a worker is asked to do.
+
+    number: of the slice, from 0; what it runs depends on that, the seed, the kernel, the repairs and the way only.
+    kernel_id: the kernel's name. repairs: of what was found already, applied in every second program.
+    seconds: how long it takes. executions: after which it ends sooner; None for no such limit.
+    entries: of the kernel's corpus, those that the worker does not have yet.
+    campaign: which start of which campaign asks; version: of its code.
+    """
+
+    number: int
+    kernel_id: str
+    kernel: KernelChoice
+    repairs: tuple[str, ...]
+    engine: str
+    strategy: str
+    seed: int
+    seconds: float
+    executions: int | None = None
+    entries: tuple[Entry, ...] = ()
+    campaign: str = ""
+    version: str = ""
+
+
+@dataclass(slots=True)
+class SliceResult:
+    """What came of a slice.
+
+    tasks: of all programs together; programs: how many these were.
+    sampled: executions whose features were looked at.
+    features: how often each was seen that is not well known to the worker, up to SEVERAL times over all its slices.
+    entries: inputs that have shown features which the worker did not know.
+    failures: the first of each symptom, with and without repairs; hits: executions with a symptom.
+    """
+
+    executions: int = 0
+    steps: int = 0
+    stuck: int = 0
+    programs: int = 0
+    tasks: int = 0
+    sampled: int = 0
+    seconds: float = 0.0
+    features: dict[int, int] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    failures: list[RawFailure] = field(default_factory=list)
+    hits: dict[Symptom, int] = field(default_factory=dict)
+
+
+class VersionMismatch(RuntimeError):
+    """A worker runs other code than who asks it to. One line."""
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """What a worker process knows of the corpus of one kernel.
+
+    inputs: by hash. known: features that are in the corpus or were reported. seen: how often the worker has seen each.
+    """
+
+    inputs: dict[str, bytes] = field(default_factory=dict)
+    known: set[int] = field(default_factory=set)
+    seen: dict[int, int] = field(default_factory=dict)
+
+    def learn(self, entries: Iterable[Entry]) -> None:
+        """Take over what others have found."""
+        for entry in entries:
+            self.inputs[entry.hash] = entry.data
+            self.known.update(entry.features)
+
+    def look(self, features: Iterable[int], result: SliceResult) -> tuple[int, ...]:
+        """Count features of one execution; those that were unknown."""
+        seen, found = self.seen, result.features
+        for each in features:
+            if seen.get(each, 0) < SEVERAL:
+                seen[each] = seen.get(each, 0) + 1
+                found[each] = found.get(each, 0) + 1
+        new = tuple(each for each in features if each not in self.known)
+        self.known.update(new)
+        return new
+
+    def keep(self, data: bytes, features: tuple[int, ...], result: SliceResult) -> None:
+        """An input of one's own that shows unknown features."""
+        entry = Entry(data, features)
+        self.inputs[entry.hash] = data
+        result.entries.append(entry)
+
+
+_knowledge: OrderedDict[str, dict[str, Knowledge]] = OrderedDict()
+"""Of this process, by campaign and by the kernel's name. A worker of a cluster may outlive a campaign."""
+
+CAMPAIGNS = 4
+"""Of which a worker remembers anything."""
+
+
+def knowledge_of(campaign: str, kernel: str) -> Knowledge:
+    """What this process knows of one kernel's corpus."""
+    of_campaign = _knowledge.setdefault(campaign, {})
+    _knowledge.move_to_end(campaign)
+    while len(_knowledge) > CAMPAIGNS:
+        _knowledge.popitem(last=False)
+    return of_campaign.setdefault(kernel, Knowledge())
+
+
+class SampledChunk(Chunk):
+    """A chunk that looks at the features of the last execution of each program."""
+
+    def __init__(self, job: ChunkJob, knowledge: Knowledge, outcome: SliceResult) -> None:
+        super().__init__(job)
+        self.knowledge = knowledge
+        self.outcome = outcome
+
+    def observed(self, bench: Bench, scheduler: Scheduler, index: int) -> Execution:
+        # Who listens makes executions slower, and this is the last one of the bench. It begins to listen at the start.
+        bench.sim.world.reset()
+        bench.sim.world.close()
+        collector = Collector(bench)
+        execution = execute(bench, scheduler, index)
+        outcome = self.outcome
+        outcome.sampled += 1
+        outcome.programs += 1
+        outcome.tasks += len(bench.program.tasks)
+        new = self.knowledge.look(collector.of_last(execution), outcome)
+        if new:
+            schedule = sparsify(bench.sim.world, execution.turns).schedule
+            self.knowledge.keep(encode(bench.program, schedule), new, outcome)
+        return execution
+
+
+def run_portfolio(job: Slice, knowledge: Knowledge) -> SliceResult:
+    """Generated programs under one strategy of the built-in engine."""
+    outcome = SliceResult()
+    first = job.number * STRIDE
+    chunk = SampledChunk(
+        ChunkJob(job.kernel, job.seed, first * SCHEDULES_PER_PROGRAM, 0, job.repairs, {job.strategy: 1.0}),
+        knowledge,
+        outcome,
+    )
+    end = time.monotonic() + job.seconds
+    number = first
+    while time.monotonic() < end and (job.executions is None or chunk.result.executions < job.executions):
+        chunk.run_program(number)
+        number += 1
+    result = chunk.result
+    outcome.executions, outcome.steps, outcome.stuck = result.executions, result.steps, result.stuck
+    outcome.failures = result.failures
+    outcome.hits = dict(result.repeats)
+    for failure in result.failures:
+        outcome.hits[failure.symptom] = outcome.hits.get(failure.symptom, 0) + 1
+    return outcome
+
+
+RUNNERS: dict[str, Callable[[Slice, Knowledge], SliceResult]] = {PORTFOLIO: run_portfolio}
+"""What runs a slice, by engine."""
+
+
+def run_slice(job: Slice) -> SliceResult:
+    """Run a slice, in a worker. Raises VersionMismatch, or as the execution loop."""
+    check_version(job.version)
+    started = time.monotonic()
+    knowledge = knowledge_of(job.campaign, job.kernel_id)
+    knowledge.learn(job.entries)
+    result = RUNNERS[job.engine](job, knowledge)
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def check_version(wanted: str) -> None:
+    """Raise VersionMismatch if this process runs other code than who asks."""
+    if wanted != version():
+        raise VersionMismatch(f"the worker's daxfuzz is {version()}, the campaign's is {wanted}: install the same code")

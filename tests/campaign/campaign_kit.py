@@ -1,0 +1,76 @@
+"""What the tests of campaigns share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from daxfuzz.campaign.conductor import Conductor, Limits
+from daxfuzz.campaign.config import Canary, Config
+from daxfuzz.campaign.crew import Outcome, Seat
+from daxfuzz.campaign.directory import Directory, prepared
+
+EASY = Canary(every=10_000.0)
+"""The default canary, hunted once."""
+
+SILENT = Config(protocols=("pin-wait-fixed",), filesystems=("ext4",), slice_seconds=0.1, canary=None)
+LOUD = Config(
+    protocols=("refcount-1-fixed",),
+    bugs=("gup-ref-never-dropped",),
+    filesystems=("ext4",),
+    strategies=("random",),
+    slice_seconds=60.0,
+    canary=None,
+)
+"""Shows a bug within a few executions. For budgets of executions: its slices are long."""
+
+
+class Inline:
+    """A crew that works in this process, one job at a time. broken: says which jobs kill their worker."""
+
+    def __init__(self, number: int = 1, broken: Callable[[Any], bool] = lambda job: False) -> None:
+        self.here = [Seat(f"w{index}") for index in range(number)]
+        self.broken = broken
+        self.jobs: list[Any] = []
+        self.done: list[Outcome] = []
+
+    def seats(self) -> list[Seat]:
+        return list(self.here)
+
+    def submit(self, seat: Seat, function: Callable[[Any], Any], job: Any) -> None:
+        self.jobs.append(job)
+        if self.broken(job):
+            self.here = [Seat(each.name, each.life + 1) if each == seat else each for each in self.here]
+            self.done.append(Outcome(seat, lost=True))
+            return
+        try:
+            self.done.append(Outcome(seat, function(job)))
+        except Exception as error:
+            self.done.append(Outcome(seat, error=error))
+
+    def outcomes(self, timeout: float) -> list[Outcome]:
+        done, self.done = self.done, []
+        return done
+
+    def retire(self, seat: Seat) -> None:
+        self.here.remove(seat)
+
+    def stop(self) -> None:
+        pass
+
+
+def campaign(path: Path, config: Config | None, crew: Inline | None = None, limits: Limits | None = None) -> Conductor:
+    """Run a campaign in this process until its limits; it has let go of the directory."""
+    lock = prepared(path, config)
+    try:
+        conductor = Conductor(Directory(path), crew or Inline(), limits or Limits(1.0))
+        conductor.run()
+        return conductor
+    finally:
+        lock.release()
+
+
+def told(conductor: Conductor) -> list[str]:
+    """Everything that was told."""
+    return [each.text for each in conductor.state.news]

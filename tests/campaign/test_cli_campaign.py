@@ -1,0 +1,160 @@
+"""``daxfuzz campaign`` as a user starts it, interrupts it, kills it, and starts it again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+from cli_kit import assert_one_line, run, run_json, start
+
+from daxfuzz.campaign.directory import Directory
+from daxfuzz.campaign.stats import whole_lines
+
+SMALL = ("--protocol", "refcount-1-fixed", "--bug", "gup-ref-never-dropped", "--filesystem", "ext4")
+QUICK = ("--strategy", "random", "--workers", "1")
+
+
+def settle(directory: Path, **keys: str) -> None:
+    """Edit campaign.toml: `slice = "0.2"` and the like."""
+    file = directory / "campaign.toml"
+    lines = [
+        f"{line.partition(' =')[0]} = {keys[line.partition(' =')[0]]}" if line.partition(" =")[0] in keys else line
+        for line in file.read_text().splitlines()
+    ]
+    file.write_text("\n".join(lines) + "\n")
+
+
+def test_from_the_first_start_to_the_next(tmp_path: Path) -> None:
+    place = tmp_path / "c"
+    result = run("campaign", place, *SMALL, *QUICK, "--time", "0.5", "--seed", "4")
+    assert result.exit_code in (0, 1), result.output
+    assert "executions in 0:0" in result.stdout
+    config = (place / "campaign.toml").read_text()
+    assert 'protocols = ["refcount-1-fixed"]' in config
+    assert "seed = 4" in config
+    document = run_json("campaign", place, "--workers", "1", "--time", "0.5")
+    assert document["starts"] == 2
+    assert document["canary"]["bug"] == "truncate-ignores-dma-pins"
+    assert document["executions"] == sum(way["executions"] for way in document["ways"])
+    metrics = (place / "openmetrics.txt").read_text()
+    assert metrics.endswith("# EOF\n")
+    assert f"daxfuzz_executions_total {float(document['executions'])}\n" in metrics
+
+
+def test_what_is_wrong_is_said_in_one_line(tmp_path: Path) -> None:
+    assert_one_line(run("campaign", tmp_path / "c", "--time", "1", "--protocol", "pin-wiat"), "did you mean pin-wait")
+    assert_one_line(run("campaign", tmp_path / "c", "--time", "1", "--patch", "no-such"), "unknown patch 'no-such'")
+    assert not (tmp_path / "c").exists()
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "campaign.toml").write_text("daxfuzz = 1\nseed = -1\n")
+    assert_one_line(run("campaign", tmp_path / "d", "--time", "1"), "campaign.toml:2: seed: must be an integer from 0")
+    assert_one_line(run("campaign", tmp_path / "d", "--seed", "2", "--time", "1"), "says what to fuzz already")
+    assert_one_line(run("campaign", tmp_path / "e", "--base", tmp_path, "--time", "1"), "--fail-on new")
+
+
+def test_two_campaigns_in_one_directory(tmp_path: Path) -> None:
+    first = start("campaign", tmp_path / "c", *SMALL, *QUICK, cwd=tmp_path)
+    try:
+        lock = tmp_path / "c" / "lock"
+        wait_until(lambda: lock.exists() and lock.read_text())
+        assert_one_line(
+            run("campaign", tmp_path / "c", "--time", "1"), f"another campaign runs here (process {first.pid}"
+        )
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=60)
+    assert first.returncode == 130
+
+
+def test_only_what_the_base_does_not_have_is_new(tmp_path: Path) -> None:
+    """The same findings twice: against nothing, and against themselves."""
+    place, base = tmp_path / "c", tmp_path / "base"
+    base.mkdir()
+    run("campaign", place, *SMALL, *QUICK, "--time", "0.1")
+    settle(place, slice="0.2", bug='"none"')
+    result = run("campaign", place, "--workers", "1", "--time", "0.6", "--fail-on", "new", "--base", base)
+    assert result.exit_code == 1, result.output
+    found = Directory(place).findings
+    assert "that the base does not have" in result.stdout
+    for known in found.known.values():
+        (base / f"{known.directory}.dax").write_bytes((found.path(known) / "case.dax").read_bytes())
+    again = run("campaign", place, "--workers", "1", "--time", "0.01", "--fail-on", "new", "--base", base)
+    assert again.exit_code == 0, again.output
+    other = run("campaign", place, "--workers", "1", "--time", "0.01", "--fail-on", "new", "--base", place)
+    assert other.exit_code == 0, other.output
+
+
+def wait_until(condition, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def killed(directory: Path, after: float, writers: str) -> None:
+    """Start a campaign there and kill it and its workers a while after one of the writers has added a line."""
+    began = lines_of(directory, writers)
+    process = start("campaign", directory, "--workers", "2", "--time", "60", cwd=directory)
+    try:
+        wait_until(lambda: lines_of(directory, writers) > began)
+        time.sleep(after)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def lines_of(directory: Path, writers: str) -> int:
+    return sum(1 for path in (directory / "stats").glob(f"{writers}.jsonl") for _ in whole_lines(path))
+
+
+def whole_state(directory: Path) -> tuple[set[str], set[str], set[str], int]:
+    """Findings, failures that wait, inputs, executions: each readable, and each as its name says."""
+    state = Directory(directory)
+    for path in directory.glob("pending/*.json"):
+        json.loads(path.read_text())
+    assert len(state.pending.waiting) == len(list(directory.glob("pending/*.json")))
+    assert len(state.findings.known) == len([p for p in (directory / "findings").glob("*") if p.name[0] != "."])
+    inputs = set()
+    for corpus in state.corpora.values():
+        for path in (corpus.directory / "inputs").glob("[!.]*"):
+            assert path.name in corpus.entries, "an input is what its name says"
+            assert corpus.entries[path.name].features
+            inputs.add(path.name)
+    for path in directory.glob("stats/*.jsonl"):
+        whole = path.read_bytes().rpartition(b"\n")[0].split(b"\n")
+        assert all(isinstance(json.loads(line), dict) for line in whole if line)
+    return set(state.findings.known), set(state.pending.waiting), inputs, state.totals.whole.executions
+
+
+def kill_rounds(directory: Path, rounds: int, seed: int) -> None:
+    """Kill a campaign at random moments: what was written stays, and everything is whole."""
+    rng = random.Random(seed)
+    before = whole_state(directory)
+    for _ in range(rounds):
+        # While it starts, or while workers are at it.
+        killed(directory, rng.uniform(0.0, 1.0), rng.choice(["*", "w*", "w*"]))
+        after = whole_state(directory)
+        assert before[0] <= after[0], "no finding is lost"
+        assert before[2] <= after[2], "no input is lost"
+        assert before[3] <= after[3]
+        before = after
+
+
+def test_kill_9_at_random_moments(tmp_path: Path) -> None:
+    place = tmp_path / "c"
+    run("campaign", place, *SMALL, "--strategy", "random", "--workers", "1", "--time", "0.1")
+    settle(place, slice="0.1", bug='"none"')
+    kill_rounds(place, 2, seed=2)
+    assert whole_state(place)[3] > 0
+
+
+def test_stdout_is_one_document_and_progress_is_on_stderr(tmp_path: Path) -> None:
+    process = start("campaign", "c", *SMALL, *QUICK, "--time", "1", "--json", cwd=tmp_path)
+    out, err = process.communicate(timeout=120)
+    assert json.loads(out)["directory"] == "c"
+    assert "Traceback" not in err
+    assert process.returncode in (0, 1)
