@@ -13,6 +13,7 @@ from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, replace
 from typing import Any
 
+from daxfuzz.bench.by_atheris import hunt_by_atheris
 from daxfuzz.engines.jobs import SCHEDULES_PER_PROGRAM, ChunkJob, ModelError, Symptom, run_chunk
 from daxfuzz.program.case import KernelSpec
 from daxfuzz.protocols.patch import Bug
@@ -23,6 +24,15 @@ from daxfuzz.triage.reproduce import replay
 
 PORTFOLIO = "portfolio"
 """The mix that `daxfuzz fuzz` begins with: it learns nothing of its weights before the first finding."""
+
+ATHERIS = "atheris"
+"""Not a strategy but the other engine, from an empty corpus."""
+
+UNGUIDED = "atheris-unguided"
+"""The same without features, so that it keeps no inputs to go on from."""
+
+ENGINES = {ATHERIS: True, UNGUIDED: False}
+"""Of these, whether features are on."""
 
 CHUNK = 5 * SCHEDULES_PER_PROGRAM
 """Executions between two looks at what was found."""
@@ -118,7 +128,13 @@ def whole_programs(executions: int) -> int:
 
 
 def hunt(wanted: Hunt) -> Run:
-    """Make one run, in the calling process. Raises ModelError, NotReproduced, or ComposeError."""
+    """Make one run, in the calling process or, of atheris, one of its own.
+
+    Raises ModelError, NotReproduced, WorkerFailed, or ComposeError.
+    """
+    if wanted.strategy in ENGINES:
+        features = ENGINES[wanted.strategy]
+        return Run(*hunt_by_atheris(wanted.kernel, wanted.kinds, wanted.seed, wanted.executions, features))
     started = time.process_time()
     seen: dict[Symptom, None] = {}
     for job in chunks(wanted):

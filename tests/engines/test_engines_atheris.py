@@ -377,9 +377,9 @@ def test_a_worker_applies_repairs_and_ends_with_its_parent(tmp_path: Path, monke
 
 
 def test_jobs_and_reports_survive_json() -> None:
-    job = Job(KernelChoice(KernelSpec("pin-wait", ("a.py:B",), ("c",), "xfs"), ("x/a.py",)), 5, "/tmp")
+    job = Job(KernelChoice(KernelSpec("pin-wait", ("a.py:B",), ("c",), "xfs"), ("x/a.py",)), 5, "/tmp", False)
     assert Job.loads(job.dumps()) == job
-    report = Report(3, 4, 5, 6, (("f", 7),))
+    report = Report(3, 0.5, 4, 5, 6, (("f", 7),))
     assert Report.loads(report.dumps()) == report
 
 

@@ -6,8 +6,10 @@ import click
 
 from daxfuzz.cli.bench.bugs import bugs
 from daxfuzz.cli.bench.common import EXAMPLES
+from daxfuzz.cli.bench.engines import engines
 from daxfuzz.cli.bench.flaws import flaws
 from daxfuzz.cli.bench.gup_fast import gup_fast
+from daxfuzz.cli.bench.inputs import inputs
 from daxfuzz.cli.bench.patches import patches
 from daxfuzz.cli.bench.reach import reach
 from daxfuzz.cli.bench.schedulers import schedulers
@@ -21,5 +23,5 @@ def bench() -> None:
     """The project's own measurements."""
 
 
-for _command in (speed, gup_fast, silent, flaws, bugs, patches, reach, schedulers, verify):
+for _command in (speed, gup_fast, silent, flaws, bugs, patches, reach, schedulers, verify, engines, inputs):
     bench.add_command(_command)

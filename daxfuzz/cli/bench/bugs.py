@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from daxfuzz.bench.bugs import PORTFOLIO, Hunt, Run, clean_hunts, hunt_all, hunts
+from daxfuzz.bench.bugs import ENGINES, PORTFOLIO, Hunt, Run, clean_hunts, hunt_all, hunts
 from daxfuzz.bench.journal import Journal, JournalError
 from daxfuzz.bench.survival import Score, score
 from daxfuzz.bench.survival_plot import FORMATS, plot
@@ -31,7 +31,11 @@ from daxfuzz.search import STRATEGIES
 @click.command(epilog=EXAMPLES)
 @click.option("--bug", "slugs", multiple=True, metavar="SLUG", help="Only this one. Repeatable.")
 @click.option(
-    "--strategy", "strategies", multiple=True, metavar="NAME", help="Instead of the whole portfolio. Repeatable."
+    "--strategy",
+    "strategies",
+    multiple=True,
+    metavar="NAME",
+    help="Instead of the whole portfolio; atheris is one, too. Repeatable.",
 )
 @click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="Runs of each bug and strategy.")
 @seed_option
@@ -73,8 +77,8 @@ def bugs(
     Exit code: 0, or 1 if anything was found on a kernel without its bug.
     """
     for name in strategies:
-        if name not in (PORTFOLIO, *STRATEGIES):
-            raise unknown("strategy", name, [PORTFOLIO, *STRATEGIES])
+        if name not in (PORTFOLIO, *ENGINES, *STRATEGIES):
+            raise unknown("strategy", name, [PORTFOLIO, *ENGINES, *STRATEGIES])
     if picture is not None and picture.suffix[1:] not in FORMATS:
         raise OneLineError(f"--plot {picture}: the name ends with {', '.join('.' + each for each in FORMATS)}")
     if picture is not None and not picture.parent.is_dir():

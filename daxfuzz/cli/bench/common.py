@@ -18,6 +18,8 @@ Examples:
   daxfuzz bench silent --executions 2000000
   daxfuzz bench flaws --flaw F-07 --cases cases
   daxfuzz bench bugs --seeds 10 --plot bugs.svg
+  daxfuzz bench engines --seeds 0
+  daxfuzz bench inputs --inputs 50000
   daxfuzz bench patches --patch 2 --json
   daxfuzz bench reach --protocol refcount-0 --executions 2000
   daxfuzz bench schedulers --program CS/reorder_3

@@ -39,9 +39,18 @@ class Crew:
     count: of the workers.
     executions: of all of them together, None for no limit.
     seed: of the first one's libFuzzer; the others have the numbers after it.
+    features: whether libFuzzer is shown any.
     """
 
-    def __init__(self, kernel: KernelChoice, directory: Path, count: int, executions: int | None, seed: int) -> None:
+    def __init__(
+        self,
+        kernel: KernelChoice,
+        directory: Path,
+        count: int,
+        executions: int | None,
+        seed: int,
+        features: bool = True,
+    ) -> None:
         self.crashes = directory / "crashes"
         self.corpus = directory / "corpus"
         self.crashes.mkdir()
@@ -53,7 +62,7 @@ class Crew:
         try:
             for number in range(count):
                 share = None if executions is None else executions // count + (number < executions % count)
-                self._start(Job(kernel, share, str(self.crashes)), number, seed)
+                self._start(Job(kernel, share, str(self.crashes), features), number, seed)
         except BaseException:
             self.stop()
             raise

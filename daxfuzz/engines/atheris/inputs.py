@@ -12,7 +12,7 @@ from daxfuzz.engines.features import Collector
 from daxfuzz.program.bytes_form import decode_parts, encode_schedule
 from daxfuzz.program.case import Program
 from daxfuzz.search import SparseReplay
-from daxfuzz.sim import Execution, SparseSchedule
+from daxfuzz.sim import Execution, Scheduler, SparseSchedule
 from daxfuzz.triage.bench import Bench, KernelChoice
 
 MOST_INPUTS = 4_096
@@ -67,9 +67,8 @@ class Subject:
         self.bench = Bench(program, kernel)
         self._collector = Collector(self.bench) if observed else None
 
-    def run(self, schedule: SparseSchedule) -> tuple[Execution, tuple[int, ...]]:
+    def run(self, scheduler: Scheduler) -> tuple[Execution, tuple[int, ...]]:
         """One execution, and its features. Raises as Bench.run."""
-        scheduler = SparseReplay(schedule)
         return (self.bench.run(scheduler), ()) if self._collector is None else self._collector.run(scheduler)
 
 
@@ -109,9 +108,12 @@ class Inputs:
         """The kernel that an input runs on."""
         return self.kernel.plus(self.repairs) if self.repairs and crc32(given.head) % 2 else self.kernel
 
-    def run(self, given: Input) -> tuple[Execution, tuple[int, ...]]:
-        """One execution, and its features. Raises as Bench.run."""
-        execution, features = self.subject(given).run(given.schedule)
+    def run(self, given: Input, scheduler: Scheduler | None = None) -> tuple[Execution, tuple[int, ...]]:
+        """One execution, and its features. Raises as Bench.run.
+
+        scheduler: one that does what the schedule of the input says, and something else besides.
+        """
+        execution, features = self.subject(given).run(scheduler or SparseReplay(given.schedule))
         self._executions.put((given.data, self.kernel_of(given)), execution)
         return execution, features
 

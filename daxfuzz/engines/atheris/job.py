@@ -25,11 +25,13 @@ class Job:
 
     executions: after which it reports at once; None if there is no limit.
     crashes: the directory for inputs that fail.
+    features: whether libFuzzer is shown any.
     """
 
     kernel: KernelChoice
     executions: int | None
     crashes: str
+    features: bool = True
 
     def dumps(self) -> str:
         """As JSON."""
@@ -40,7 +42,12 @@ class Job:
         """What dumps has made. Raises ValueError, KeyError or TypeError for anything else."""
         found = json.loads(text)
         spec = KernelSpec(**{name: _tuples(value) for name, value in found["kernel"]["spec"].items()})
-        return cls(KernelChoice(spec, _tuples(found["kernel"]["files"])), found["executions"], found["crashes"])
+        return cls(
+            KernelChoice(spec, _tuples(found["kernel"]["files"])),
+            found["executions"],
+            found["crashes"],
+            found["features"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +68,14 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a worker has done since the last one, and how many executions since its start."""
+    """What a worker has done since the last one, and how much since its start.
+
+    total: executions since its start.
+    seconds: of processor time since its first execution, with all that libFuzzer does.
+    """
 
     total: int = 0
+    seconds: float = 0.0
     steps: int = 0
     stuck: int = 0
     repeats: int = 0

@@ -18,10 +18,10 @@ BYTES = 0.02
 FRESH = 0.03
 """How often a program of the generator takes the place of the input's, always where that has nothing to interleave."""
 
-PROGRAM = 0.12
+PROGRAM = 0.08
 """How often the program is changed; else the schedule. A program that is new takes longer to run."""
 
-SPLICE = 0.12
+SPLICE = 0.08
 """How often a crossover is one of programs; else one of schedules."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
-from daxfuzz.search.rff import effects_of
+from daxfuzz.search.rff import WRITING
 from daxfuzz.sim import Execution, Point, Shared, SparseSchedule
 
 MOST_SWITCHES = 24
@@ -96,7 +96,8 @@ def meetings_of(execution: Execution) -> dict[Shared, list[tuple[int, int]]]:
     last: dict[Shared, tuple[int, int, bool]] = {}
     points = [item for item in execution.log if type(item) is Point]
     for turn, (task, point) in enumerate(zip(execution.turns, points, strict=False)):
-        for obj, _, writes in effects_of(point):
+        for obj, access in ((point.object, point.access), *point.also):
+            writes = access in WRITING
             before = last.get(obj)
             if before is not None and before[1] != task and (writes or before[2]):
                 found.setdefault(obj, []).append((before[0], turn))

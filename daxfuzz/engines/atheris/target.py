@@ -38,11 +38,15 @@ class Target:
     def __call__(self, data: bytes) -> None:
         """Run an input. Raises Finding for what has shown on both hosts, and NotReproduced if they differ."""
         given = self.inputs.decoded(data)
-        execution, features = self.inputs.run(given)
+        execution, features = self.run(given)
         self.cover(features)
         found = verdict(execution)
         if found is not None:
             self.judge(given, execution, found)
+
+    def run(self, given: Input) -> tuple[Execution, tuple[int, ...]]:
+        """One execution of an input, and its features."""
+        return self.inputs.run(given)
 
     def judge(self, given: Input, execution: Execution, found: Violation) -> None:
         """What is to happen with a verdict."""

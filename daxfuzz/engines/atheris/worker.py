@@ -32,6 +32,9 @@ from daxfuzz.triage.reproduce import Failure
 EVERY = 0.25
 """Seconds between two reports."""
 
+PLACES_EVERY = 20
+"""Executions, of which one notes which points of the model it reaches; that takes longer."""
+
 
 class Watched(Target):
     """Reports failures instead of raising them, each symptom once with and once without repairs.
@@ -42,42 +45,35 @@ class Watched(Target):
     """
 
     def __init__(self, job: Job, inputs: Inputs, cover: Callable[[tuple[int, ...]], None], out: IO[str]) -> None:
-        super().__init__(inputs, self.covered)
+        super().__init__(inputs, cover)
         self.job = job
-        self.show = cover
         self.out = out
         self.total = self.steps = self.stuck = self.repeats = 0
         self.crashes: list[Crash] = []
         self.known: set[tuple[Symptom, KernelChoice]] = set()
-        self.features: set[int] = set()
-        self.fresh = False
         self.places: dict[Place, None] = {}
         self.told: set[Place] = set()
         self.next = 0.0
         self.repairs: tuple[str, ...] = ()
+        self.started = time.process_time()
 
     def __call__(self, data: bytes) -> None:
+        if not self.total:
+            self.started = time.process_time()
         self.inputs.repairs = self.repairs
-        self.fresh = False
         super().__call__(data)
         self.total += 1
-        given = self.inputs.decoded(data)
-        execution = self.inputs.execution(given)
-        self.steps += len(execution.turns)
-        self.stuck += bool(execution.stuck) and execution.violation is None
-        if self.fresh:
-            recorder = PlaceRecorder(SparseReplay(given.schedule))
-            self.inputs.subject(given).bench.run(recorder)
-            self.places |= recorder.places
         if time.monotonic() >= self.next or self.total == self.job.executions:
             self.report()
 
-    def covered(self, features: tuple[int, ...]) -> None:
-        """Features of an execution: they go on to libFuzzer."""
-        self.show(features)
-        known = len(self.features)
-        self.features.update(features)
-        self.fresh = len(self.features) > known
+    def run(self, given: Input) -> tuple[Execution, tuple[int, ...]]:
+        recorder = None if self.total % PLACES_EVERY else PlaceRecorder(SparseReplay(given.schedule))
+        execution, features = self.inputs.run(given, recorder)
+        if recorder is not None:
+            self.places |= recorder.places
+        self.steps += len(execution.turns)
+        self.stuck += bool(execution.stuck) and execution.violation is None
+        return execution, features
 
     def judge(self, given: Input, execution: Execution, found: Violation) -> None:
         """Keep an input that fails in a new way."""
@@ -99,7 +95,8 @@ class Watched(Target):
         self.next = time.monotonic() + EVERY
         places = tuple(place for place in self.places if place not in self.told)
         self.told.update(places)
-        report = Report(self.total, self.steps, self.stuck, self.repeats, places, tuple(self.crashes))
+        seconds = time.process_time() - self.started
+        report = Report(self.total, seconds, self.steps, self.stuck, self.repeats, places, tuple(self.crashes))
         self.out.write(report.dumps())
         self.out.flush()
         self.steps = self.stuck = self.repeats = 0
@@ -127,7 +124,7 @@ def main() -> None:
     # What libFuzzer and its helpers print is for the log.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    inputs = Inputs(job.kernel)
+    inputs = Inputs(job.kernel, job.features)
     target = Watched(job, inputs, coverage(atheris), out)
     threading.Thread(target=follow, args=(target, sys.stdin), daemon=True).start()
     run(atheris, inputs, target, tuple(SIGNATURES), sys.argv)
