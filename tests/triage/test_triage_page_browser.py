@@ -217,6 +217,9 @@ def test_light_dark_paper_and_small(reader: Reader) -> None:
         style = "getComputedStyle(document.body)"
         return reader.run(f"{style}.backgroundColor"), reader.run(f"{style}.color")
 
+    reader.open("#step-34")
+    panel = "document.querySelector('.panel')"
+    assert reader.run(f"{panel}.scrollWidth <= {panel}.clientWidth")
     white, black = "rgb(255, 255, 255)", "rgb(0, 0, 0)"
     light, dark = emulate("", "light"), emulate("", "dark")
     assert light[0] == white
