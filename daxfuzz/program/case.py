@@ -75,10 +75,13 @@ class Schedule:
 
     steps: run-length turns, (task name, number of turns); exact.
     order: constraints between labelled points; survives edits of the model.
+    calls: (task name, number of calls): one call begins after the other, each when all that have begun have ended or
+        wait. One whose task is in the middle of a call, or has ended, is passed over.
     """
 
     steps: tuple[tuple[str, int], ...] = ()
     order: tuple[Constraint, ...] = ()
+    calls: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

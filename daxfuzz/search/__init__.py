@@ -32,6 +32,7 @@ from daxfuzz.search.random_walk import RandomWalk
 from daxfuzz.search.recorder import Recorder, Turn
 from daxfuzz.search.replay import DivergedError, Replay, SparseReplay, default_task, first_divergence
 from daxfuzz.search.rff import RFF
+from daxfuzz.search.sequential import Sequential
 from daxfuzz.search.sparse import Switches, sparsify, switches_of
 from daxfuzz.search.sticky import StickyWalk
 from daxfuzz.search.strategies import MEMORYLESS, MIX, STRATEGIES, Memory, Strategy, make_scheduler
@@ -71,6 +72,7 @@ __all__ = [
     "Reduction",
     "Replay",
     "RoundRobin",
+    "Sequential",
     "SparseReplay",
     "StickyWalk",
     "Strategy",

@@ -8,7 +8,7 @@ from itertools import groupby
 from random import Random
 
 from daxfuzz.program.case import Case, Program
-from daxfuzz.search import OrderReplay, RandomWalk, Replay, first_divergence, labels_of
+from daxfuzz.search import OrderReplay, RandomWalk, Replay, Sequential, first_divergence, labels_of
 from daxfuzz.sim import Execution, Violation
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
 from daxfuzz.triage.order import replay_order
@@ -26,7 +26,7 @@ class Replayed:
 
     bench: of the case; execution: the one that counts, on the Trio host.
     found: its violation.
-    via: "steps", "order", or without a schedule "default" or "random".
+    via: "steps", "order", "calls", or without a schedule "default" or "random".
     tried: executions that were needed for it.
     diverged: where the steps stopped to fit: a turn, and what was to happen or happened there; empty if they fit.
     impossible: why the case cannot be replayed; empty if it can.
@@ -52,6 +52,8 @@ def replay_case(case: Case, kernel: KernelChoice) -> Replayed:
         return by_steps(bench, case)
     if case.schedule.order:
         return by_order(bench, case, "")
+    if case.schedule.calls:
+        return confirmed(bench, bench.run(Sequential(turns_of(case, case.schedule.calls))), "calls")
     return by_search(bench, case)
 
 
@@ -119,10 +121,11 @@ def confirmed(
     return Replayed(bench, again, verdict(again), via, tried, diverged, impossible)
 
 
-def turns_of(case: Case) -> tuple[int, ...]:
-    """The turns of a case as task indices."""
+def turns_of(case: Case, runs: Iterable[tuple[str, int]] | None = None) -> tuple[int, ...]:
+    """The turns of a case, or those of other runs of its tasks, as task indices."""
     index = {name: number for number, name in enumerate(case.program.tasks)}
-    return tuple(index[name] for name, count in case.schedule.steps for _ in range(count))
+    runs = case.schedule.steps if runs is None else runs
+    return tuple(index[name] for name, count in runs for _ in range(count))
 
 
 def steps_of(program: Program, turns: Iterable[int]) -> tuple[tuple[str, int], ...]:

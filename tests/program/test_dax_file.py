@@ -141,6 +141,15 @@ def test_long_steps_are_wrapped() -> None:
     assert loads_case(text) == case
 
 
+def test_an_order_of_calls_is_kept() -> None:
+    case = replace(example(), schedule=Schedule(calls=(("getter", 2), ("truncator", 1), ("getter", 1))))
+    text = dumps_case(case)
+    assert text.endswith('[schedule]\ncalls = "getter*2 truncator getter"\n')
+    assert loads_case(text) == case
+    with pytest.raises(InputError, match=r'schedule\.calls: "gettr" is no task \(did you mean "getter"\?\)'):
+        loads_case(text.replace("truncator getter", "truncator gettr"))
+
+
 # Rewriting
 
 

@@ -157,7 +157,7 @@ _DOCUMENT = table(
             }
         ),
         "tasks": _named(array(_parse_call, MAX_CALLS, "calls"), MAX_TASKS, "tasks"),
-        "schedule": table({"steps": _steps, "order": array(_constraint, MAX_ORDER, "constraints")}),
+        "schedule": table({"steps": _steps, "order": array(_constraint, MAX_ORDER, "constraints"), "calls": _steps}),
     }
 )
 """The format: every key and what reads it."""
@@ -251,6 +251,7 @@ def _task_mentions(case: Case) -> Iterator[tuple[Key, str]]:
     for mm, members in case.program.setup.mms.items():
         yield from ((("setup", "mms", mm, index), task) for index, task in enumerate(members))
     yield from ((("schedule", "steps"), task) for task, _ in case.schedule.steps)
+    yield from ((("schedule", "calls"), task) for task, _ in case.schedule.calls)
     for index, constraint in enumerate(case.schedule.order):
         key = ("schedule", "order", index)
         yield from ((key, label.task) for label in (constraint.before, constraint.after))

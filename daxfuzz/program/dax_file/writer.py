@@ -117,6 +117,8 @@ def _schedule(schedule: Schedule) -> Section:
     section = Section("schedule")
     section.add("steps", schedule.steps, _steps_text(schedule.steps), bool(schedule.steps))
     _add_array(section, "order", [str(constraint) for constraint in schedule.order])
+    calls = " ".join(task if number == 1 else f"{task}*{number}" for task, number in schedule.calls)
+    section.add("calls", schedule.calls, quoted(calls), bool(schedule.calls))
     return section
 
 
