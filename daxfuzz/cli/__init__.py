@@ -14,6 +14,7 @@ from daxfuzz import __version__
 from daxfuzz.cli.audit import audit
 from daxfuzz.cli.bench import bench
 from daxfuzz.cli.campaign import campaign
+from daxfuzz.cli.conform import conform
 from daxfuzz.cli.corpus import corpus
 from daxfuzz.cli.errors import guarded, settled
 from daxfuzz.cli.fuzz import fuzz
@@ -53,7 +54,7 @@ def main() -> None:
     """
 
 
-for _command in (fuzz, repro, minimize, verify, campaign, patch_group, corpus, list_group, bench, audit):
+for _command in (fuzz, repro, minimize, verify, campaign, patch_group, corpus, list_group, bench, audit, conform):
     main.add_command(_command)
 
 __all__ = ["main"]
