@@ -76,7 +76,7 @@ class CowOwnership(Oracle):
 
     def protected(self, mm: Mm, task: Task) -> None:
         """Fork takes the right to write to a private page."""
-        if mm.mmap_lock.writer is task and not mm.write_protect_seq.value & 1:
+        if mm.mmap_lock.written_by(task) and not mm.write_protect_seq.value & 1:
             self.warn(f"{task.name} write-protects pages of {mm.name}, but write_protect_seq is even")
 
     def pinned(self, old: int, new: int) -> None:
@@ -98,7 +98,7 @@ class CowOwnership(Oracle):
         """Fork lets the child go, with all locks of the parent held, so that nothing but zaps has come between."""
         child = next(mm for mm in self.kernel.mms if mm.mmap_lock is lock)
         parent = self.kernel.mm_of[task.index]
-        if child is parent or parent.mmap_lock.writer is not task:
+        if child is parent or not parent.mmap_lock.written_by(task):
             return
         self.missing[task.index] = [
             address

@@ -55,7 +55,7 @@ class DeviceLife(Oracle):
     def used(self, block: Block) -> None:
         """The kernel works on a block."""
         kernel, task = self.kernel, self.world.current
-        if task.index in kernel.dax_srcu.readers or kernel.q_usage.count > (not kernel.q_usage.dying):
+        if kernel.dax_srcu.read_by(task.index) or kernel.q_usage.count > (not kernel.q_usage.dying):
             return
         page = kernel.pages[block.pfn]
         if not page.freed and page.head.value.refcount.value <= kernel.dax.idle_refcount():

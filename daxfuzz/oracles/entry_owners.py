@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.ghost import Ghost
@@ -27,9 +27,12 @@ class EntryOwners(Ghost):
         self.owners: dict[tuple[int, int], int] = {}
         self.judges: list[Callable[[Inode, int, Entry | None, Entry | None], None]] = []
         sim.world.on_reset.append(self.owners.clear)
-        sim.world.memories.append(lambda: tuple(sorted(self.owners.items())))
+        sim.world.memories[type(self).__name__] = self.memory
         for inode in sim.kernel.inodes.values():
             listen(inode.i_mapping.i_pages, "watch", self.watcher(inode))
+
+    def memory(self) -> Hashable:
+        return tuple(sorted(self.owners.items()))
 
     def watcher(self, inode: Inode) -> Callable[[int, Entry | None, Entry | None], None]:
         def stored(index: int, old: Entry | None, new: Entry | None) -> None:

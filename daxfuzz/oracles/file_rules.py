@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from daxfuzz.kernel.inode import block_of
 from daxfuzz.oracles.entry_owners import EntryOwners
 from daxfuzz.oracles.size_looks import SizeLooks
+from daxfuzz.sim import Observer
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Extent, Inode
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from daxfuzz.sim import Lock, RwSemaphore, Task
 
 
-class FileRules:
+class FileRules(Observer):
     """What who changes a file holds beside the lock of the variable itself, as the names of locks that it lacks.
 
     Of a file whose last reference is gone, only what keeps the file system from being frozen under it, and the
@@ -25,7 +26,7 @@ class FileRules:
     def __init__(self, sim: Simulation) -> None:
         kernel = self.kernel = sim.kernel
         self.looks = SizeLooks.of(sim)
-        self.entry_owners = EntryOwners.of(sim).owners
+        self.entry_owners = EntryOwners.of(sim)
         self.local = kernel.fuse_conn is None
         sb = kernel.sb
         self.writers = sb.writers
@@ -40,7 +41,7 @@ class FileRules:
     def write_access(self, inode: Inode, task: Task) -> Iterator[str]:
         """Who changes a file with its i_rwsem held is in a system call, which has begun with mnt_want_write."""
         yield from self.frozen_out(task)
-        if self.levels and inode.i_rwsem.writer is task and self.writers not in task.held:
+        if self.levels and inode.i_rwsem.written_by(task) and self.writers not in task.held:
             yield "sb_writers"
 
     def transacted(self, task: Task) -> Iterator[str]:
@@ -90,12 +91,13 @@ class FileRules:
         """Whether a task is in a fault on a file, and has locked an entry."""
         if inode.i_mapping.invalidate_lock not in task.held:
             return False
-        return any(owner == task.index and number == inode.number for (number, _), owner in self.entry_owners.items())
+        owners = self.entry_owners.owners
+        return any(owner == task.index and number == inode.number for (number, _), owner in owners.items())
 
     def decided(self, inode: Inode, task: Task) -> Iterator[str]:
         """Who locks a file to change it has looked at its size with the lock held, if at all (do_truncate,
         fallocate, write and remap_file_range of all file systems, v6.0 and v6.19)."""
-        if inode.i_count.value and inode.i_rwsem.writer is task and self.looks.early(inode, task):
+        if inode.i_count.value and inode.i_rwsem.written_by(task) and self.looks.early(inode, task):
             yield inode.i_rwsem.lock_class
 
     def extent_changed(self, inode: Inode, old: Extent, new: Extent, task: Task) -> Iterator[str]:
@@ -113,11 +115,11 @@ class FileRules:
         if old is not None and (new is None or (block_of(new) == block_of(old) and isinstance(old, int))):
             yield from missing(inode.i_rwsem, task)
             yield from missing(invalidate_lock, task)
-        elif inode.i_rwsem.writer is not task and invalidate_lock not in task.held:
+        elif not inode.i_rwsem.written_by(task) and invalidate_lock not in task.held:
             yield invalidate_lock.lock_class
 
 
 def missing(lock: RwSemaphore, task: Task) -> Iterator[str]:
     """The class of a lock that the task does not hold exclusively."""
-    if lock.writer is not task:
+    if not lock.written_by(task):
         yield lock.lock_class

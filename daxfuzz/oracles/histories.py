@@ -94,7 +94,7 @@ class Histories(Ghost):
         sim.on_end.append(self.has_moved, ("fallocate",))
         sim.on_end.append(self.forked, ("fork",))
         sim.world.on_reset.append(self.reset)
-        sim.world.memories.append(self.memory)
+        sim.world.memories[type(self).__name__] = self.memory
         self.reset()
 
     def reset(self) -> None:

@@ -46,7 +46,7 @@ class IncompleteFreeze(Oracle):
         """A transaction is on its way to the disk, and the current task waits for it."""
         sb = self.kernel.sb
         level = sb.frozen.value
-        mine = sb.s_umount.writer is self.world.current
+        mine = sb.s_umount.written_by(self.world.current)
         if mine and not self.reached(level):
             self.fail("incomplete-freeze", f"{self.world.current.name} syncs before all have left {level!r}")
 

@@ -69,7 +69,7 @@ class LateFlush(Oracle):
 
     def judge(self, mm: Mm, addresses: range, task: Task) -> None:
         """Compare what processors have for addresses with what the page table has."""
-        faults_wait = mm.mmap_lock.writer is task
+        faults_wait = mm.mmap_lock.written_by(task)
         for address in addresses:
             pte = mapped(mm, address) if address in mm.slots else None
             for tlb in mm.tlbs:

@@ -91,6 +91,6 @@ class LayoutLease(Oracle):
     def judge(self, inode: Inode) -> None:
         """Report a change by who has IOLOCK, under a lease that it should have waited for."""
         me = self.world.current
-        if inode.number in self.exempt and inode.i_rwsem.writer is me and self.exempt[inode.number] is not me:
+        if inode.number in self.exempt and inode.i_rwsem.written_by(me) and self.exempt[inode.number] is not me:
             message = f"{me.name} changes {inode.name} although a client has a lease of its layout"
             self.fail("leased-layout", message, channel="layout_lease")

@@ -24,7 +24,7 @@ class LockHeld(Oracle):
         if task.held:
             self.fail("lock-held", f"{call} returns with {task.held[-1].name} held", channel=task.held[-1].lock_class)
         for domain in (self.kernel.rcu, self.kernel.dax_srcu):
-            if task.index in domain.readers:
+            if domain.read_by(task.index):
                 message = f"{call} returns inside a section of {domain.name}"
                 self.fail("lock-held", message, channel=domain.name)
         if task.irq_depth:

@@ -66,7 +66,7 @@ class LostName(Oracle):
 
         def named(old: int, new: int) -> None:
             task = self.world.current
-            if new or not old or self.kernel.directory.writer is task:
+            if new or not old or self.kernel.directory.written_by(task):
                 return
             if inode.i_count.value > 1 and self.used_all_the_time(inode.number, task.index):
                 self.fail("lost-name", f"{task.name} takes the name of {inode.name}, which is in use")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from daxfuzz.sim import Violation
+from daxfuzz.sim import Observer, Violation
 
 if TYPE_CHECKING:
     from daxfuzz.program.simulation import Simulation
 
 
-class Oracle:
+class Oracle(Observer):
     """One property of executions. Attached to a simulation once, reset before each execution.
 
     kinds: the kinds of finding it reports.
@@ -28,7 +28,7 @@ class Oracle:
         if type(self).reset is not Oracle.reset:
             self.world.on_reset.append(self.reset)
         if type(self).memory is not Oracle.memory:
-            self.world.memories.append(self.memory)
+            self.world.memories[type(self).__name__] = self.memory
         self.attach()
         self.reset()
 
@@ -55,9 +55,16 @@ class Oracle:
         raise Violation(kind, message, tasks=tasks or (self.world.current.name,), channel=channel)
 
 
-def listen(obj: Any, hook: str, function: Callable[..., None]) -> None:
-    """Call `function` from an observer slot that holds one callable, after whoever listens there already."""
+def listen(
+    obj: Any, hook: str, function: Callable[..., None], tells: Callable[[], Iterable[str]] | None = None
+) -> None:
+    """Call `function` from an observer slot that holds one callable, after whoever listens there already.
+
+    tells: what of its oracle's memories it looks at, if that one tells (Observer.TELLS).
+    """
     obj.world.hooks.append((obj, hook))
+    if tells is not None:
+        obj.world.tellers.append((function, tells))
     before = getattr(obj, hook)
     if before is None:
         setattr(obj, hook, function)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from daxfuzz.kernel.mm import TABLE, Pmd, Pte
 from daxfuzz.kernel.xarray import Mark
@@ -53,6 +54,7 @@ class PageTables(Oracle):
     """
 
     kinds = ("page-table",)
+    TELLS: ClassVar[bool] = True
 
     def attach(self) -> None:
         self.files = list(self.kernel.inodes.values())
@@ -68,20 +70,64 @@ class PageTables(Oracle):
             for number, pud in mm.puds.items():
                 self.watch(mm, number * mm.pud_pages, mm.pud_pages, pud, mm.pud_lock)
             for lock in (*mm.ptls.values(), mm.pmd_lock, *([mm.pud_lock] if mm.puds else [])):
-                listen(lock, "on_release", self.releaser(mm, lock))
-            listen(mm.mmap_lock, "on_release", self.end_of_writer(mm))
-            listen(mm.tlb_flush_pending, "watch", self.gatherer(mm))
-            listen(mm, "on_flush", self.flusher(mm))
+                listen(lock, "on_release", self.releaser(mm, lock), partial(self.here, lock))
+            listen(mm.mmap_lock, "on_release", self.end_of_writer(mm), self.mine)
+            listen(mm.tlb_flush_pending, "watch", self.gatherer(mm), self.mine)
+            listen(mm, "on_flush", self.flusher(mm), lambda: self.tasks)
         in_flight = InFlight.of(self.sim)
         # Where entries hold references of device pages, faults take these under the lock of the entry in i_pages.
         first = self.kernel.device_pages if self.kernel.memory.pte_references() else 0
         for page in self.kernel.pages[first:]:
-            listen(page.refcount, "watch", self.counter(page, in_flight))
+            listen(page.refcount, "watch", self.counter(page, in_flight), self.mine)
         for inode in self.kernel.inodes.values():
-            listen(inode.i_mapping.i_pages, "watch_marks", self.marker(inode))
+            listen(inode.i_mapping.i_pages, "watch_marks", self.marker(inode), partial(self.cleaning, inode))
             if not self.kernel.memory.pte_references():
-                listen(inode.i_mapping.i_mmap, "watch", self.unlinked)
+                listen(inode.i_mapping.i_mmap, "watch", self.unlinked, self.mine)
         self.world.on_end.append(self.at_rest)
+        self.remember()
+
+    def remember(self) -> None:
+        """What matters later, in parts: per task, per lock, and per file."""
+        memories = self.world.memories
+        self.tasks = [f"page tables of {task.name}" for task in self.world.tasks]
+        for task, name in enumerate(self.tasks):
+            memories[name] = partial(self.left_by, task)
+        for lock in self.looked:
+            memories[looked_under(lock)] = partial(self.looked_at, lock)
+        for inode in self.files:
+            memories[dirty_pages(inode)] = partial(self.dirty_in, inode)
+
+    def left_by(self, task: int) -> Hashable:
+        """What a task has begun and not ended, and what was reported of it."""
+        gathers = tuple(sorted(each for each in self.gathers[task].items() if each[1]))
+        return (
+            tuple(sorted(self.unflushed[task].items())),
+            tuple(self.nested[task]),
+            gathers,
+            tuple(self.reported[task]),
+        )
+
+    def looked_at(self, lock: Lock) -> Hashable:
+        """The entries at which the owner of a lock has looked."""
+        return tuple([cell.name for cell in self.looked[lock]])
+
+    def dirty_in(self, inode: Inode) -> Hashable:
+        """The pages of a file that were dirty."""
+        return self.dirty[inode.number]
+
+    def mine(self) -> Iterable[str]:
+        """Looks at what the current task has left."""
+        return (self.tasks[self.world.current.index],)
+
+    def here(self, lock: Lock) -> Iterable[str]:
+        """Looks at what was done under a lock, too; and with a gather under way, at what others have cleared."""
+        gathers = any(self.gathers[self.world.current.index].values())
+        return (looked_under(lock), *(self.tasks if gathers else self.mine()))
+
+    def cleaning(self, inode: Inode) -> Iterable[str]:
+        """Looks at what all tasks have left, if a page of a file is not dirty any more."""
+        fewer = len(inode.i_mapping.i_pages.marks[Mark.DIRTY]) < len(self.dirty[inode.number])
+        return (dirty_pages(inode), *(self.tasks if fewer else self.mine()))
 
     def reset(self) -> None:
         for looked in self.looked.values():
@@ -90,24 +136,20 @@ class PageTables(Oracle):
         self.unflushed: list[dict[tuple[int, int], Unflushed]] = [{} for _ in self.world.tasks]
         # Per task what it has found cleared by others.
         self.nested: list[list[tuple[int, int]]] = [[] for _ in self.world.tasks]
-        self.gathers: dict[tuple[int, int], int] = {}
+        # Per task how many gathers it has under way, by the index of the mm.
+        self.gathers: list[dict[int, int]] = [{} for _ in self.world.tasks]
         self.dirty = {inode.number: tuple(inode.i_mapping.i_pages.marks[Mark.DIRTY]) for inode in self.files}
-        self.reported: list[tuple[str, int]] = []
-
-    def memory(self) -> Hashable:
-        looked = [(lock.name, tuple([cell.name for cell in cells])) for lock, cells in self.looked.items() if cells]
-        unflushed = tuple([tuple(sorted(each.items())) for each in self.unflushed])
-        nested = tuple([tuple(each) for each in self.nested])
-        gathers = tuple(sorted(each for each in self.gathers.items() if each[1]))
-        return tuple(sorted(looked)), unflushed, nested, gathers, tuple(self.dirty.items()), tuple(self.reported)
+        # Per task the rules that it has broken.
+        self.reported: list[list[str]] = [[] for _ in self.world.tasks]
 
     def watch(self, mm: Mm, address: int, pages: int, cell: Entry, lock: SpinLock) -> None:
         """Follow one entry. address, pages: what it maps."""
         mapping = self.mappings[self.kernel.file_page(address)[0]]
         addresses = range(address, address + pages)
         self.entries.append((mm, address, cell))
-        listen(cell, "watch_read", self.looker(mm, mapping, addresses, cell, lock))
-        listen(cell, "watch", self.setter(mm, mapping, addresses, cell, lock))
+        tells = partial(self.here, lock)
+        listen(cell, "watch_read", self.looker(mm, mapping, addresses, cell, lock), tells)
+        listen(cell, "watch", self.setter(mm, mapping, addresses, cell, lock), tells)
 
     def looker(
         self, mm: Mm, mapping: AddressSpace, addresses: range, cell: Entry, lock: SpinLock
@@ -120,7 +162,7 @@ class PageTables(Oracle):
             task = world.current
             if lock.owner is task:
                 seen.append(cell)
-                if cell.value is None and self.gathers.get((task.index, mm.index)):
+                if cell.value is None and self.gathers[task.index].get(mm.index):
                     self.found_none(mm, addresses, task)
             elif not task.irq_depth and mm.mmap_lock not in task.held and rmap not in task.held:
                 self.warn("walk", f"looks at {cell.name} with nothing that keeps the table")
@@ -135,7 +177,7 @@ class PageTables(Oracle):
         def stored(old: Pmd, new: Pmd) -> None:
             task = self.world.current
             if lock.owner is task and cell not in looked:
-                if old != new and mm.mmap_lock.writer is not task:
+                if old != new and not mm.mmap_lock.written_by(task):
                     self.warn("look", f"stores {cell.name} without a look since it took {lock.name}")
                 looked.append(cell)
             if old is TABLE:
@@ -174,8 +216,8 @@ class PageTables(Oracle):
         def released(lock: Lock, task: Task) -> None:
             if looked:
                 looked.clear()
-            if self.unflushed[task.index] and not self.gathers.get((task.index, mm.index)):
-                forking = mm.mmap_lock.writer is task
+            if self.unflushed[task.index] and not self.gathers[task.index].get(mm.index):
+                forking = mm.mmap_lock.written_by(task)
                 if any(each.cleared or not forking for each in self.left(mm, task).values()):
                     self.warn("flush", f"gives {lock.name} up before it has flushed")
 
@@ -191,9 +233,9 @@ class PageTables(Oracle):
     def gatherer(self, mm: Mm) -> Callable[[int, int], None]:
         def changed(old: int, new: int) -> None:
             task = self.world.current
-            key = (task.index, mm.index)
-            self.gathers[key] = self.gathers.get(key, 0) + new - old
-            if self.gathers[key] < 0:
+            gathers = self.gathers[task.index]
+            gathers[mm.index] = gathers.get(mm.index, 0) + new - old
+            if gathers[mm.index] < 0:
                 self.warn("gather", f"ends a gather of {mm.name} that it has not begun")
             if new >= old:
                 return
@@ -298,6 +340,16 @@ class PageTables(Oracle):
     def warn(self, rule: str, message: str) -> None:
         """Report each rule once for each task."""
         task = self.world.current
-        if (rule, task.index) not in self.reported:
-            self.reported.append((rule, task.index))
+        if rule not in self.reported[task.index]:
+            self.reported[task.index].append(rule)
             self.world.defer(Violation("page-table", f"{task.name} {message}", channel=rule, tasks=(task.name,)))
+
+
+def looked_under(lock: Lock) -> str:
+    """Name of what was looked at under a lock."""
+    return f"looked at under {lock.name}"
+
+
+def dirty_pages(inode: Inode) -> str:
+    """Name of what was dirty in a file."""
+    return f"dirty pages of {inode.name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.ghost import Ghost
@@ -24,9 +24,12 @@ class RangeUsers(Ghost):
         dmaps = [] if conn is None else conn.dmaps
         self.users: list[list[int]] = [[] for _ in dmaps]
         sim.world.on_reset.append(self.reset)
-        sim.world.memories.append(lambda: tuple([tuple(sorted(users)) for users in self.users]))
+        sim.world.memories[type(self).__name__] = self.memory
         for dmap, users in zip(dmaps, self.users, strict=True):
             listen(dmap.refcnt, "watch", self.watcher(users))
+
+    def memory(self) -> Hashable:
+        return tuple([tuple(sorted(users)) for users in self.users])
 
     def reset(self) -> None:
         for users in self.users:

@@ -139,7 +139,7 @@ class UnlockedAccess(Oracle):
         world = self.world
 
         def loaded() -> None:
-            if world.current.index not in domain.readers:
+            if not domain.read_by(world.current.index):
                 message = f"{world.current.name} loads {cell.name} outside a section of {domain.name}"
                 self.fail("unlocked-access", message, channel=domain.name)
 
@@ -221,7 +221,7 @@ class UnlockedAccess(Oracle):
         lock = inode.i_mapping.invalidate_lock
 
         def changed(old: Ranges, new: Ranges) -> None:
-            if len(new) < len(old) and inode.i_count.value and lock.writer is not self.world.current:
+            if len(new) < len(old) and inode.i_count.value and not lock.written_by(self.world.current):
                 self.judge(inode.fuse.tree, (lock.lock_class,), "takes a range from")
 
         return changed
@@ -231,7 +231,7 @@ class UnlockedAccess(Oracle):
 
         def changed(old: bool, new: bool) -> None:
             task = self.world.current
-            if old != new and not any(inode.fuse.sem.writer is task for inode in self.kernel.inodes.values()):
+            if old != new and not any(inode.fuse.sem.written_by(task) for inode in self.kernel.inodes.values()):
                 self.judge(cell, ("fi.dax.sem",))
 
         return changed
@@ -249,7 +249,7 @@ class UnlockedAccess(Oracle):
     def logged(self, number: int) -> None:
         """Who commits changes of an inode still has the lock under which it has made them."""
         inode = self.kernel.inode_by_number(number)
-        if inode.ilock.writer is not self.world.current:
+        if not inode.ilock.written_by(self.world.current):
             self.judge(self.kernel.journal, (inode.ilock.lock_class,), "commits to")
 
     def started(self) -> None:
@@ -261,7 +261,7 @@ class UnlockedAccess(Oracle):
 
         def used(change: bool) -> None:
             task = self.world.current
-            if (change and inode.ilock.writer is not task) or inode.ilock not in task.held:
+            if (change and not inode.ilock.written_by(task)) or inode.ilock not in task.held:
                 self.judge(inode.cow_fork, (inode.ilock.lock_class,), "changes" if change else "looks at")
 
         return used
@@ -300,7 +300,7 @@ class UnlockedAccess(Oracle):
 
     def tried(self) -> None:
         """The page map that is found in pgmap_array may go as soon as the section ends."""
-        if self.world.current.index not in self.kernel.rcu.readers:
+        if not self.kernel.rcu.read_by(self.world.current.index):
             self.judge(self.kernel.pgmap.ref, ("rcu",), "tries to get")
 
     def judge(self, what: Shared, lacking: Iterable[str], how: str = "changes") -> None:

@@ -9,7 +9,7 @@ from enum import Enum
 from random import Random
 
 from daxfuzz.search.bounds import UNBOUNDED, Bounds
-from daxfuzz.search.footprint import MEMORY, Footprint, Footprints, clash
+from daxfuzz.search.footprint import Footprint, Footprints, clash
 from daxfuzz.search.foresight import Foresight
 from daxfuzz.search.reach import Reach
 from daxfuzz.search.state_key import ENDED, Effect, Place, StateKey, Undo
@@ -394,7 +394,7 @@ class Exhaustive(Stepper):
             world.finish(task)
         except Violation:
             if self._footprints is not None:
-                self._failing = self._footprints.of(point, world.looked, (MEMORY,), True)
+                self._failing = self._footprints.of(point, world.looked, self._key.memories, True)
             raise
         finally:
             world.looking = False
@@ -404,6 +404,8 @@ class Exhaustive(Stepper):
         if self._footprints is not None:
             elsewhere = bool(world.hooks) and (task.operation != operation or task.point is None)
             footprint = self._footprints.of(point, key.changed, key.remembered, elsewhere)
+        if world.freed and self._foresight is not None:
+            self._foresight.notice_freed()
         deferred = world.deferred
         if len(deferred) > self._deferred:
             for each in deferred[self._deferred :]:

@@ -18,9 +18,6 @@ COMMUTE = (READ, ADD)
 ANY: Final = "any"
 """Stands for all objects: a step that may touch what nobody can name."""
 
-MEMORY: Final = "memory"
-"""Stands for what observers remember in common."""
-
 CALLS: Final = "calls"
 """Stands for the calls that tasks are in, where somebody else looks at them."""
 
@@ -54,14 +51,14 @@ class Footprints:
     def of(self, point: Point, changed: Collection[Thing], remembered: Collection[str], elsewhere: bool) -> Footprint:
         """What the step just taken at a point has touched. Not to be changed.
 
-        changed: the objects that have another state now.
+        changed: the things that are something else now.
         remembered: what observers remember that is something else now.
         elsewhere: whether the task is in another call now, or in none.
         """
         world = self.world
         declared = self.declared(point)
         looked = world.looked
-        if not looked and not world.observed and not remembered and not elsewhere:
+        if not looked and not remembered and not elsewhere:
             return declared
         found = dict(declared)
         for obj in looked:
@@ -69,8 +66,6 @@ class Footprints:
         if point.wide:
             for obj in changed:
                 found[obj] = WRITE
-        if world.observed:
-            found[MEMORY] = READ
         for memory in remembered:
             found[memory] = WRITE
         if elsewhere:

@@ -39,6 +39,9 @@ class Foresight:
     called, at what they look at and remember (the recording mode of the world). At most objects it also looks who else
     is parked there; not so at variables and queues.
 
+    A task may also arrive at an object that is freed; so that counts, too, from when one is freed for the first time.
+    Then all that was learned before is forgotten.
+
     Not foreseen are steps that are wide; while a signal is pending, which a task may meet anywhere; and at objects with
     an observer that the world does not know of.
     """
@@ -53,7 +56,8 @@ class Foresight:
         self._salts: dict[tuple[int, Any], int] = {}
         self._strange: dict[Shared, bool] = {}
         self._owners: dict[int, int] = {}
-        self._common = bool(world.memories)
+        self._common = len(world.memories)
+        self._freeable: set[Shared] = set()
 
     def effect(self, task: int) -> Effect | None:
         """What a task's next step will do, None if that is not known."""
@@ -86,7 +90,7 @@ class Foresight:
         looked = self._world.looked
         seen = [thing for thing in looked if isinstance(thing, Shared)]
         after = key.point(index)
-        arrived = [after.object] if after is not None and after.object.ARRIVAL else []
+        arrived = [after.object] if after is not None and self._arrives(after.object) else []
         if any(self._is_strange(obj) for obj in (*touched, *arrived)):
             return
         before = dict(replaced)
@@ -98,7 +102,8 @@ class Foresight:
             or effect.remembered
             or (self._strict and any(isinstance(obj, Lock) for obj in touched))
         ):
-            memories = tuple([each for each in range(len(remembers)) if self._matters(each, index)])
+            changed = {number for number, _ in effect.remembered}
+            memories = tuple([each for each in range(len(remembers)) if each in changed or self._matters(each, index)])
         pattern = Pattern(tuple(numbers), crowds, memories, CALLS in looked)
         situation = known ^ decided ^ self._circumstances(index, pattern, remembers)
         for number in numbers:
@@ -107,6 +112,18 @@ class Foresight:
         patterns = self._patterns.setdefault(known, [])
         if pattern not in patterns:
             patterns.append(pattern)
+
+    def notice_freed(self) -> None:
+        """A step was taken that may have freed something."""
+        freed = [obj for obj, _ in self._world.freed if obj not in self._freeable]
+        if freed:
+            self._freeable.update(freed)
+            self._effects.clear()
+            self._patterns.clear()
+
+    def _arrives(self, obj: Shared) -> bool:
+        """Whether it matters to whoever comes to an object in which state it is."""
+        return obj.ARRIVAL or obj in self._freeable
 
     def _circumstances(self, task: int, pattern: Pattern, remembers: tuple[int, ...]) -> int:
         """A digest of what a pattern names beside objects."""
@@ -126,8 +143,10 @@ class Foresight:
         return found
 
     def _matters(self, memory: int, task: int) -> bool:
-        """Whether a task's step may depend on what observers remember there: in common, or of it alone."""
-        return (memory == 0 and self._common) or self._owners.get(memory, task) in (task, -1)
+        """Whether a task's step may depend on what observers remember there: what they look at, or of it alone."""
+        if memory < self._common:
+            return self._strict or self._key.memories[memory] in self._world.looked
+        return self._owners.get(memory, task) in (task, -1)
 
     def _is_strange(self, obj: Shared) -> bool:
         """Whether somebody observes an object of whom the world does not know."""

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daxfuzz.search.encoding import Encoder
-from daxfuzz.search.footprint import MEMORY, Footprint
+from daxfuzz.search.footprint import Footprint
 from daxfuzz.search.forgetful import CALL
 from daxfuzz.sim import Access, RwSemaphore, Signals
 
@@ -78,7 +78,7 @@ class StateKey:
 
     key: of the present state; decided, remembers: of what others decide about tasks, and of what observers remember.
     changed: the objects that have another state since the last step.
-    remembered: which memories of observers are others since then.
+    memories: the names of what observers remember; remembered: which of these are others since the last step.
     places: per task how often it has forgotten, and a number for the Point that it is parked at; ENDED after its end.
     """
 
@@ -91,10 +91,9 @@ class StateKey:
         self._parked_at: list[Point] = []
         self._scheduling: dict[Hashable, int] = {}
         self._decisions: dict[int, tuple[tuple[int, ...], bool]] = {}
-        names = [MEMORY] * bool(world.memories)
-        self._memories = (*names, *world.own_memories)
-        self._recall = [*[self._in_common] * bool(world.memories), *world.own_memories.values()]
-        self._memory: list[dict[bytes, int]] = [{} for _ in self._memories]
+        self.memories = (*world.memories, *world.own_memories)
+        self._recall = [*world.memories.values(), *world.own_memories.values()]
+        self._memory: list[dict[bytes, int]] = [{} for _ in self.memories]
         # A task forgets its signal in any step.
         self._signals = [obj for obj in world.objects if isinstance(obj, Signals)]
         self._looked = world.looked
@@ -162,7 +161,7 @@ class StateKey:
         if self.world.observed or task.operation != operation:
             self.remembers = self._memory_now()
         if self.remembers is not undo[4]:
-            for old, new, name in zip(undo[4], self.remembers, self._memories, strict=True):
+            for old, new, name in zip(undo[4], self.remembers, self.memories, strict=True):
                 if old != new:
                     key ^= old ^ new
                     self.remembered += (name,)
@@ -190,6 +189,7 @@ class StateKey:
         for note in task.notes:
             if note is CALL:
                 calls = (digest, calls)
+                digest = self.encoder.digest("call", digest)
             else:
                 before, calls = calls
                 if note is not None:
@@ -326,17 +326,13 @@ class StateKey:
     def _memory_now(self) -> tuple[int, ...]:
         """What observers remember."""
         found = []
-        for name, known, recall in zip(self._memories, self._memory, self._recall, strict=True):
+        for name, known, recall in zip(self.memories, self._memory, self._recall, strict=True):
             form = self.encoder.encode(recall())
             number = known.get(form)
             if number is None:
                 number = known[form] = self.encoder.digest("memory", name, form)
             found.append(number)
         return tuple(found)
-
-    def _in_common(self) -> Hashable:
-        """What observers remember in common."""
-        return tuple([memory() for memory in self.world.memories])
 
     def _number(self, point: Point) -> int:
         """A number for a Point."""

@@ -23,6 +23,7 @@ from daxfuzz.sim.checking import UndeclaredAccess, check_accesses
 from daxfuzz.sim.host import Host
 from daxfuzz.sim.interrupts import Interrupts
 from daxfuzz.sim.locks import Lock, Mutex, RwSemaphore, SpinLock
+from daxfuzz.sim.observer import Observer
 from daxfuzz.sim.percpu_ref import PercpuRef
 from daxfuzz.sim.percpu_rwsem import PercpuRwSemaphore
 from daxfuzz.sim.point import Access, Point, conflict
@@ -64,6 +65,7 @@ __all__ = [
     "Lock",
     "Mutex",
     "ObservedCell",
+    "Observer",
     "PercpuRef",
     "PercpuRwSemaphore",
     "Point",

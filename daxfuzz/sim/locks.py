@@ -362,6 +362,11 @@ class RwSemaphore(Lock):
         """Whether the current task holds it exclusively; for assertions of the model (rwsem_is_locked)."""
         return self.writer is self.world.current
 
+    def written_by(self, task: Task) -> bool:
+        """Whether a task holds it exclusively, for observers of a step of that task. Nobody else can change that, so
+        it is no look at the lock (record_looks)."""
+        return _writer_of(self) is task
+
     def _admit_readers(self) -> None:
         """Give the lock to all queued readers (rwsem_mark_wake)."""
         admitted = [task for task, write in self.queue if not write]
@@ -403,3 +408,7 @@ class RwSemaphore(Lock):
         self.writer = None
         self.readers.clear()
         self.queue.clear()
+
+
+# Past what a mode puts in the place of the attribute.
+_writer_of = vars(RwSemaphore)["writer"].__get__

@@ -107,6 +107,11 @@ class Rcu(Shared):
         if self.on_synchronize is not None:
             self.on_synchronize(me, True)
 
+    def read_by(self, task: int) -> bool:
+        """Whether the task with an index is in a section, for observers of a step of that task. Nobody else can change
+        that, so it is no look at the domain (record_looks)."""
+        return task in _readers_of(self)
+
     def owners(self) -> tuple[int, ...]:
         return tuple(sorted({reader for readers in self.waiting.values() for reader in readers}))
 
@@ -119,3 +124,7 @@ class Rcu(Shared):
         assert state == ((), ()), "a world is sealed with no section open"
         self.readers.clear()
         self.waiting.clear()
+
+
+# Past what a mode puts in the place of the attribute.
+_readers_of = vars(Rcu)["readers"].__get__

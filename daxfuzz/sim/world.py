@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from daxfuzz.sim.checking import UndeclaredAccess
@@ -34,9 +34,13 @@ class World:
     current: the task whose turn it is.
     log: per step its Point, followed by the value that the access returned, if it returned one.
     hooks: (object, slot) of each observer, as far as they say so.
-    memories: what observers remember of an execution, if it can matter later: functions that return it as data.
-    own_memories: per thing the same, where it changes in steps of one task and is looked at only in steps of that task,
-        apart from steps in which an observer says so (look).
+    memories: what observers remember of an execution, if it can matter later: by a name functions that return it as
+        data. A method of an Observer, or a partial of one, tells what that one remembers; another function, what all
+        observers may look at.
+    own_memories: the same, where it changes in steps of one task and is looked at only in steps of that task, apart
+        from steps in which an observer says so (look).
+    tellers: observers that say themselves which memories of their Observer they look at or change: the function that
+        is called, and one that returns the names as of now.
     revised: set by an observer that did not remember enough so far: a search that relied on it begins again.
     recording: whether it is in the recording mode (record_looks).
     observed: in that mode, set when an observer is called.
@@ -73,6 +77,7 @@ class World:
         "recording",
         "revised",
         "tasks",
+        "tellers",
         "turns",
         "unused",
     )
@@ -100,7 +105,8 @@ class World:
         self.own_memories: dict[str, Callable[[], Hashable]] = {}
         self.hooks: list[tuple[Any, str]] = []
         self.revised = False
-        self.memories: list[Callable[[], Hashable]] = []
+        self.memories: dict[str, Callable[[], Hashable]] = {}
+        self.tellers: list[tuple[Callable[..., None], Callable[[], Iterable[str]]]] = []
         self.on_reset: list[Callable[[], None]] = []
         self.on_end: list[Callable[[], None]] = []
         self.on_signal: Callable[[Task, Signal], None] = self.deliver
@@ -244,7 +250,7 @@ class World:
         object.__setattr__(obj, "__class__", freed_class(type(obj)))
 
     def look(self, *things: str) -> None:
-        """An observer looks at what is no object: an own memory, or the calls that tasks are in ("calls")."""
+        """An observer looks at what is no object: a memory, or the calls that tasks are in ("calls")."""
         if self.looking:
             self.looked.update(things)
 

@@ -42,7 +42,7 @@ def own(observer: Any) -> dict[str, bytes]:
 
 def remembering(sim: Simulation) -> Iterator[Any]:
     """The observers that have a memory."""
-    for memory in (*sim.world.memories, *sim.world.own_memories.values()):
+    for memory in (*sim.world.memories.values(), *sim.world.own_memories.values()):
         function: Any = getattr(memory, "func", memory)
         yield getattr(function, "__self__", None)
         for cell in function.__closure__ or () if hasattr(function, "__closure__") else ():
@@ -76,4 +76,20 @@ def test_who_notes_anything_in_an_execution_has_a_memory() -> None:
 
 def test_who_forgets_before_each_execution_has_a_memory() -> None:
     for oracle in ORACLES:
-        assert (oracle.reset is Oracle.reset) == (oracle.memory is Oracle.memory), oracle
+        # Who tells at what it looks remembers in parts, which the test above asks for.
+        assert (oracle.reset is Oracle.reset) == (oracle.memory is Oracle.memory and not oracle.TELLS), oracle
+
+
+def test_who_tells_at_what_it_looks_does_so_everywhere() -> None:
+    sim = Simulation(generate(Random(1), "ext4"), KernelChoice(KernelSpec("refcount-0")).composed().subsystems, "ext4")
+    tellers = [each for each in attach(sim) if each.TELLS]
+    told = [function for function, _ in sim.world.tellers]
+    listening = 0
+    for obj, slot in dict.fromkeys(sim.world.hooks):
+        hooks = getattr(obj, slot)
+        for function in getattr(hooks, "functions", (hooks,)):
+            cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+            if any(each in (getattr(function, "__self__", None), *cells) for each in tellers):
+                listening += 1
+                assert function in told, function
+    assert listening > 20

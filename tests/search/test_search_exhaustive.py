@@ -305,7 +305,7 @@ def test_an_observer_that_did_not_remember_enough_begins_the_search_again() -> N
     remembering: list[bool] = []
     cell.watch = watch
     world.hooks.append((cell, "watch"))
-    world.memories.append(lambda: list(seen) if remembering else ())
+    world.memories["seen"] = lambda: list(seen) if remembering else ()
     world.on_reset.append(seen.clear)
     world.on_end.append(at_end)
 

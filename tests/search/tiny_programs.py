@@ -178,6 +178,6 @@ class TinyProgram:
         else:
             counted.watch = remember
         self.world.hooks += [(cell, "watch") for cell in {watched.name: watched, counted.name: counted}.values()]
-        self.world.memories.append(lambda: list(seen))
+        self.world.memories["seen"] = lambda: list(seen)
         self.world.on_reset.append(seen.clear)
         self.world.on_end.append(at_end)
