@@ -311,7 +311,8 @@ class Journal(Lock):
             self.committed,
             self.locked,
             -1 if self.freezer is None else self.freezer.index,
-            tuple(sorted(task.index for task in self.handles)),
+            # How deep its own are nested is a task's own affair, and changes with no step.
+            tuple(sorted({task.index for task in self.handles})),
             -1 if self.committer is None else self.committer.index,
             tuple(self.tids),
         )

@@ -40,7 +40,10 @@ class WrongPage(Oracle):
         self.begin: dict[int, int] = {}
 
     def memory(self) -> Hashable:
-        during = {(task, mm.index, *entry) for task, since in self.begin.items() for mm, *entry in self.gone[since:]}
+        during = [
+            (task, tuple(sorted({(mm.index, *entry) for mm, *entry in self.gone[since:]})))
+            for task, since in self.begin.items()
+        ]
         return tuple(sorted(during))
 
     def attach(self) -> None:

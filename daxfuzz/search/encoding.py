@@ -9,7 +9,7 @@ from enum import Enum
 from hashlib import blake2b
 from typing import Any, Protocol, runtime_checkable
 
-from daxfuzz.sim import Shared
+from daxfuzz.sim import Shared, Task
 
 VERSION = 2
 """The version of marshal that neither refers back to earlier objects nor tells interned strings from others."""
@@ -77,6 +77,8 @@ class Encoder:
             return lambda value: (name, value.name)
         if issubclass(kind, tuple):
             return lambda value: (name, *map(self._plain, value))
+        if issubclass(kind, Task):
+            return lambda value: ("task", value.index)
         if issubclass(kind, Shared):
             return lambda value: ("shared", self._number(value))
         if issubclass(kind, Stateful):

@@ -10,6 +10,7 @@ from dataclasses import is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from daxfuzz.search.encoding import Stateful
 from daxfuzz.sim import Shared, Task
 
 if TYPE_CHECKING:
@@ -83,7 +84,13 @@ class Forgetful:
                     return False
             elif isinstance(value, CHANGEABLE):
                 return False
-            elif not isinstance(value, (Shared, Task, Enum)) and id(value) not in self._lasting:
+            elif isinstance(value, (Shared, Task, Enum)):
+                continue
+            elif isinstance(value, Stateful):
+                # Made in the execution or before, it is the same to whoever compares states.
+                if not self._fixed((value.state(),)):
+                    return False
+            elif id(value) not in self._lasting:
                 if not (is_dataclass(value) and kind.__dataclass_params__.frozen):
                     return False
                 if not self._fixed(tuple([getattr(value, each) for each in kind.__dataclass_fields__])):
