@@ -92,4 +92,4 @@ def test_who_tells_at_what_it_looks_does_so_everywhere() -> None:
             if any(each in (getattr(function, "__self__", None), *cells) for each in tellers):
                 listening += 1
                 assert function in told, function
-    assert listening > 20
+    assert listening
