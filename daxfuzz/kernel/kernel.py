@@ -60,6 +60,7 @@ from daxfuzz.sim import (
 if TYPE_CHECKING:
     from daxfuzz.kernel.fs.filesystem import Filesystem
     from daxfuzz.kernel.fs.fuse_conn import FuseConnDax
+    from daxfuzz.kernel.inode import AddressSpace
     from daxfuzz.kernel.subsystem import Subsystem
     from daxfuzz.sim import Task, World
 
@@ -129,6 +130,8 @@ class Kernel:
     inodegc: files without a name that xfs still has to free the blocks of.
     dax_share_lock: in no kernel, but in a repair: protects what pages that files share say about them.
     on_warn: called with (message, page or None) when a WARN_ON_ONCE of the modelled code fires.
+    on_failure: called with a pfn where the failure of its page begins to be dealt with.
+    on_kill: called with (file, file page, tasks) where these are to be told of a page that has failed, or goes.
     """
 
     # More attributes than an instance dictionary keeps in place, and every step goes through here.
@@ -179,6 +182,8 @@ class Kernel:
         "mmap",
         "mms",
         "mremap",
+        "on_failure",
+        "on_kill",
         "on_warn",
         "page_alloc",
         "pages",
@@ -251,6 +256,8 @@ class Kernel:
             setattr(self, name, cls(self))
         self.fs: Filesystem = getattr(self, FILESYSTEMS[filesystem])
         self.on_warn: Callable[[str, Page | None], None] | None = None
+        self.on_failure: Callable[[int], None] | None = None
+        self.on_kill: Callable[[AddressSpace, int, list[Task]], None] | None = None
 
         self.interrupts = Interrupts(world)
         self.rcu = Rcu(world, "rcu")

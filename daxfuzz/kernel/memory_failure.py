@@ -72,6 +72,8 @@ class MemoryFailure(Subsystem):
 
     async def memory_failure_dev_pagemap(self, pfn: int, flags: int, pgmap: DevPagemap) -> int:
         """Ask whoever holds the device, else signal who maps the page. Drops the caller's reference of the page map."""
+        if self.k.on_failure is not None:
+            self.k.on_failure(pfn)
         if flags & Mf.COUNT_INCREASED:
             await self.k.memremap.put_page(self.k.pages[pfn])
         error = -EOPNOTSUPP
@@ -143,20 +145,26 @@ class MemoryFailure(Subsystem):
         return to_kill
 
     async def dev_pagemap_mapping_shift(self, mm: Mm, address: int) -> int:
-        """Number of pages that the entry at an address maps, 0 if that is nothing of a device. No lock is taken."""
+        """Number of pages that the entry at an address maps, 0 if that is nothing of a device. No lock is taken.
+
+        Known deviation: v6.19 takes a private copy for a page of the device, since no bit of the entry tells any more
+        (pte_devmap), and signals who has one.
+        """
         if mm.puds:
             return mm.pud_pages if await mm.pud(address).read() is not None else 0
         pmd = await mm.pmd(address).read()
         if isinstance(pmd, Pte):
             return 0 if pmd.zero else mm.pmd_pages
         pte = await mm.slots[address].read() if pmd is TABLE else None
-        return 0 if pte is None or pte.zero else 1
+        return 0 if pte is None or pte.zero or self.k.is_ram(pte) else 1
 
     async def unmap_and_kill(self, to_kill: list[ToKill], mapping: AddressSpace | None, index: int) -> None:
         """Unmap the largest range that one of the collected maps the page with, from everybody; then signal them.
 
         Where nobody was collected nothing is unmapped.
         """
+        if self.k.on_kill is not None and mapping is not None:
+            self.k.on_kill(mapping, index, [each.task for each in to_kill])
         pages = max((each.pages for each in to_kill), default=0)
         if pages:
             if mapping is None:
