@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from daxfuzz.oracles.association import Association
 from daxfuzz.oracles.atomic_context import AtomicContext
 from daxfuzz.oracles.beyond_end import BeyondEnd
+from daxfuzz.oracles.careless_sleep import CarelessSleep
 from daxfuzz.oracles.cow_ownership import CowOwnership
 from daxfuzz.oracles.deadlock import Deadlock
 from daxfuzz.oracles.device_life import DeviceLife
@@ -63,6 +64,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     LockOrder,
     LockHeld,
     AtomicContext,
+    CarelessSleep,
     EntryLock,
     UnlockedAccess,
     PageTables,

@@ -49,9 +49,11 @@ class WaitQueueHead(Shared):
 
     on_sleep: observer, called with (queue, task) when a task that must not sleep arrives at a wait here, whether or
         not it would.
+    on_asleep: observer, called with (queue, task, whether its last step was to queue itself here) when a task gives up
+        the processor here.
     """
 
-    __slots__ = ("_active", "_dequeue", "_enqueue", "_sleep", "_wake", "entries", "on_sleep")
+    __slots__ = ("_active", "_dequeue", "_enqueue", "_sleep", "_wake", "entries", "on_asleep", "on_sleep")
     GUARDED: tuple[str, ...] = ("entries",)
     TRACKED = True
 
@@ -59,6 +61,7 @@ class WaitQueueHead(Shared):
         super().__init__(world, name)
         self.entries: list[WaitEntry] = []
         self.on_sleep: Callable[[WaitQueueHead, Task], None] | None = None
+        self.on_asleep: Callable[[WaitQueueHead, Task, bool], None] | None = None
         self._enqueue = self.point(Access.UPDATE, "prepare_to_wait")
         self._dequeue = self.point(Access.UPDATE, "finish_wait")
         self._active = self.point(Access.READ, "active")
@@ -132,6 +135,8 @@ class WaitQueueHead(Shared):
         self.might_sleep(me)
         if me.state is not TaskState.RUNNING and not me.signal_pending(me.state):
             me.asleep = True
+            if self.on_asleep is not None:
+                self.on_asleep(self, me, self._has_just_queued())
             self.world.block(me, self)
         yield self._sleep
         me.state = TaskState.RUNNING
@@ -140,6 +145,11 @@ class WaitQueueHead(Shared):
         """A task arrives at what may sleep here (might_sleep)."""
         if (task.atomic or task.irq_depth) and self.on_sleep is not None:
             self.on_sleep(self, task)
+
+    def _has_just_queued(self) -> bool:
+        """Whether the current task has made no step since it queued itself here."""
+        last = next((each for each in reversed(self.log) if isinstance(each, Point)), None)
+        return last is self._enqueue
 
     def _add(self, entry: WaitEntry) -> None:
         if entry.queued:
