@@ -22,9 +22,11 @@ class Block(Shared):
     they are flushed; devices and copies of the kernel that bypass the caches write to both.
     on_kernel: called with this in each step in which the kernel reads or writes it, through its own mapping or by a
     request to the disk.
+    on_copy: called with this after the kernel has written to it through the caches.
+    on_flush: called with this after the caches were written back.
     """
 
-    __slots__ = ("_load", "_store", "data", "durable", "on_kernel", "pfn")
+    __slots__ = ("_load", "_store", "data", "durable", "on_copy", "on_flush", "on_kernel", "pfn")
     GUARDED = ("data",)
 
     def __init__(self, world: World, pfn: int) -> None:
@@ -33,6 +35,8 @@ class Block(Shared):
         self.data = 0
         self.durable = 0
         self.on_kernel: Callable[[Block], None] | None = None
+        self.on_copy: Callable[[Block], None] | None = None
+        self.on_flush: Callable[[Block], None] | None = None
         self._load = self.point(Access.READ, "load")
         self._store = self.point(Access.WRITE, "store")
 
@@ -75,6 +79,8 @@ class Block(Shared):
         if self.on_kernel is not None:
             self.on_kernel(self)
         self.data = value
+        if self.on_copy is not None:
+            self.on_copy(self)
 
     @types.coroutine
     def dma_write(self, value: int) -> Generator[Point, None, None]:
@@ -120,6 +126,8 @@ class Block(Shared):
         if not self.world.goes_on(self._load):
             yield self._load
         self.durable = self.data
+        if self.on_flush is not None:
+            self.on_flush(self)
 
     def state(self) -> Hashable:
         return self.data, self.durable

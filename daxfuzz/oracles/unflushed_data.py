@@ -12,7 +12,7 @@ from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
 
 if TYPE_CHECKING:
-    from daxfuzz.kernel.block import Owner
+    from daxfuzz.kernel.block import Block, Owner
     from daxfuzz.kernel.entry import Entry
     from daxfuzz.kernel.inode import Extent, Inode
     from daxfuzz.program.case import Call
@@ -22,10 +22,11 @@ class UnflushedData(Oracle):
     """What is in the caches only has an entry that fsync finds, unless it is being removed.
 
     So it is written back before its entry is deleted, before its block is shared, since the other file has no entry,
-    and before the block comes to a place of a file without an entry. A call that removes data need not write that back,
-    but the rest of what its entries stand for; nor need eviction, or the removal of the device. xfs writes back what
-    fallocate removes, too (xfs_flush_unmap_range), so that a crash may come before the removal is durable. It has done
-    no harm before a crash, so that the execution goes on.
+    and before the block comes to a place of a file without an entry. A copy is written back before the file gets it in
+    the place of the block that it is of, since a crash may come right after that. A call that removes data need not
+    write that back, but the rest of what its entries stand for; nor need eviction, or the removal of the device. xfs
+    writes back what fallocate removes, too (xfs_flush_unmap_range), so that a crash may come before the removal is
+    durable. It has done no harm before a crash, so that the execution goes on.
     """
 
     kinds = ("unflushed-data",)
@@ -39,12 +40,24 @@ class UnflushedData(Oracle):
             if self.kernel.fuse_conn is None:
                 for index, extent in enumerate(inode.extents):
                     listen(extent, "watch", self.extent_watcher(inode, index))
+        if self.kernel.fs.reflinks:
+            for block in self.kernel.blocks[: self.kernel.device_pages]:
+                listen(block, "on_copy", self.copied)
+                listen(block, "on_flush", self.flushed)
 
     def reset(self) -> None:
         self.reported = False
+        # Blocks with copies that were not written back since.
+        self.copies: set[int] = set()
 
     def memory(self) -> Hashable:
-        return self.reported
+        return self.reported, tuple(sorted(self.copies))
+
+    def copied(self, block: Block) -> None:
+        self.copies.add(block.pfn)
+
+    def flushed(self, block: Block) -> None:
+        self.copies.discard(block.pfn)
 
     def unflushed(self, pfn: int) -> bool:
         """Whether a crash would lose what a block has, as long as there is a device."""
@@ -94,6 +107,8 @@ class UnflushedData(Oracle):
             pfn = mapped_block(new)
             if pfn is None or pfn == mapped_block(old) or not self.unflushed(pfn):
                 return
+            if pfn in self.copies and mapped_block(old) is not None:
+                self.report(f"{inode.name}[{index}] gets block {pfn}, a copy that is not written back")
             i_pages = inode.i_mapping.i_pages
             head, entry = entry_at(i_pages, index) or (index, None)
             if entry is None or not (entry.locked or head in i_pages.marks[Mark.DIRTY]):
