@@ -23,8 +23,10 @@ from daxfuzz.program.generator.roles.mover import mover
 from daxfuzz.program.generator.roles.opener import opener
 from daxfuzz.program.generator.roles.pinner import pinner
 from daxfuzz.program.generator.roles.reclaimer import reclaimer
+from daxfuzz.program.generator.roles.refaulter import refaulter, unlinker
 from daxfuzz.program.generator.roles.remapper import remapper, saver, splitter, toucher
 from daxfuzz.program.generator.roles.scribe import scribe
+from daxfuzz.program.generator.roles.sharer import owner, sharer
 from daxfuzz.program.generator.roles.signaller import signaller
 from daxfuzz.program.generator.roles.snapshot import archivist, editor, restorer
 from daxfuzz.program.generator.roles.splicer import device, splicer
@@ -79,6 +81,10 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         archivist,
         editor,
         restorer,
+        refaulter,
+        unlinker,
+        owner,
+        sharer,
     )
 }
 """By name."""

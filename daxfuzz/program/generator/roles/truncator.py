@@ -26,15 +26,20 @@ def truncator(draft: Draft) -> tuple[Call, ...]:
 
 
 def shift(draft: Draft, file: str) -> None:
-    """Move the pages of a file that has several: down, or up into the room that truncation makes."""
+    """Move the pages of a file that has several: down, or up into the room that truncation makes, some of which may be
+    taken, behind the end."""
     rng = draft.rng
     pages = draft.files[file]
     if rng.random() < 0.5:
         first = rng.randrange(pages - 1)
         draft.add("fallocate", file, "COLLAPSE_RANGE", first, rng.randint(1, pages - 1 - first))
     else:
-        draft.add("truncate", file, pages - 1)
-        draft.add("fallocate", file, "INSERT_RANGE", rng.randrange(pages - 1), 1)
+        size = rng.randrange(1, pages)
+        draft.add("truncate", file, size)
+        if rng.random() < 0.3:
+            page = rng.randrange(size, pages)
+            draft.add("fallocate", file, "KEEP_SIZE", page, rng.randint(1, pages - page))
+        draft.add("fallocate", file, "INSERT_RANGE", rng.randrange(size), rng.randint(1, pages - size))
 
 
 def emptier(draft: Draft) -> tuple[Call, ...]:

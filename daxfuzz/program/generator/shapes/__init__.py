@@ -7,11 +7,17 @@ from random import Random
 
 from daxfuzz.program.case import Program
 from daxfuzz.program.generator.machine import REFLINK
+from daxfuzz.program.generator.shapes.closure import draw_closure
 from daxfuzz.program.generator.shapes.crowd import draw_crowd
 from daxfuzz.program.generator.shapes.departure import draw_departure
 from daxfuzz.program.generator.shapes.family import draw_family
 from daxfuzz.program.generator.shapes.handover import draw_handover
+from daxfuzz.program.generator.shapes.lease import draw_lease
+from daxfuzz.program.generator.shapes.moves import draw_moves
+from daxfuzz.program.generator.shapes.privates import draw_privates
+from daxfuzz.program.generator.shapes.removal import draw_removal
 from daxfuzz.program.generator.shapes.rivals import draw_rivals
+from daxfuzz.program.generator.shapes.shortage import draw_shortage
 from daxfuzz.program.generator.shapes.sizes import draw_sizes
 from daxfuzz.program.generator.shapes.snapshot import draw_snapshot
 from daxfuzz.program.generator.shapes.storm import draw_storm
@@ -30,12 +36,20 @@ HANDOVERS = 0.06
 """How many are about a file that gets the blocks of another one, on a file system that allocates blocks itself."""
 STORMS = 0.04
 """How many of these file systems are about a file that everybody syncs."""
+MOVES = 0.1
+"""How many programs of a character device are about mappings that move."""
+LEASES = 0.02
+"""How many programs of a file system whose files can share blocks are about leases of such files."""
 SHAPES: tuple[tuple[float, Draw], ...] = (
     (0.15, draw_crowd),
     (0.08, draw_family),
     (0.08, draw_departure),
     (0.07, draw_sizes),
     (0.07, draw_threads),
+    (0.025, draw_shortage),
+    (0.015, draw_privates),
+    (0.02, draw_removal),
+    (0.015, draw_closure),
 )
 """How many programs on any file system are of which shape."""
 
@@ -43,7 +57,7 @@ SHAPES: tuple[tuple[float, Draw], ...] = (
 def draw_shape(rng: Random, filesystem: str) -> Program | None:
     """A program about one thing, or None for one about anything."""
     if filesystem == "device-dax":
-        return None
+        return draw_moves(rng) if rng.random() < MOVES else None
     if filesystem == "fuse":
         shape = rng.random()
         if shape < RIVALS:
@@ -57,6 +71,8 @@ def draw_shape(rng: Random, filesystem: str) -> Program | None:
         return draw_handover(rng, filesystem)
     if filesystem != "fuse" and shape > 1 - HANDOVERS - STORMS:
         return draw_storm(rng, filesystem)
+    if filesystem in REFLINK and shape > 1 - HANDOVERS - STORMS - LEASES:
+        return draw_lease(rng, filesystem)
     for share, draw in SHAPES:
         if shape < share:
             return draw(rng, filesystem)

@@ -1,0 +1,25 @@
+"""A device that goes, or fails, while its files are in use."""
+
+from __future__ import annotations
+
+from random import Random
+
+from daxfuzz.program.case import Program, Setup
+from daxfuzz.program.generator.machine import REFLINK, draw_machine
+from daxfuzz.program.generator.tasks import draw_address_spaces, draw_calls, draw_files, name_tasks
+
+USERS = ("pinner", "mapper", "truncator", "writer", "syncer", "visitor", "toucher", "copier", "saver")
+"""What any file system has something to do for."""
+
+
+def draw_removal(rng: Random, filesystem: str) -> Program:
+    """One or two who work on files, in any way, and who removes the device, or makes its memory fail."""
+    machine = draw_machine(rng, filesystem)
+    users = USERS + (("cloner",) * 4 if filesystem in REFLINK else ("reclaimer",) * 2 * (filesystem == "fuse"))
+    last = rng.choice(("unbinder", "unbinder", "unbinder", "injector"))
+    names = name_tasks([*(rng.choice(users) for _ in range(rng.choice((1, 2, 2)))), last])
+    files = draw_files(rng, filesystem, 2 if filesystem in REFLINK else 1)
+    spaces = draw_address_spaces(rng, names)
+    tasks = {name: draw_calls(rng, machine, files, spaces, names, name) for name in names}
+    clones = {"file1": "file0"} if len(files) > 1 and rng.random() < 0.5 else {}
+    return Program(tasks, Setup(files, spaces, prefault=rng.random() < 0.75, clones=clones), machine)
