@@ -60,7 +60,5 @@ class FixWriteUnshares(Repair):
             await self.k.truncate.truncate_pagecache_range(mapping, index, index)
             await self.k.dax_srcu.read_lock()
             copied = await self.k.dax_fault.dax_iomap_cow_copy(source, pfn)
-            if copied:
-                await self.k.blocks[pfn].flush()
             await self.k.dax_srcu.read_unlock()
             return copied
