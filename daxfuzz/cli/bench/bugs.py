@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from daxfuzz.bench.bugs import ENGINES, PORTFOLIO, Hunt, Run, clean_hunts, hunt_all, hunts
+from daxfuzz.bench.comparison import Comparison, compare
 from daxfuzz.bench.journal import Journal, JournalError
 from daxfuzz.bench.survival import Score, score
 from daxfuzz.bench.survival_plot import FORMATS, plot
@@ -98,7 +99,10 @@ def bugs(
     if picture is not None and hunted:
         plot(hunted, picture)
     if as_json:
-        print_json({"bugs": [entry(*each) for each in scores(hunted)], "clean": clean_entry(control)})
+        rows = [entry(*each) for each in scores(hunted)]
+        compared = compare(hunted)
+        comparison = None if compared is None else asdict(compared)
+        print_json({"bugs": rows, "clean": clean_entry(control), "comparison": comparison})
     else:
         show(hunted, control)
     if interrupted:
@@ -209,11 +213,29 @@ def show(hunted: Mapping[Hunt, Run], control: Sequence[Run]) -> None:
     if medians and None not in medians:
         click.echo(f"\nMedian over the rows: {median(each for each in medians if each is not None):,.0f} executions.")
     click.echo(f"Found in {sum(run.kind is not None for run in hunted.values()):,} of {plural(len(hunted), 'run')}.")
+    compared = compare(hunted)
+    if compared is not None:
+        show_comparison(compared)
     clean = clean_entry(control)
     said = f"Without the bugs: {plural(clean['findings'], 'finding')} in {plural(clean['executions'], 'execution')}"
     if clean["executions"] and not clean["findings"]:
         said += f": {at_most(clean['executions'])}"
     click.echo(f"{said}.")
+
+
+def show_comparison(compared: Comparison) -> None:
+    """Strategies beside each other, for a reader."""
+    click.echo(f"\nGeometric mean over {plural(compared.bugs, 'bug')} of the mean executions to a finding:")
+    for strategy, mean in sorted(compared.means.items(), key=lambda each: each[1].value):
+        missed = compared.missed[strategy]
+        bound = f", at least: never found {plural(missed, 'bug')}" if missed else ""
+        click.echo(f"  {strategy:12} {mean.value:10,.0f}  ({mean.low:,.0f} to {mean.high:,.0f}){bound}")
+    if compared.ratio is not None:
+        ratio = compared.ratio
+        click.echo(
+            f"The portfolio needs {ratio.value:.2f} times ({ratio.low:.2f} to {ratio.high:.2f}) what the best single "
+            f"strategy needs ({compared.best})."
+        )
 
 
 def number(value: float | None) -> str:
