@@ -39,7 +39,7 @@ def events_of(story: Story) -> Iterator[Event]:
     yield from counters(story.trace.state, steps)
     if story.replayed.found is not None:
         thread = threads[steps[-1].task] if steps else 0
-        yield {**event("i", thread, len(steps), story.replayed.kind), "s": "g", "args": {"verdict": story.verdict}}
+        yield {**event("i", thread, len(steps), story.replayed.kind), "s": "t", "args": {"verdict": story.verdict}}
 
 
 def event(phase: str, thread: int, time: int, name: str) -> Event:
