@@ -19,7 +19,10 @@ LOCKED_ENTRY = "flaws/pin-wait-f08-locked-entry.dax"
 DEADLOCK = "flaws/refcount-0-f30-busy-is-not-waited-for.dax"
 USE_AFTER_FREE = "flaws/pin-wait-f04-touch-after-put.dax"
 CLEAN = "seeds/pin-wait-waits-for-pin.dax"
-CASES = (LOST_WAKEUP, LOCKED_ENTRY, DEADLOCK, USE_AFTER_FREE, CLEAN)
+UNSORTED = "bugs/dm-dax-srcu-leak.dax"
+"""Its tasks are not in the order of their names."""
+
+CASES = (LOST_WAKEUP, LOCKED_ENTRY, DEADLOCK, USE_AFTER_FREE, CLEAN, UNSORTED)
 
 
 @cache

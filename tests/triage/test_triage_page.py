@@ -14,7 +14,7 @@ from story_kit import CASES, DEADLOCK, LOCKED_ENTRY, LOST_WAKEUP, proved, story
 from daxfuzz.program.dax_file import loads_case
 from daxfuzz.triage.formats.page import as_html, lanes
 from daxfuzz.triage.formats.page.lanes import Grid, Span
-from daxfuzz.triage.formats.page.page import data
+from daxfuzz.triage.formats.page.page import STRIPES, Strip, data, strip_of
 from daxfuzz.triage.replay import replay_case
 from daxfuzz.triage.story import Story
 from daxfuzz.triage.trace.places import TOP
@@ -69,7 +69,9 @@ def test_a_page_is_whole_and_small_and_needs_nothing(name: str) -> None:
     assert not re.search(r"https?:|//[a-z]|@import|url\(", text)
     assert len(page.ids) == len(set(page.ids))
     assert {f"step-{step.turn}" for step in story(name).trace.steps} <= set(page.ids)
-    steps = json.loads(page.script)["steps"]
+    given = json.loads(page.script)
+    assert list(given["tasks"]) == list(story(name).case.program.tasks)
+    steps = given["steps"]
     assert [step["turn"] for step in steps] == list(range(len(story(name).trace.steps)))
 
 
@@ -157,8 +159,15 @@ def test_the_proof_is_shown() -> None:
     text = as_html(told)
     assert "all 214 interleavings" in text
     assert "Without it, this one passes: pinner*2 truncator*1" in text
+    assert '<b>passes</b><i class="t0" style="flex: 2"></i><i class="t1" style="flex: 1"></i>' in text
+    assert '<b>fails</b><i class="t0" style="flex: 49"></i><i class="t1" style="flex: 26"></i>' in text
     assert "Add <code>--prove</code>" not in text
     assert "Add <code>--prove</code>" in as_html(story(LOST_WAKEUP))
+
+
+def test_a_run_of_many_switches_is_no_strip() -> None:
+    assert strip_of("passes", [0, 0, 1, 0]) == Strip("passes", ((0, 2), (1, 1), (0, 1)))
+    assert strip_of("passes", [0, 1] * STRIPES) is None
 
 
 def test_of_a_long_execution_the_middle_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +184,7 @@ def test_of_a_long_execution_the_middle_is_left_out(monkeypatch: pytest.MonkeyPa
     assert state == {name: value for name, value in final_state(told).items() if name in state}
     for span in grid.spans():
         assert 2 <= span.row < span.end <= grid.end == 23
+        assert span.row != grid.gap or span.end > grid.gap + 1
 
 
 def replayed_state(document: dict[str, Any]) -> dict[str, str | None]:

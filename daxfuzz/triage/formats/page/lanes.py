@@ -126,7 +126,10 @@ class Grid:
         }
 
     def spans(self) -> Iterator[Span]:
-        """The locks that tasks hold, and when they run, sleep and are blocked."""
+        """The locks that tasks hold, and when they run, sleep and are blocked; not within what is left out."""
+        return (span for span in self._all_spans() if (span.row, span.end) != (self.gap, self.gap + 1))
+
+    def _all_spans(self) -> Iterator[Span]:
         trace = self._story.trace
         for name, lane in self.lanes.items():
             views = [(trace.steps[0].turn if trace.steps else 0, trace.tasks[name])]

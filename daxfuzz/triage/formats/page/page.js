@@ -21,7 +21,8 @@
     return data.steps.map((step) => {
       const before = { state, tasks };
       state = { ...state, ...step.state };
-      tasks = { ...tasks, ...step.tasks };
+      tasks = { ...tasks };
+      for (const [name, different] of Object.entries(step.tasks)) tasks[name] = { ...tasks[name], ...different };
       return { state, tasks, before };
     });
   }

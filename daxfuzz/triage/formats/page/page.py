@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from daxfuzz.triage.formats.document import Document, Places
 from daxfuzz.triage.formats.page.lanes import Grid, Lane, roles_of
 from daxfuzz.triage.formats.page.sources import Source, sources_of
 from daxfuzz.triage.formats.proved import statement, without
+from daxfuzz.triage.proof import CLEAN
 from daxfuzz.triage.story import Ordered, Story
 from daxfuzz.triage.trace import Place, Step, TaskView, relevant
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+
+STRIPES = 40
+"""Runs of tasks that a strip has at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +48,21 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Strip:
+    """The turns of a run, in a line. runs: (number of the task, turns), in the order of time; what: in words."""
+
+    what: str
+    runs: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
-    """A constraint as the page lists it. without: what happens without it, if that is proved."""
+    """A constraint as the page lists it. without: what happens without it, if that is proved; strip: its turns."""
 
     number: int
     ordered: Ordered
     without: str
+    strip: Strip | None
 
 
 def as_html(story: Story) -> str:
@@ -59,6 +74,7 @@ def as_html(story: Story) -> str:
         cells=cells(story, grid),
         reasons=reasons(story),
         statement="" if story.proof is None else statement(story.proof),
+        strip=None if story.proof is None else strip_of("fails", story.replayed.execution.turns),
         data=data(story, grid),
     )
 
@@ -72,6 +88,8 @@ def _template() -> Template:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    # The order of tasks is that of the entries of a clock.
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "separators": (",", ":")}
     return environment.get_template("page.html")
 
 
@@ -110,31 +128,49 @@ def reasons(story: Story) -> list[Reason]:
     """The constraints, with what is proved of each."""
     tasks = list(story.case.program.tasks)
     needed = () if story.proof is None else story.proof.needed
-    proved = [without(each, number, len(needed), tasks) for number, each in enumerate(needed)]
-    return [
-        Reason(number, each, proved[number - 1] if proved else "") for number, each in enumerate(story.constraints, 1)
-    ]
+    found = []
+    for number, ordered in enumerate(story.constraints, 1):
+        each = needed[number - 1] if needed else None
+        text = "" if each is None else without(each, number - 1, len(needed), tasks)
+        run = None if each is None else each.without
+        strip = None if run is None else strip_of("passes" if run.shows == CLEAN else "differs", run.turns)
+        found.append(Reason(number, ordered, text, strip))
+    return found
+
+
+def strip_of(what: str, turns: Sequence[int]) -> Strip | None:
+    """A run as a strip, if it does not take too many."""
+    runs = tuple((task, len(list(group))) for task, group in groupby(turns))
+    return Strip(what, runs) if len(runs) <= STRIPES else None
 
 
 # -- for the script ----------------------------------------------------------------------------------------------
 
 
 def data(story: Story, grid: Grid) -> Document:
-    """What the script shows beside the lanes; keys as in the JSON document."""
+    """What the script shows beside the lanes; keys as in the JSON document. Of a task that is different after a step,
+    a step has what is different.
+    """
     trace = story.trace
     places = Places()
     tasks = places.tasks(trace.tasks)
     shown = shown_state(story)
     first = trace.steps[0].turn if trace.steps else 0
     steps = []
+    last = dict(tasks)
     for step in grid.steps:
         state, views = _between(story, first, step)
         first = step.turn + 1
+        now = places.tasks(views)
+        different = {
+            name: {key: value for key, value in task.items() if value != last[name][key]} for name, task in now.items()
+        }
+        last |= now
         steps.append(
             {
                 **places.row(step),
                 "state": {name: value for name, value in state.items() if name in shown},
-                "tasks": places.tasks(views),
+                "tasks": different,
                 "constraints": [number for number, _ in roles_of(step, story.constraints)],
             }
         )
