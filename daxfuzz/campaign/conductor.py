@@ -11,18 +11,21 @@ from functools import partial
 from secrets import token_hex
 from typing import Any
 
+from daxfuzz.campaign.atheris_slices import LONGER
 from daxfuzz.campaign.bandit import FINDING, Bandit, gain
 from daxfuzz.campaign.config import Way
 from daxfuzz.campaign.crew import Crew, Outcome, Seat
 from daxfuzz.campaign.desk import Desk
 from daxfuzz.campaign.directory import Directory
 from daxfuzz.campaign.disk import Disk
+from daxfuzz.campaign.engines import ATHERIS
 from daxfuzz.campaign.exchange import Exchange
 from daxfuzz.campaign.findings import CASE, Known
 from daxfuzz.campaign.job import Job
 from daxfuzz.campaign.pending import Failure
-from daxfuzz.campaign.slices import STRIDE, Slice, SliceResult, VersionMismatch, run_slice
+from daxfuzz.campaign.slices import STRIDE, Slice, SliceResult
 from daxfuzz.campaign.work import CanaryJob, CanaryResult, RecheckJob, hunt_canary, recheck
+from daxfuzz.campaign.worker import VersionMismatch, run_slice
 from daxfuzz.engines.code_version import version
 from daxfuzz.engines.jobs import SCHEDULES_PER_PROGRAM
 from daxfuzz.protocols.user_patches import PatchFileError
@@ -201,8 +204,8 @@ class Conductor:
         job = self.running.pop(outcome.seat)
         if job.arm is not None:
             kernel, way = job.arm
-            self.kernels.end(kernel, self.config.slice_seconds)
-            self.ways[kernel].end(way, self.config.slice_seconds)
+            self.kernels.end(kernel, self.planned(way))
+            self.ways[kernel].end(way, self.planned(way))
         if outcome.lost:
             self.lose(outcome.seat, job)
         elif outcome.error is not None:
@@ -295,7 +298,7 @@ class Conductor:
         rng = random.Random(self.config.seed << 64 | number)
         kernel = self.kernels.choose(rng)
         way = self.ways[kernel].choose(rng)
-        planned = self.config.slice_seconds
+        planned = self.planned(way)
         self.kernels.begin(kernel, planned)
         self.ways[kernel].begin(way, planned)
         left = self.seconds_left()
@@ -323,15 +326,21 @@ class Conductor:
             arm=(kernel, way),
         )
 
+    def planned(self, way: Way) -> float:
+        """Seconds of a slice."""
+        return self.config.slice_seconds * (LONGER if way.engine == ATHERIS else 1.0)
+
     # -- what came of it ---------------------------------------------------------------------------------------------
 
     def take_slice(self, seat: Seat, job: Slice, result: SliceResult) -> None:
         """Write what a slice has brought: failures first, then inputs, then the line that says that it is done."""
         way = Way(job.engine, job.strategy)
+        corpus = self.directory.corpora[job.kernel_id]
+        known = len(corpus.features)
         self.take_failures(job, result)
         kept = self.take_inputs(seat, job, result)
-        corpus = self.directory.corpora[job.kernel_id]
-        new = corpus.count(result.features)
+        corpus.count(result.features)
+        new = len(corpus.features) - known
         times = corpus.seen_times()
         worth = gain(new)
         self.kernels.learn(job.kernel_id, worth, result.seconds)
@@ -377,7 +386,6 @@ class Conductor:
         for entry in result.entries:
             if corpus.lacks(entry):
                 self.insist(partial(corpus.add, entry))
-                corpus.count(dict.fromkeys(entry.features, 0))
                 kept += 1
         self.exchange.given(seat, job.kernel_id, (*job.entries, *result.entries))
         return kept

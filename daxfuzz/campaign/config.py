@@ -10,7 +10,7 @@ from typing import Any
 
 import tomlkit
 
-from daxfuzz.campaign.engines import ENGINES, ways_of
+from daxfuzz.campaign.engines import ENGINES, available, ways_of
 from daxfuzz.campaign.kernels import kernel_id
 from daxfuzz.kernel.kernel import FILESYSTEMS
 from daxfuzz.program.case import KernelSpec
@@ -76,7 +76,7 @@ class Config:
     patches: tuple[str, ...] = ()
     bugs: tuple[str, ...] = ()
     filesystems: tuple[str, ...] = tuple(FILESYSTEMS)
-    engines: tuple[str, ...] = tuple(ENGINES)
+    engines: tuple[str, ...] = available()
     strategies: tuple[str, ...] = tuple(STRATEGIES)
     seed: int = 0
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -202,6 +202,9 @@ def _check(source: Source, config: Config) -> None:
     for name in ("protocols", "filesystems", "engines", "strategies"):
         if not getattr(config, name):
             raise source.error((name,), "must name at least one")
+    for number, name in enumerate(config.engines):
+        if name not in available():
+            raise source.error(("engines", number), f"{name} cannot run here; there is {', '.join(available())}")
     known = [*config.protocols, *config.filesystems, *config.engines, *config.strategies]
     for name in config.weights:
         if name not in known:

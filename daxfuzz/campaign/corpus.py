@@ -11,6 +11,8 @@ from daxfuzz.campaign.slices import SEVERAL, Entry
 from daxfuzz.program.whole_file import save_bytes, save_text
 
 INPUTS, FEATURES, SEEN = "inputs", "features", "seen"
+CHOSEN = b"chosen"
+"""Stands behind the features of an input that was not drawn but chosen for them."""
 
 
 class Corpus:
@@ -19,7 +21,7 @@ class Corpus:
     In its directory: ``inputs/<hash>``, which any engine for byte inputs can use as it is; ``features/<hash>`` with
     what that input was the first to show; and ``seen``, how often features were seen, as it was a while ago.
 
-    entries: by hash. features: how many executions have shown each, at most SEVERAL.
+    entries: by hash. features: how many executions have shown each of those that were drawn, at most SEVERAL.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -28,8 +30,7 @@ class Corpus:
         self.features: dict[int, int] = {}
         self._dirty = False
         for entry in self._stored():
-            self.entries[entry.hash] = entry
-            self.features.update(dict.fromkeys(entry.features, 1))
+            self._take(entry)
         self._load_seen()
 
     def _stored(self) -> Iterator[Entry]:
@@ -39,15 +40,20 @@ class Corpus:
         with os.scandir(inputs) as found:
             names = sorted(each.name for each in found if not each.name.startswith("."))
         for name in names:
-            entry = Entry((inputs / name).read_bytes(), self._features_of(name))
             # What somebody else has put there under any name is an input, too.
-            yield entry
+            text = self._text_of(name)
+            yield Entry((inputs / name).read_bytes(), numbers(text), CHOSEN not in text)
 
-    def _features_of(self, name: str) -> tuple[int, ...]:
+    def _text_of(self, name: str) -> bytes:
         try:
-            return numbers((self.directory / FEATURES / name).read_bytes())
+            return (self.directory / FEATURES / name).read_bytes()
         except FileNotFoundError:
-            return ()
+            return b""
+
+    def _take(self, entry: Entry) -> None:
+        self.entries[entry.hash] = entry
+        for each in entry.features:
+            self.features.setdefault(each, int(entry.sampled))
 
     def _load_seen(self) -> None:
         try:
@@ -57,16 +63,13 @@ class Corpus:
         for count, line in enumerate(lines, 2):
             self.features.update(dict.fromkeys(numbers(line), min(count, SEVERAL)))
 
-    def count(self, features: dict[int, int]) -> int:
-        """Take over how often features were seen: how many of them are new."""
-        new = 0
+    def count(self, features: dict[int, int]) -> None:
+        """Take over how often features were seen."""
         for each, count in features.items():
             before = self.features.get(each, 0)
             if before < SEVERAL:
                 self.features[each] = min(before + count, SEVERAL)
                 self._dirty = True
-                new += not before
-        return new
 
     def lacks(self, entry: Entry) -> bool:
         """Whether an input is worth keeping: it is not there, and shows what none there does."""
@@ -77,8 +80,11 @@ class Corpus:
         for name in (INPUTS, FEATURES):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         # An input without its features would be taken for one that shows none.
-        save_text(self.directory / FEATURES / entry.hash, " ".join(map(str, entry.features)) + "\n")
+        how = "" if entry.sampled else f"{CHOSEN.decode()}\n"
+        save_text(self.directory / FEATURES / entry.hash, f"{' '.join(map(str, entry.features))}\n{how}")
         save_bytes(self.directory / INPUTS / entry.hash, entry.data)
+        for each in entry.features:
+            self.features.setdefault(each, 0)
         self.entries[entry.hash] = entry
 
     def save_seen(self) -> None:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 PORTFOLIO = "portfolio"
+ATHERIS = "atheris"
 
-ENGINES: dict[str, str] = {PORTFOLIO: "generated programs, each strategy in slices of its own"}
-"""One line for a reader each. Names are part of recorded campaigns: never renamed."""
+ENGINES = (PORTFOLIO, ATHERIS)
+"""Names are part of recorded campaigns: never renamed."""
+
+
+def available() -> tuple[str, ...]:
+    """The engines that can run here."""
+    return ENGINES if find_spec("atheris") is not None else (PORTFOLIO,)
 
 
 def ways_of(engine: str, strategies: Sequence[str]) -> tuple[str, ...]:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from daxfuzz.campaign.engines import PORTFOLIO
-from daxfuzz.engines.code_version import version
 from daxfuzz.engines.features import Collector
 from daxfuzz.engines.jobs import SCHEDULES_PER_PROGRAM, Chunk, ChunkJob, RawFailure, Symptom, execute
 from daxfuzz.program.bytes_form import encode
@@ -26,10 +23,15 @@ SEVERAL = 3
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An input of the corpus. data: its byte form. features: those that it was the first to show, ascending."""
+    """An input of the corpus.
+
+    data: its byte form. features: those that it was the first to show, ascending. sampled: whether it was drawn; one
+    that was chosen for its features says nothing about how many there are.
+    """
 
     data: bytes
     features: tuple[int, ...]
+    sampled: bool = True
 
     @property
     def hash(self) -> str:
@@ -86,10 +88,6 @@ class SliceResult:
     hits: dict[Symptom, int] = field(default_factory=dict)
 
 
-class VersionMismatch(RuntimeError):
-    """A worker runs other code than who asks it to. One line."""
-
-
 @dataclass(slots=True)
 class Knowledge:
     """What a worker process knows of the corpus of one kernel.
@@ -107,38 +105,24 @@ class Knowledge:
             self.inputs[entry.hash] = entry.data
             self.known.update(entry.features)
 
-    def look(self, features: Iterable[int], result: SliceResult) -> tuple[int, ...]:
-        """Count features of one execution; those that were unknown."""
+    def count(self, features: Iterable[int], result: SliceResult) -> None:
+        """Count features of one execution that was drawn."""
         seen, found = self.seen, result.features
         for each in features:
             if seen.get(each, 0) < SEVERAL:
                 seen[each] = seen.get(each, 0) + 1
                 found[each] = found.get(each, 0) + 1
+
+    def unknown(self, features: Iterable[int]) -> tuple[int, ...]:
+        """Those of some features that were unknown until now."""
         new = tuple(each for each in features if each not in self.known)
         self.known.update(new)
         return new
 
-    def keep(self, data: bytes, features: tuple[int, ...], result: SliceResult) -> None:
+    def keep(self, entry: Entry, result: SliceResult) -> None:
         """An input of one's own that shows unknown features."""
-        entry = Entry(data, features)
-        self.inputs[entry.hash] = data
+        self.inputs[entry.hash] = entry.data
         result.entries.append(entry)
-
-
-_knowledge: OrderedDict[str, dict[str, Knowledge]] = OrderedDict()
-"""Of this process, by campaign and by the kernel's name. A worker of a cluster may outlive a campaign."""
-
-CAMPAIGNS = 4
-"""Of which a worker remembers anything."""
-
-
-def knowledge_of(campaign: str, kernel: str) -> Knowledge:
-    """What this process knows of one kernel's corpus."""
-    of_campaign = _knowledge.setdefault(campaign, {})
-    _knowledge.move_to_end(campaign)
-    while len(_knowledge) > CAMPAIGNS:
-        _knowledge.popitem(last=False)
-    return of_campaign.setdefault(kernel, Knowledge())
 
 
 class SampledChunk(Chunk):
@@ -159,10 +143,12 @@ class SampledChunk(Chunk):
         outcome.sampled += 1
         outcome.programs += 1
         outcome.tasks += len(bench.program.tasks)
-        new = self.knowledge.look(collector.of_last(execution), outcome)
+        features = collector.of_last(execution)
+        self.knowledge.count(features, outcome)
+        new = self.knowledge.unknown(features)
         if new:
             schedule = sparsify(bench.sim.world, execution.turns).schedule
-            self.knowledge.keep(encode(bench.program, schedule), new, outcome)
+            self.knowledge.keep(Entry(encode(bench.program, schedule), new), outcome)
         return execution
 
 
@@ -187,24 +173,3 @@ def run_portfolio(job: Slice, knowledge: Knowledge) -> SliceResult:
     for failure in result.failures:
         outcome.hits[failure.symptom] = outcome.hits.get(failure.symptom, 0) + 1
     return outcome
-
-
-RUNNERS: dict[str, Callable[[Slice, Knowledge], SliceResult]] = {PORTFOLIO: run_portfolio}
-"""What runs a slice, by engine."""
-
-
-def run_slice(job: Slice) -> SliceResult:
-    """Run a slice, in a worker. Raises VersionMismatch, or as the execution loop."""
-    check_version(job.version)
-    started = time.monotonic()
-    knowledge = knowledge_of(job.campaign, job.kernel_id)
-    knowledge.learn(job.entries)
-    result = RUNNERS[job.engine](job, knowledge)
-    result.seconds = time.monotonic() - started
-    return result
-
-
-def check_version(wanted: str) -> None:
-    """Raise VersionMismatch if this process runs other code than who asks."""
-    if wanted != version():
-        raise VersionMismatch(f"the worker's daxfuzz is {version()}, the campaign's is {wanted}: install the same code")

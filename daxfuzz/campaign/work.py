@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 
 from daxfuzz.campaign.config import Canary
-from daxfuzz.campaign.slices import STRIDE, check_version
+from daxfuzz.campaign.slices import STRIDE
+from daxfuzz.campaign.worker import check_version
 from daxfuzz.engines.jobs import (
     Cause,
     Chunk,

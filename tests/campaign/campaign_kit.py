@@ -14,8 +14,11 @@ from daxfuzz.campaign.directory import Directory, prepared
 EASY = Canary(every=10_000.0)
 """The default canary, hunted once."""
 
-SILENT = Config(protocols=("pin-wait-fixed",), filesystems=("ext4",), slice_seconds=0.1, canary=None)
+SILENT = Config(
+    engines=("portfolio",), protocols=("pin-wait-fixed",), filesystems=("ext4",), slice_seconds=0.1, canary=None
+)
 LOUD = Config(
+    engines=("portfolio",),
     protocols=("refcount-1-fixed",),
     bugs=("gup-ref-never-dropped",),
     filesystems=("ext4",),

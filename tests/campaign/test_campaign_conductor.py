@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from daxfuzz.campaign.config import Canary, Config
 from daxfuzz.campaign.corpus import INPUTS
 from daxfuzz.campaign.directory import Directory
 from daxfuzz.campaign.findings import ABOUT, CASE, COUNTS, FIRST
-from daxfuzz.campaign.slices import Slice
+from daxfuzz.campaign.slices import Entry, Slice
 from daxfuzz.campaign.work import CanaryJob, RecheckJob
 from daxfuzz.engines.features import Collector
 from daxfuzz.engines.jobs import ModelError
@@ -207,7 +208,7 @@ def test_a_campaign_in_which_all_fails_gives_up(tmp_path: Path) -> None:
 
 
 def test_a_worker_with_other_code_gets_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daxfuzz.campaign.slices.version", lambda: "another")
+    monkeypatch.setattr("daxfuzz.campaign.worker.version", lambda: "another")
     with pytest.raises(CampaignError, match="no worker is left"):
         campaign(tmp_path, SILENT, Inline(2), Limits(5.0))
 
@@ -234,6 +235,7 @@ def test_the_first_thing_is_the_canary(tmp_path: Path) -> None:
 
 def test_every_kernel_and_way_has_its_turn(tmp_path: Path) -> None:
     config = Config(
+        engines=("portfolio",),
         protocols=("pin-wait-fixed", "refcount-0-fixed"),
         filesystems=("ext4", "fuse"),
         strategies=("random", "pct-3"),
@@ -243,3 +245,38 @@ def test_every_kernel_and_way_has_its_turn(tmp_path: Path) -> None:
     conductor = campaign(tmp_path, config, limits=Limits(4.0))
     assert {arm[0] for arm in conductor.totals.by_arm} == set(config.kernels())
     assert {arm[2] for arm in conductor.totals.by_arm} == {"random", "pct-3"}
+
+
+def test_ten_thousand_inputs_are_read_in_less_than_two_seconds(tmp_path: Path) -> None:
+    campaign(tmp_path, SILENT, limits=Limits(0.01))
+    inputs, features = (tmp_path / "corpus" / "pin-wait-fixed.ext4" / name for name in (INPUTS, "features"))
+    inputs.mkdir(parents=True, exist_ok=True)
+    features.mkdir(exist_ok=True)
+    for number in range(10_000):
+        entry = Entry(number.to_bytes(100, "little"), tuple(range(5 * number, 5 * number + 5)))
+        (inputs / entry.hash).write_bytes(entry.data)
+        (features / entry.hash).write_text(" ".join(map(str, entry.features)))
+    before = time.process_time()
+    [corpus] = Directory(tmp_path).corpora.values()
+    assert time.process_time() - before < 2.0
+    assert len(corpus.entries) >= 10_000
+    assert len(corpus.features) >= 50_000
+
+
+def test_libfuzzer_goes_on_from_the_corpus_and_adds_to_it(tmp_path: Path) -> None:
+    pytest.importorskip("atheris")
+    path = tmp_path / "c"
+    campaign(path, replace(LOUD, slice_seconds=0.3), limits=Limits(0.3))
+    config = path / "campaign.toml"
+    config.write_text(config.read_text().replace('"portfolio"', '"atheris"').replace("slice = 0.3", "slice = 1.6"))
+    crew = Inline()
+    conductor = campaign(path, None, crew, Limits(8.0))
+    [job] = slices(crew)
+    assert (job.engine, job.strategy) == ("atheris", "")
+    assert job.entries
+    [corpus] = conductor.directory.corpora.values()
+    past = conductor.totals.by_arm[job.kernel_id, "atheris", ""]
+    assert past.executions > 0
+    assert past.sampled == 0
+    assert sum(not entry.sampled for entry in corpus.entries.values()) == past.inputs > 0
+    assert past.new_features > 0

@@ -87,16 +87,17 @@ def test_the_whole_length_of_a_long_torn_line(tmp_path: Path) -> None:
 
 def test_inputs_are_addressed_by_their_content_and_come_back(tmp_path: Path) -> None:
     corpus = Corpus(tmp_path)
-    first, second = Entry(b"a", (1, 2)), Entry(b"b", (3,))
+    first, second, third = Entry(b"a", (1, 2)), Entry(b"b", (3,)), Entry(b"c", (4,), sampled=False)
     corpus.add(first)
     corpus.add(second)
     assert {path.name for path in (tmp_path / INPUTS).iterdir()} == {first.hash, second.hash}
-    assert corpus.count({1: 1, 2: 2, 3: 3, 4: 1}) == 4
+    corpus.add(third)
+    corpus.count({1: 1, 2: 2, 3: 3})
     corpus.save_seen()
     again = Corpus(tmp_path)
-    assert again.entries == {first.hash: first, second.hash: second}
-    assert again.features == {1: 1, 2: 2, 3: 3}
-    assert again.seen_times() == {1: 1, 2: 1, 3: 1}
+    assert again.entries == {first.hash: first, second.hash: second, third.hash: third}
+    assert again.features == {1: 1, 2: 2, 3: 3, 4: 0}
+    assert again.seen_times() == {0: 1, 1: 1, 2: 1, 3: 1}
 
 
 def test_an_input_is_worth_keeping_only_for_features_that_no_other_shows(tmp_path: Path) -> None:

@@ -14,7 +14,16 @@ from cli_kit import assert_one_line, run, run_json, start
 from daxfuzz.campaign.directory import Directory
 from daxfuzz.campaign.stats import whole_lines
 
-SMALL = ("--protocol", "refcount-1-fixed", "--bug", "gup-ref-never-dropped", "--filesystem", "ext4")
+SMALL = (
+    "--protocol",
+    "refcount-1-fixed",
+    "--bug",
+    "gup-ref-never-dropped",
+    "--filesystem",
+    "ext4",
+    "--engine",
+    "portfolio",
+)
 QUICK = ("--strategy", "random", "--workers", "1")
 
 
@@ -145,10 +154,11 @@ def kill_rounds(directory: Path, rounds: int, seed: int) -> None:
 
 
 def test_kill_9_at_random_moments(tmp_path: Path) -> None:
+    """Two rounds; DAXFUZZ_KILL_ROUNDS=100 for more."""
     place = tmp_path / "c"
     run("campaign", place, *SMALL, "--strategy", "random", "--workers", "1", "--time", "0.1")
     settle(place, slice="0.1", bug='"none"')
-    kill_rounds(place, 2, seed=2)
+    kill_rounds(place, int(os.environ.get("DAXFUZZ_KILL_ROUNDS", "2")), seed=2)
     assert whole_state(place)[3] > 0
 
 
