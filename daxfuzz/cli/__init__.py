@@ -21,6 +21,7 @@ from daxfuzz.cli.fuzz import fuzz
 from daxfuzz.cli.list import list_group
 from daxfuzz.cli.minimize import minimize
 from daxfuzz.cli.patch import patch_group
+from daxfuzz.cli.report import report
 from daxfuzz.cli.repro import repro
 from daxfuzz.cli.verify import verify
 
@@ -54,7 +55,20 @@ def main() -> None:
     """
 
 
-for _command in (fuzz, repro, minimize, verify, campaign, patch_group, corpus, list_group, bench, audit, conform):
+for _command in (
+    fuzz,
+    repro,
+    minimize,
+    verify,
+    campaign,
+    report,
+    patch_group,
+    corpus,
+    list_group,
+    bench,
+    audit,
+    conform,
+):
     main.add_command(_command)
 
 __all__ = ["main"]
