@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from daxfuzz.campaign.baseline import baseline, new_findings
+from daxfuzz.campaign.cluster import ClusterError, DaskCrew
 from daxfuzz.campaign.conductor import CampaignError, Conductor, Limits
 from daxfuzz.campaign.config import PROTOCOLS_BY_DEFAULT, Config
 from daxfuzz.campaign.crew import Crew, LocalCrew
@@ -37,6 +38,7 @@ Examples:
   daxfuzz campaign weeks
   daxfuzz campaign weeks --protocol pin-wait --filesystem ext4 --time 8h
   daxfuzz campaign pr --protocol refcount-1-fixed --time 10m --fail-on new --base corpus
+  daxfuzz campaign weeks --cluster tcp://10.0.0.1:8786
   daxfuzz report weeks
 """
 
@@ -78,6 +80,7 @@ Examples:
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="[default: 0]")
 @click.option("--time", "seconds", type=Duration(), metavar="TIME", help="Stop this start after 90, 60s, 5m, 2h, ...")
 @click.option("--workers", type=click.IntRange(1, 4096), metavar="N", help="Processes. [default: one per core]")
+@click.option("--cluster", metavar="tcp://HOST:PORT", help="Use the workers of this Dask scheduler.")
 @click.option("--fail-on", type=click.Choice([NEW]), help="Exit with 1 only for findings that --base does not have.")
 @click.option(
     "--base",
@@ -97,6 +100,7 @@ def campaign(
     seed: int | None,
     seconds: float | None,
     workers: int | None,
+    cluster: str | None,
     fail_on: str | None,
     base: Path | None,
     as_json: bool,
@@ -118,6 +122,8 @@ def campaign(
         "strategies": strategies,
         "seed": seed,
     }
+    if cluster is not None and workers is not None:
+        raise click.UsageError("--workers is for this machine: a cluster has the workers that were started there")
     if base is not None and fail_on is None:
         raise click.UsageError("--base says what is new for --fail-on new")
     if fail_on is not None:
@@ -129,7 +135,9 @@ def campaign(
     except Busy as error:
         raise OneLineError(str(error)) from None
     try:
-        return run(place, workers or 0, Limits(seconds, fail_on is not None), base, as_json)
+        directory = Directory(place)
+        crew = crew_of(cluster, workers or 0)
+        return run(directory, crew, Limits(seconds, fail_on is not None), base, as_json)
     finally:
         lock.release()
 
@@ -141,10 +149,18 @@ def new_config(asked: dict[str, Any]) -> Config:
     return config
 
 
-def run(place: Path, workers: int, limits: Limits, base: Path | None, as_json: bool) -> int:
+def crew_of(cluster: str | None, workers: int) -> Crew:
+    """Who works. cluster: the address of a Dask scheduler; None for processes of this machine."""
+    if cluster is None:
+        return LocalCrew(workers)
+    try:
+        return DaskCrew(cluster, lambda text: click.echo(text, err=True))
+    except ClusterError as error:
+        raise OneLineError(str(error)) from None
+
+
+def run(directory: Directory, crew: Crew, limits: Limits, base: Path | None, as_json: bool) -> int:
     """Run in a directory that is taken, and print what came of it; the exit code."""
-    directory = Directory(place)
-    crew = LocalCrew(workers)
     code = conduct(directory, crew, limits)
     new = None if base is None else judged(directory, base)
     if as_json:

@@ -111,4 +111,6 @@ def duration(seconds: float) -> str:
 
 def share(value: float) -> str:
     """A probability for a reader."""
-    return f"{value:.0%}" if value >= 0.1 else f"{value:.2g}"
+    if 0.995 <= value < 1:
+        return "> 99 %"
+    return f"{100 * value:.0f} %" if value >= 0.1 else f"{value:.2g}"

@@ -44,7 +44,7 @@ def plots(history: History, findings: Sequence[Known]) -> list[Plot]:
             drawn(
                 "time",
                 "Features and findings over time",
-                f"{last.features:,} features and {len(history.found):,} findings after {hours(last.seconds)}. A flat "
+                f"{last.features:,} features and {findings_in(history)} after {hours(last.seconds)}. A flat "
                 "curve of features says that this campaign has seen what it can see.",
                 lambda axes: over_time(axes, history),
             )
@@ -82,6 +82,11 @@ def plots(history: History, findings: Sequence[Known]) -> list[Plot]:
     return found
 
 
+def findings_in(history: History) -> str:
+    """How many findings there were."""
+    return "1 finding" if len(history.found) == 1 else f"{len(history.found):,} findings"
+
+
 def hours(seconds: float) -> str:
     """A time for a caption."""
     return f"{seconds / HOUR:.1f} hours" if seconds >= HOUR else f"{seconds / 60:.1f} minutes"
@@ -110,6 +115,8 @@ def time_scale(seconds: float) -> tuple[float, str]:
 
 def over_time(axes: Axes, history: History) -> None:
     """Features as a curve, findings as steps on an axis of their own."""
+    from matplotlib.ticker import MaxNLocator
+
     scale, unit = time_scale(history.moments[-1].seconds)
     axes.plot([each.seconds / scale for each in history.moments], [each.features for each in history.moments], "C0")
     axes.set_xlabel(f"{unit} of the campaign")
@@ -122,6 +129,7 @@ def over_time(axes: Axes, history: History) -> None:
     other.step(times, [0, *range(1, len(history.found) + 1), len(history.found)], "C3", where="post")
     other.set_ylabel("findings", color="C3")
     other.set_ylim(bottom=0, top=max(len(history.found), 1) * 1.1)
+    other.yaxis.set_major_locator(MaxNLocator(integer=True))
     for at, alive in history.hunts:
         if not alive:
             axes.axvline(at / scale, color="C3", linestyle=":")
