@@ -25,7 +25,7 @@ def play(bandit: Bandit[str], pays: dict[str, float], slices: int, seed: int = 0
             bandit.learn(name, rng.expovariate(1 / pays[name]) if pays[name] else 0.0, 1.0)
 
 
-@settings(max_examples=25)
+@settings(deadline=None, max_examples=25)
 @given(
     pays=st.lists(st.sampled_from([0.0, 0.1, 1.0, 8.0]), min_size=1, max_size=8),
     weights=st.lists(st.floats(0.05, 20.0), min_size=8, max_size=8),

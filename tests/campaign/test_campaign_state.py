@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daxfuzz.campaign.config import Config
@@ -31,6 +31,7 @@ def known(signature: str = "leak/user_space/new", at: float = 1.0) -> Known:
 # Lines
 
 
+@settings(deadline=None, max_examples=40)
 @given(cut=st.integers(0, 200))
 def test_a_torn_last_line_is_as_good_as_none(tmp_path_factory, cut: int) -> None:
     directory = tmp_path_factory.mktemp("stats")
