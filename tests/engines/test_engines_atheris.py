@@ -110,6 +110,13 @@ def test_retarget_changes_one_argument() -> None:
     assert all(len(each["t1"]) == 1 for each in found)
 
 
+def test_most_programs_give_back_what_they_hold() -> None:
+    holder = canonical(program({"t0": ["r0 = pin_user_pages(file0, 0)", "r1 = get_user_pages(file0, 0)"], "t1": []}))
+    found = [calls_of(program_edits.finished(Random(seed), holder))["t0"][2:] for seed in range(40)]
+    assert 25 < found.count(["unpin_user_pages(r0)", "put_page(r1)"]) < 40
+    assert [] in found
+
+
 def test_tasks_come_and_go() -> None:
     assert {len(each.tasks) for each in reachable(program_edits.add_task, PIN)} == {3}
     assert {len(each.tasks) for each in reachable(program_edits.remove_task, PIN)} == {1}

@@ -15,7 +15,7 @@ from daxfuzz.program.bytes_form import canonical
 from daxfuzz.program.case import Argument, Call, Program
 from daxfuzz.program.operations import SIGNATURES
 from daxfuzz.program.scope import OMITTED, Scope
-from daxfuzz.program.signature import Kind
+from daxfuzz.program.signature import Holds, Kind
 
 MOST_TASKS = 4
 MOST_CALLS = 8
@@ -27,6 +27,9 @@ MOST_PAGES = 4
 BIASES = (Machine().bias, 4, 8)
 """Few references do with a small one what takes a thousand with the kernel's."""
 
+RELEASED = 0.8
+"""How often each task gives back in the end what it holds. Who waits for the rest waits for ever, as designed."""
+
 RELATED = 0.3
 """How often what is added is more of what is there."""
 
@@ -37,15 +40,17 @@ Edit = Callable[[Random, Program, Sequence[str]], Program]
 def edited(rng: Random, program: Program, operations: Sequence[str]) -> Program:
     """A valid program that differs in one place from a valid one, most times."""
     edit = rng.choices(tuple(EDITS), tuple(EDITS.values()))[0]
-    return mended(rng, edit(rng, program, operations))
+    return finished(rng, mended(rng, edit(rng, program, operations)))
 
 
 def spliced(rng: Random, program: Program, other: Program) -> Program:
     """A valid program with a task of another one: in addition, or in place of one of its own."""
     calls = other.tasks[rng.choice(list(other.tasks))]
     if len(program.tasks) >= MOST_TASKS or rng.random() < 0.5:
-        return mended(rng, with_calls(program, rng.choice(list(program.tasks)), calls))
-    return mended(rng, with_task(program, calls, shared=rng.random() < 0.3))
+        made = with_calls(program, rng.choice(list(program.tasks)), calls)
+    else:
+        made = with_task(program, calls, shared=rng.random() < 0.3)
+    return finished(rng, mended(rng, made))
 
 
 # -- edits -------------------------------------------------------------------------------------------------------
@@ -250,11 +255,26 @@ def mended(rng: Random, program: Program) -> Program:
     return canonical(replace(program, tasks=kept, setup=replace(program.setup, mms=mms)))
 
 
+def finished(rng: Random, program: Program) -> Program:
+    """A valid program with what gives back the references that its registers hold in the end, most times."""
+    if rng.random() >= RELEASED:
+        return program
+    tasks = {}
+    for task, calls in program.tasks.items():
+        held = scope_at(program, task, len(calls)).held
+        tasks[task] = (*calls, *(Call(DROPS[holds], (register,)) for register, holds in held.items()))
+    return replace(program, tasks=tasks)
+
+
+DROPS = {Holds.GET: "put_page", Holds.PIN: "unpin_user_pages"}
+"""What gives back a reference."""
+
+
 def mended_calls(rng: Random, calls: Sequence[Call], scope: Scope, renamed: Mapping[str, str]) -> tuple[Call, ...]:
     """Those of the calls of a task that can be made. renamed: tasks, by the names that they had."""
     names = dict(renamed)
     kept = []
-    for call in calls[:MOST_CALLS]:
+    for call in calls[: 2 * MOST_CALLS]:
         fitting = fitting_call(rng, call, scope, names)
         if fitting is None:
             continue
