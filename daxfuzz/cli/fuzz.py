@@ -115,7 +115,8 @@ def fuzz(
     With --against: fuzz two kernels with the same programs, one without and one with the patches, and half of the
     limit for each. Findings are new (with the patches only), gone (without them only) or in both.
 
-    With --engine atheris libFuzzer mutates programs and schedules; no run is like another.
+    With --engine atheris libFuzzer mutates programs and schedules; no run is like another. With --engine hypothesis
+    what fails is also kept in DIR/examples, with which the next run begins.
 
     When the time is up, failures that are not minimized yet are written as they are; daxfuzz minimize goes on.
 

@@ -14,7 +14,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from daxfuzz.engines.jobs import (
     SCHEDULES_PER_PROGRAM,
@@ -110,6 +110,9 @@ class Status:
 class Fuzzer:
     """One run. on_update: called with the status whenever it has changed."""
 
+    chunk: ClassVar[int] = CHUNK
+    """Executions of a job, a multiple of SCHEDULES_PER_PROGRAM."""
+
     def __init__(self, settings: FuzzSettings, on_update: Callable[[Status], None] | None = None) -> None:
         self.settings = settings
         self.on_update = on_update or (lambda status: None)
@@ -162,9 +165,13 @@ class Fuzzer:
     def run_round(self, pool: Executor, start: int, count: int) -> None:
         """One round: its chunks, then the triage of what they found, both merged in index order."""
         failures: list[RawFailure] = []
-        for result in self.in_order([pool.submit(run_chunk, job) for job in self.jobs(start, count)]):
+        for result in self.in_order([self.submit(pool, job) for job in self.jobs(start, count)]):
             failures += self.merge(result)
         self.finish_triage(self.start_triage(pool, self.start_causes(pool, failures)))
+
+    def submit(self, pool: Executor, job: ChunkJob) -> Future[ChunkResult]:
+        """Hand a chunk to the workers."""
+        return pool.submit(run_chunk, job)
 
     def jobs(self, start: int, count: int) -> list[ChunkJob]:
         """The chunks of a round."""
@@ -174,11 +181,11 @@ class Fuzzer:
                 self.settings.kernel,
                 self.settings.seed,
                 at,
-                min(CHUNK, end - at),
+                min(self.chunk, end - at),
                 self.repairs,
                 self.portfolio.weights,
             )
-            for at in range(start, end, CHUNK)
+            for at in range(start, end, self.chunk)
         ]
 
     def start_causes(self, pool: Executor, failures: list[RawFailure]) -> list[Attribution]:

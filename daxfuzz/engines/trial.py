@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from hypothesis import currently_in_test_context
+
+from daxfuzz.engines.hypothesis.observed import Observed, Sleepers
 from daxfuzz.kernel.machine import Machine
 from daxfuzz.program.calls import check_calls, parse_call
 from daxfuzz.program.case import KernelSpec, Program, Setup
 from daxfuzz.program.dax_file import default_mms
 from daxfuzz.search import SparseReplay
-from daxfuzz.sim import SparseSchedule
+from daxfuzz.sim import Execution, SparseSchedule
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
 from daxfuzz.triage.finding import confirm
 from daxfuzz.triage.render import text_table
@@ -44,15 +47,30 @@ class Trial:
     def run(self) -> Failure | None:
         """The failure, after it has shown as Trio tasks, too; None if there is none.
 
+        In a test of hypothesis its statistics say how executions end and how many tasks were asleep, and it tries to
+        make these, and the references to a page, more.
+
         Raises NotReproduced if the two hosts differ, and PatchFileError if a patch of the user's raises anything.
         """
-        execution = Bench(self.program, self.kernel).run(SparseReplay(self.schedule))
+        bench = Bench(self.program, self.kernel)
+        if currently_in_test_context():
+            execution = self._observed(bench)
+        else:
+            execution = bench.run(SparseReplay(self.schedule))
         found = verdict(execution)
         if found is None:
             return None
         failure = Failure(self.program, self.kernel, execution, found)
         confirm(failure)
         return failure
+
+    def _observed(self, bench: Bench) -> Execution:
+        """In a test of hypothesis: an execution that it is told about."""
+        observed, sleepers = Observed(bench), Sleepers(SparseReplay(self.schedule))
+        execution = bench.run(sleepers)
+        observed.note(execution, sleepers.most)
+        observed.report()
+        return execution
 
     def check(self) -> None:
         """Raises Found if it fails, and as :meth:`run`."""
