@@ -1,4 +1,4 @@
-"""``daxfuzz corpus``: the committed cases."""
+"""``daxfuzz corpus check``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from daxfuzz.cli.errors import INPUT_ERRORS, USAGE, OneLineError
+from daxfuzz.cli.corpus.places import files_of
+from daxfuzz.cli.errors import INPUT_ERRORS, USAGE
 from daxfuzz.cli.options import json_option, patch_option, print_json
 from daxfuzz.cli.output import plural
 from daxfuzz.engines.fuzz import workers as pool
@@ -22,12 +23,7 @@ Example:
 """
 
 
-@click.group(epilog=EXAMPLES)
-def corpus() -> None:
-    """The committed corpus of cases."""
-
-
-@corpus.command(epilog=EXAMPLES)
+@click.command(epilog=EXAMPLES)
 @click.argument("places", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @patch_option("A file whose patches the cases name. Repeatable.")
 @click.option("--workers", type=click.IntRange(1, 4096), metavar="N", help="Processes. [default: one per core]")
@@ -38,7 +34,7 @@ def check(places: tuple[Path, ...], patches: tuple[str, ...], workers: int | Non
 
     Exit code: 0 all are as declared, 1 some are not; 2 if any cannot be read.
     """
-    paths = [path for place in places for path in ([place] if place.is_file() else cases_below(place))]
+    paths = files_of(places)
     failing: list[dict[str, str]] = []
     status = 0
     with pool(min(workers or 0, len(paths))) as executor:
@@ -66,15 +62,3 @@ def judged(path: Path, patches: tuple[str, ...]) -> tuple[str, int]:
     except INPUT_ERRORS as error:
         return str(error), USAGE
     return problem, 1 if problem else 0
-
-
-def cases_below(directory: Path) -> list[Path]:
-    """Every .dax file below a directory, sorted. Raises OneLineError if there is none."""
-    if not directory.is_dir():
-        raise OneLineError(f"{directory}: no such file or directory")
-    # Unlike rglob, listing reports a directory that cannot be read.
-    list(directory.iterdir())
-    paths = sorted(path for path in directory.rglob("*.dax") if path.is_file())
-    if not paths:
-        raise OneLineError(f"{directory}: holds no .dax file")
-    return paths
