@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,22 @@ from daxfuzz.campaign.disk import DiskFull
 from daxfuzz.campaign.document import document
 from daxfuzz.campaign.engines import ENGINES
 from daxfuzz.campaign.findings import Known
+from daxfuzz.campaign.junit import junit
 from daxfuzz.campaign.lock import Busy
+from daxfuzz.campaign.sarif import sarif
 from daxfuzz.cli.campaign_display import campaign_look, final_report
 from daxfuzz.cli.errors import INTERRUPTED, OneLineError
 from daxfuzz.cli.fuzz import Terminated, termination
 from daxfuzz.cli.fuzz_display import display
 from daxfuzz.cli.options import Duration, json_option, patch_option, print_json
 from daxfuzz.kernel.kernel import FILESYSTEMS
+from daxfuzz.program.whole_file import save_text
 from daxfuzz.protocols.registry import BUGS, protocol
 from daxfuzz.search import STRATEGIES
 
 NEW = "new"
 DEFAULT_BASE = "corpus"
+OUTPUT = click.Path(path_type=Path, dir_okay=False)
 
 EXAMPLES = """
 \b
@@ -88,6 +93,8 @@ Examples:
     metavar="DIR",
     help="Cases, or another campaign, whose findings are not new. [default: corpus]",
 )
+@click.option("--junit", "junit_file", type=OUTPUT, metavar="FILE", help="Write the outcome as JUnit XML.")
+@click.option("--sarif", "sarif_file", type=OUTPUT, metavar="FILE", help="Write the findings as SARIF.")
 @json_option
 def campaign(
     place: Path,
@@ -103,6 +110,8 @@ def campaign(
     cluster: str | None,
     fail_on: str | None,
     base: Path | None,
+    junit_file: Path | None,
+    sarif_file: Path | None,
     as_json: bool,
 ) -> int:
     """Fuzz until told to stop, with DIR as the state, and go on there the next time.
@@ -137,7 +146,11 @@ def campaign(
     try:
         directory = Directory(place)
         crew = crew_of(cluster, workers or 0)
-        return run(directory, crew, Limits(seconds, fail_on is not None), base, as_json)
+        code = conduct(directory, crew, Limits(seconds, fail_on is not None))
+        outcome = Outcome(directory, None if base is None else judged(directory, base), code)
+        outcome.write(junit_file, sarif_file)
+        outcome.show(as_json)
+        return outcome.exit_code()
     finally:
         lock.release()
 
@@ -159,18 +172,40 @@ def crew_of(cluster: str | None, workers: int) -> Crew:
         raise OneLineError(str(error)) from None
 
 
-def run(directory: Directory, crew: Crew, limits: Limits, base: Path | None, as_json: bool) -> int:
-    """Run in a directory that is taken, and print what came of it; the exit code."""
-    code = conduct(directory, crew, limits)
-    new = None if base is None else judged(directory, base)
-    if as_json:
-        print_json(document(directory) | ({} if new is None else {"new": [each.signature for each in new]}))
-    else:
-        final_report(directory, new)
-    if code:
-        return code
-    found = new if new is not None else list(directory.findings.known.values())
-    return 1 if found or not directory.totals.canary.alive else 0
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a campaign.
+
+    new: the findings that a base does not have; None if all count. signal: the exit code if a signal has ended it.
+    """
+
+    directory: Directory
+    new: list[Known] | None
+    signal: int
+
+    def counting(self) -> list[Known]:
+        """The findings that count."""
+        return list(self.directory.findings.known.values()) if self.new is None else self.new
+
+    def exit_code(self) -> int:
+        """Whether there are any, or nobody can tell."""
+        return self.signal or (1 if self.counting() or not self.directory.totals.canary.alive else 0)
+
+    def write(self, junit_file: Path | None, sarif_file: Path | None) -> None:
+        """Write what CI systems read. Raises OSError."""
+        failing = {each.signature for each in self.counting()}
+        if junit_file is not None:
+            save_text(junit_file, junit(self.directory, failing))
+        if sarif_file is not None:
+            save_text(sarif_file, json.dumps(sarif(self.directory, failing), indent=2) + "\n")
+
+    def show(self, as_json: bool) -> None:
+        """Print it."""
+        if as_json:
+            new = {} if self.new is None else {"new": [each.signature for each in self.new]}
+            print_json(document(self.directory) | new)
+        else:
+            final_report(self.directory, self.new)
 
 
 def conduct(directory: Directory, crew: Crew, limits: Limits) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ LOUD = Config(
     canary=None,
 )
 """Shows a bug within a few executions. For budgets of executions: its slices are long."""
+
+
+KERNEL = ("--protocol", "refcount-1-fixed", "--bug", "gup-ref-never-dropped", "--filesystem", "ext4")
+SMALL = (*KERNEL, "--engine", "portfolio")
+"""The same as options."""
 
 
 class Inline:
@@ -77,3 +83,22 @@ def campaign(path: Path, config: Config | None, crew: Inline | None = None, limi
 def told(conductor: Conductor) -> list[str]:
     """Everything that was told."""
     return [each.text for each in conductor.state.news]
+
+
+def whole_state(directory: Path) -> tuple[set[str], set[str], set[str], int]:
+    """Findings, failures that wait, inputs, executions: each readable, and each as its name says."""
+    state = Directory(directory)
+    for path in directory.glob("pending/*.json"):
+        json.loads(path.read_text())
+    assert len(state.pending.waiting) == len(list(directory.glob("pending/*.json")))
+    assert len(state.findings.known) == len([p for p in (directory / "findings").glob("*") if p.name[0] != "."])
+    inputs = set()
+    for corpus in state.corpora.values():
+        for path in (corpus.directory / "inputs").glob("[!.]*"):
+            assert path.name in corpus.entries, "an input is what its name says"
+            assert corpus.entries[path.name].features
+            inputs.add(path.name)
+    for path in directory.glob("stats/*.jsonl"):
+        whole = path.read_bytes().rpartition(b"\n")[0].split(b"\n")
+        assert all(isinstance(json.loads(line), dict) for line in whole if line)
+    return set(state.findings.known), set(state.pending.waiting), inputs, state.totals.whole.executions

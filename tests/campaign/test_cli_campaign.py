@@ -8,22 +8,14 @@ import random
 import signal
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
+from campaign_kit import SMALL, whole_state
 from cli_kit import assert_one_line, run, run_json, start
 
 from daxfuzz.campaign.directory import Directory
 from daxfuzz.campaign.stats import whole_lines
 
-SMALL = (
-    "--protocol",
-    "refcount-1-fixed",
-    "--bug",
-    "gup-ref-never-dropped",
-    "--filesystem",
-    "ext4",
-    "--engine",
-    "portfolio",
-)
 QUICK = ("--strategy", "random", "--workers", "1")
 
 
@@ -85,16 +77,40 @@ def test_only_what_the_base_does_not_have_is_new(tmp_path: Path) -> None:
     base.mkdir()
     run("campaign", place, *SMALL, *QUICK, "--time", "0.1")
     settle(place, slice="0.2", bug='"none"')
-    result = run("campaign", place, "--workers", "1", "--time", "0.6", "--fail-on", "new", "--base", base)
+    files = ("--junit", tmp_path / "junit.xml", "--sarif", tmp_path / "c.sarif")
+    result = run("campaign", place, "--workers", "1", "--time", "0.6", "--fail-on", "new", "--base", base, *files)
     assert result.exit_code == 1, result.output
+    check_outputs(tmp_path, Directory(place), failing=True)
     found = Directory(place).findings
     assert "that the base does not have" in result.stdout
     for known in found.known.values():
         (base / f"{known.directory}.dax").write_bytes((found.path(known) / "case.dax").read_bytes())
-    again = run("campaign", place, "--workers", "1", "--time", "0.01", "--fail-on", "new", "--base", base)
+    again = run("campaign", place, "--workers", "1", "--time", "0.01", "--fail-on", "new", "--base", base, *files)
     assert again.exit_code == 0, again.output
+    check_outputs(tmp_path, Directory(place), failing=False)
     other = run("campaign", place, "--workers", "1", "--time", "0.01", "--fail-on", "new", "--base", place)
     assert other.exit_code == 0, other.output
+
+
+def check_outputs(folder: Path, state: Directory, failing: bool) -> None:
+    """What CI systems read: findings fail if they count."""
+    suites = ElementTree.parse(folder / "junit.xml").getroot()
+    cases = {case.get("name"): case for case in suites.iter("testcase")}
+    log = json.loads((folder / "c.sarif").read_text())
+    [tool_run] = log["runs"]
+    results = {each["partialFingerprints"]["daxfuzzSignature/v1"]: each for each in tool_run["results"]}
+    assert log["version"] == "2.1.0"
+    assert set(results) == set(state.findings.known)
+    assert (int(suites.get("failures", "")) > 0) == failing
+    assert (cases["no finding that counts"].find("failure") is not None) == failing
+    for signature, known in state.findings.known.items():
+        assert (cases[signature].find("failure") is not None) == failing
+        assert (cases[signature].find("skipped") is None) == failing
+        result = results[signature]
+        assert tool_run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == known.kind
+        assert result["level"] == ("error" if failing else "note")
+        [where] = result["locations"]
+        assert Path(where["physicalLocation"]["artifactLocation"]["uri"]).name == "case.dax"
 
 
 def wait_until(condition, seconds: float = 60.0) -> None:
@@ -118,25 +134,6 @@ def killed(directory: Path, after: float, writers: str) -> None:
 
 def lines_of(directory: Path, writers: str) -> int:
     return sum(1 for path in (directory / "stats").glob(f"{writers}.jsonl") for _ in whole_lines(path))
-
-
-def whole_state(directory: Path) -> tuple[set[str], set[str], set[str], int]:
-    """Findings, failures that wait, inputs, executions: each readable, and each as its name says."""
-    state = Directory(directory)
-    for path in directory.glob("pending/*.json"):
-        json.loads(path.read_text())
-    assert len(state.pending.waiting) == len(list(directory.glob("pending/*.json")))
-    assert len(state.findings.known) == len([p for p in (directory / "findings").glob("*") if p.name[0] != "."])
-    inputs = set()
-    for corpus in state.corpora.values():
-        for path in (corpus.directory / "inputs").glob("[!.]*"):
-            assert path.name in corpus.entries, "an input is what its name says"
-            assert corpus.entries[path.name].features
-            inputs.add(path.name)
-    for path in directory.glob("stats/*.jsonl"):
-        whole = path.read_bytes().rpartition(b"\n")[0].split(b"\n")
-        assert all(isinstance(json.loads(line), dict) for line in whole if line)
-    return set(state.findings.known), set(state.pending.waiting), inputs, state.totals.whole.executions
 
 
 def kill_rounds(directory: Path, rounds: int, seed: int) -> None:
