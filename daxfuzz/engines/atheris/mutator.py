@@ -15,13 +15,13 @@ from daxfuzz.sim import SparseSchedule
 BYTES = 0.02
 """How often libFuzzer's own mutation is asked."""
 
-FRESH = 0.03
+FRESH = 0.06
 """How often a program of the generator takes the place of the input's, always where that has nothing to interleave."""
 
-PROGRAM = 0.08
+PROGRAM = 0.1
 """How often the program is changed; else the schedule. A program that is new takes longer to run."""
 
-SPLICE = 0.08
+SPLICE = 0.1
 """How often a crossover is one of programs; else one of schedules."""
 
 
