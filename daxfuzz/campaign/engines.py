@@ -7,14 +7,15 @@ from importlib.util import find_spec
 
 PORTFOLIO = "portfolio"
 ATHERIS = "atheris"
+HYPOTHESIS = "hypothesis"
 
-ENGINES = (PORTFOLIO, ATHERIS)
+ENGINES = (PORTFOLIO, ATHERIS, HYPOTHESIS)
 """Names are part of recorded campaigns: never renamed."""
 
 
 def available() -> tuple[str, ...]:
     """The engines that can run here."""
-    return ENGINES if find_spec("atheris") is not None else (PORTFOLIO,)
+    return tuple(name for name in ENGINES if name != ATHERIS or find_spec("atheris") is not None)
 
 
 def ways_of(engine: str, strategies: Sequence[str]) -> tuple[str, ...]:

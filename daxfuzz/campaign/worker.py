@@ -7,7 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from daxfuzz.campaign.atheris_slices import run_atheris
-from daxfuzz.campaign.engines import ATHERIS, PORTFOLIO
+from daxfuzz.campaign.engines import ATHERIS, HYPOTHESIS, PORTFOLIO
+from daxfuzz.campaign.hypothesis_slices import run_hypothesis
 from daxfuzz.campaign.slices import Knowledge, Slice, SliceResult, run_portfolio
 from daxfuzz.engines.code_version import version
 
@@ -31,7 +32,11 @@ class VersionMismatch(RuntimeError):
     """A worker runs other code than who asks it to. One line."""
 
 
-RUNNERS: dict[str, Callable[[Slice, Knowledge], SliceResult]] = {PORTFOLIO: run_portfolio, ATHERIS: run_atheris}
+RUNNERS: dict[str, Callable[[Slice, Knowledge], SliceResult]] = {
+    PORTFOLIO: run_portfolio,
+    ATHERIS: run_atheris,
+    HYPOTHESIS: run_hypothesis,
+}
 """What runs a slice, by engine."""
 
 

@@ -280,3 +280,14 @@ def test_libfuzzer_goes_on_from_the_corpus_and_adds_to_it(tmp_path: Path) -> Non
     assert past.sampled == 0
     assert sum(not entry.sampled for entry in corpus.entries.values()) == past.inputs > 0
     assert past.new_features > 0
+
+
+def test_hypothesis_finds_what_is_easy_and_adds_to_the_corpus(tmp_path: Path) -> None:
+    config = replace(LOUD, engines=("hypothesis",), slice_seconds=0.1, executions=400)
+    crew = Inline()
+    conductor = campaign(tmp_path, config, crew)
+    assert {(job.engine, job.strategy) for job in slices(crew)} == {("hypothesis", "")}
+    assert "leak" in {each.raw.symptom.kind for each in conductor.desk.waiting}
+    [corpus] = conductor.directory.corpora.values()
+    assert corpus.entries
+    assert not any(entry.sampled for entry in corpus.entries.values())
