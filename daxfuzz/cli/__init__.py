@@ -14,6 +14,7 @@ from daxfuzz import __version__
 from daxfuzz.cli.audit import audit
 from daxfuzz.cli.bench import bench
 from daxfuzz.cli.campaign import campaign
+from daxfuzz.cli.candidates import candidates
 from daxfuzz.cli.conform import conform
 from daxfuzz.cli.corpus import corpus
 from daxfuzz.cli.errors import guarded, settled
@@ -67,6 +68,7 @@ for _command in (
     list_group,
     bench,
     audit,
+    candidates,
     conform,
 ):
     main.add_command(_command)
