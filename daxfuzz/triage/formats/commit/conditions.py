@@ -68,8 +68,9 @@ def window(story: Story, turn: int) -> str:
     rows = story.trace.steps
     last = rows[turn - 1]
     then = next((row for row in rows[turn:] if row.task == last.task), None)
-    here = kernel_function(last)
-    there = here if then is None else kernel_function(then)
+    protocol = story.case.kernel.protocol
+    here = kernel_function(last, protocol)
+    there = here if then is None else kernel_function(then, protocol)
     if there == here:
         return f"{last.task} in {here}()"
     return f"{last.task} between {here}() and {there}()"

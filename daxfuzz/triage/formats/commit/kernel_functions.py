@@ -36,9 +36,40 @@ SERVER = ("daxfuzz/kernel/fs/virtiofsd.py",)
 """What runs on the host of a virtual machine."""
 
 
-def kernel_function(step: Step) -> str:
+NOT_BEFORE_V6_15 = frozenset({"wait_page_idle"})
+"""Functions that older kernels have inline."""
+
+SINCE_V6_15 = {
+    "copy_present_pte": "copy_present_ptes",
+    "dax_lock_page": "dax_lock_folio",
+    "dax_unlock_page": "dax_unlock_folio",
+    "follow_trans_huge_pmd": "follow_huge_pmd",
+    "get_unlocked_entry": "get_next_unlocked_entry",
+    "gup_pmd_range": "gup_fast_pmd_range",
+    "gup_pte_range": "gup_fast_pte_range",
+    "internal_get_user_pages_fast": "gup_fast_fallback",
+    "lockless_pages_from_mm": "gup_fast",
+    "page_add_new_anon_rmap": "folio_add_new_anon_rmap",
+    "page_needs_cow_for_dma": "folio_needs_cow_for_dma",
+    "page_try_dup_anon_rmap": "folio_try_dup_anon_rmap_pte",
+}
+"""Names of v6.0 that the model keeps, and those of v6.19."""
+
+
+def kernel_function(step: Step, protocol: str) -> str:
     """The innermost function of the kernel in which a step happens, empty if it is in none of its own."""
     if any(place.file in SERVER for place in step.stack):
         return "virtiofsd"
     names = [place.function for place in reversed(step.stack) if place.file.startswith(KERNEL)]
-    return next((name for name in names if name.removeprefix("_") not in INLINE), "")
+    return next((named(name, protocol) for name in names if is_there(name, protocol)), "")
+
+
+def is_there(name: str, protocol: str) -> bool:
+    """Whether a function of the model is one of the kernel."""
+    old = not protocol.startswith("refcount-0")
+    return name.removeprefix("_") not in INLINE and not (old and name in NOT_BEFORE_V6_15)
+
+
+def named(name: str, protocol: str) -> str:
+    """What a function is called in the kernel that a protocol is of."""
+    return SINCE_V6_15.get(name, name) if protocol.startswith("refcount-0") else name

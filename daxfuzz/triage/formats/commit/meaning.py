@@ -11,7 +11,7 @@ from daxfuzz.protocols.patch import Bug, Repair
 from daxfuzz.protocols.registry import BUGS, patch
 from daxfuzz.sim import TaskState
 from daxfuzz.triage.formats.commit.ending import Stuck
-from daxfuzz.triage.formats.commit.kernel_functions import INLINE, kernel_function
+from daxfuzz.triage.formats.commit.kernel_functions import is_there, kernel_function, named
 from daxfuzz.triage.formats.commit.race import kernel_name
 from daxfuzz.triage.story import Story
 from daxfuzz.triage.words import listed
@@ -74,9 +74,10 @@ def paragraphs_of(cls: type) -> list[str]:
 
 def shown_place(story: Story) -> str:
     """The function of the kernel in which a finding shows."""
-    if story.function.removeprefix("_") in INLINE:
-        return kernel_function(story.trace.steps[-1])
-    return story.function
+    protocol = story.case.kernel.protocol
+    if not is_there(story.function, protocol):
+        return kernel_function(story.trace.steps[-1], protocol)
+    return named(story.function, protocol)
 
 
 def capital(text: str) -> str:

@@ -71,7 +71,7 @@ def race_lines(story: Story) -> list[Line]:
             found.append(Line(number, 0, called(row.call)))
             calls[row.task] = row.call
             place = ("", "")
-        function = kernel_function(row)
+        function = kernel_function(row, story.case.kernel.protocol)
         if place != (row.task, function) and function and row.access != "call":
             found.append(Line(number, 1, f"{function}()"))
         place = (row.task, function)
