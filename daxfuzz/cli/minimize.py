@@ -10,13 +10,17 @@ import click
 
 from daxfuzz.cli.errors import INTERRUPTED
 from daxfuzz.cli.options import json_option, patch_option, print_json
-from daxfuzz.cli.output import plural
+from daxfuzz.cli.output import Progress, plural
 from daxfuzz.program.case import Case, Schedule
 from daxfuzz.program.dax_file import dumps_case, load_case, rewrite_case, save_case
 from daxfuzz.search import sparsify
 from daxfuzz.triage.bench import Bench, KernelChoice
 from daxfuzz.triage.finding import triage
+from daxfuzz.triage.formats.proved import proof_document
+from daxfuzz.triage.formats.proved import proved as proved_text
 from daxfuzz.triage.order import constraints_of
+from daxfuzz.triage.proof import NoProof, Proof
+from daxfuzz.triage.proof import prove as proof_of
 from daxfuzz.triage.replay import replay_case, steps_of
 from daxfuzz.triage.reproduce import QUICK, Failure, Goal, hints_of, replay, search
 from daxfuzz.triage.user_choice import with_patches
@@ -36,9 +40,15 @@ Size = tuple[int, int, int, int, int]
 @click.argument("case", metavar="CASE")
 @click.option("-o", "--output", metavar="OUT", help="Write here. [default: CASE, in place]")
 @patch_option("A file whose patches the case names. Repeatable.")
+@click.option(
+    "--prove/--no-prove",
+    default=True,
+    show_default=True,
+    help="Make its order the smallest set of constraints with which every interleaving fails, if that can be shown.",
+)
 @json_option
-def minimize(case: str, output: str | None, patches: tuple[str, ...], as_json: bool) -> int:
-    """Make a failing case smaller: tasks, operations, preemptions, choices, steps, in this order.
+def minimize(case: str, output: str | None, patches: tuple[str, ...], prove: bool, as_json: bool) -> int:
+    """Make a failing case smaller: tasks, operations, preemptions, choices, steps, constraints, in this order.
 
     Comments stay where they can. Ctrl-C keeps the best so far.
 
@@ -53,15 +63,26 @@ def minimize(case: str, output: str | None, patches: tuple[str, ...], as_json: b
             print_json({"case": case, "minimized": False, "interrupted": False})
         return 1
     before = with_schedule(loaded, failure)
-    smaller, interrupted = minimized(before, failure, kernel)
+    progress = Progress()
+    smaller, interrupted = minimized(before, failure, kernel, progress)
     best = smaller if size(smaller, kernel) <= size(before, kernel) else before
     target = output or case
-    save(Path(case), Path(target), best)
+    source = save(Path(case), Path(target), best)
+    proof = None
+    if prove and not interrupted:
+        proof, interrupted = proved(best, kernel, progress)
+        if proof is not None and proof.exhausted:
+            best = replace(best, schedule=replace(best.schedule, order=proof.constraints))
+            save(source, Path(target), best)
     told = {"case": target, "minimized": True, "interrupted": interrupted}
+    names = list(best.program.tasks)
     if as_json:
+        told["proof"] = None if proof is None else proof_document(proof, names)
         print_json(told | {"before": sizes(size(before, kernel)), "after": sizes(size(best, kernel))})
     else:
         click.echo(f"{target}: {in_words(size(best, kernel))} (before: {in_words(size(before, kernel))})")
+        if proof is not None:
+            click.echo(proved_text(proof, names))
     return INTERRUPTED if interrupted else 0
 
 
@@ -73,14 +94,33 @@ def failing(case: Case, kernel: KernelChoice) -> Failure | None:
     return Failure(case.program, kernel, replayed.execution, replayed.found)
 
 
-def minimized(case: Case, failure: Failure, kernel: KernelChoice) -> tuple[Case, bool]:
+def minimized(case: Case, failure: Failure, kernel: KernelChoice, progress: Progress) -> tuple[Case, bool]:
     """The smaller case, and whether Ctrl-C ended the search for it."""
     smallest: list[Failure] = []
+
+    def told(smaller: Failure) -> None:
+        smallest.append(smaller)
+        operations = sum(len(calls) for calls in smaller.program.tasks.values())
+        progress(f"{plural(len(smaller.program.tasks), 'task')}, {plural(operations, 'operation')}")
+
     try:
-        finding = triage(failure, kernel, smallest.append)
+        finding = triage(failure, kernel, told)
     except KeyboardInterrupt:
         return (so_far(case, smallest[-1], kernel) if smallest else case), True
     return finding.case if finding.case.kernel == kernel.spec else case, False
+
+
+def proved(case: Case, kernel: KernelChoice, progress: Progress) -> tuple[Proof | None, bool]:
+    """The cause of what a case shows, None if there is no proof of it, and whether Ctrl-C ended the search for one."""
+    failure = failing(case, kernel)
+    if failure is None:
+        return None, False
+    try:
+        return proof_of(failure, told=progress), False
+    except NoProof:
+        return None, False
+    except KeyboardInterrupt:
+        return None, True
 
 
 def so_far(case: Case, smaller: Failure, kernel: KernelChoice) -> Case:
@@ -117,7 +157,8 @@ def in_words(numbers: Size) -> str:
     return ", ".join(plural(number, noun) for number, noun in zip(numbers, nouns, strict=True))
 
 
-def save(source: Path, target: Path, case: Case) -> None:
-    """Write the case; over the text that there is, so that its comments stay."""
+def save(source: Path, target: Path, case: Case) -> Path:
+    """Write the case, over the text that there is, so that its comments stay; where it is now."""
     same = target.exists() and target.samefile(source)
     save_case(target, rewrite_case(source.read_text(encoding="utf-8"), case) if same else dumps_case(case))
+    return target

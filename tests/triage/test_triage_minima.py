@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 from triage_kit import FLAWS, failing, kernel
 
+from daxfuzz.program.calls import check_calls, parse_call
 from daxfuzz.program.case import Program
-from daxfuzz.program.dax_file import dumps_case, loads_case
+from daxfuzz.program.dax_file import dumps_case, load_case, loads_case
 from daxfuzz.program.processes import address_spaces
 from daxfuzz.search import Replay
 from daxfuzz.triage import minimize
-from daxfuzz.triage.bench import Bench, verdict
+from daxfuzz.triage.bench import Bench, KernelChoice, verdict
 from daxfuzz.triage.finding import Finding, triage
 from daxfuzz.triage.minimize import exactly_simplest, fewer_calls, fewer_tasks, reductions, without_switches
 from daxfuzz.triage.order import replay_order
-from daxfuzz.triage.reproduce import Effort, Goal, search
+from daxfuzz.triage.proof import prove
+from daxfuzz.triage.replay import replay_case
+from daxfuzz.triage.reproduce import QUICK, Effort, Failure, Goal, hints_of, replay, search
 
 MINIMA = {
     ("pin-wait", "F-01"): (2, 2, 0, 0),
@@ -30,6 +34,22 @@ MINIMA = {
     ("refcount-1", "F-10"): (2, 3, 2, 0),
 }
 """Tasks, operations, preemptions, choices."""
+
+CONSTRAINTS = {"F-01": 1, "F-02": 2, "F-07": 1, "F-08": 2, "F-10": 2}
+"""The fewest with which every interleaving fails."""
+
+FATTENED = {
+    "flaws/pin-wait-f06-eviction": (2, 3, 0, 0, 1),
+    "flaws/pin-wait-f13-unbind-ignores-pins": (1, 2, 0, 0, 0),
+    "flaws/pin-wait-f14-fault-and-unbind": (2, 2, 0, 0, 1),
+    "bugs/break-layout-empty-range": (2, 2, 0, 0, 1),
+    "bugs/evict-ignores-pins": (1, 3, 0, 0, 0),
+    "bugs/fuse-open-leaks-invalidate-lock": (2, 3, 0, 0, 1),
+    "bugs/gup-put-skips-fsdax-wake": (2, 3, 1, 0, 2),
+}
+"""Cases of the corpus that get more tasks, files and calls: tasks, operations, preemptions, choices, constraints."""
+
+CORPUS = Path(__file__).parents[2] / "corpus"
 
 ENOUGH = Effort(300, 60)
 """Several times what a minimizer spends on a candidate; the programs are small."""
@@ -115,6 +135,54 @@ def test_the_repair_silences_the_case(protocol, flaw) -> None:
     finding = found(protocol, flaw)
     repaired = kernel(protocol, *finding.case.repaired_by)
     assert search(finding.case.program, repaired, Goal(finding.kind), ENOUGH, [Replay(turns(finding))]) is None
+
+
+@EACH
+def test_the_cause_takes_no_more_constraints_than_it_has_to(protocol, flaw) -> None:
+    case = found(protocol, flaw).case
+    again = replay(case.program, kernel(protocol), turns(found(protocol, flaw)))
+    assert again is not None
+    proof = prove(again)
+    assert proof.exhausted
+    assert len(proof.constraints) == CONSTRAINTS[flaw]
+    assert all(each.without is not None for each in proof.needed)
+
+
+def fattened(program: Program) -> Program:
+    """With a second file, calls on it around those of each task, and a task that has nothing to do with them."""
+    tasks = {
+        name: (parse_call("fsync(spare)"), *calls, parse_call("load(spare, 0)"))
+        for name, calls in program.tasks.items()
+    }
+    tasks["bystander"] = (parse_call("store(spare, 1)"), parse_call("fsync(spare)"))
+    mms = {**program.setup.mms, "mmb": ("bystander",)} if program.setup.mms else {}
+    setup = replace(program.setup, files={**program.setup.files, "spare": 2}, mms=mms)
+    fat = replace(program, tasks=tasks, setup=setup)
+    check_calls(fat)
+    return fat
+
+
+@pytest.mark.parametrize("name", FATTENED)
+def test_what_was_added_goes_again(name) -> None:
+    case = load_case(str(CORPUS / f"{name}.dax"))
+    on = KernelChoice(case.kernel)
+    replayed = replay_case(case, on)
+    failure = Failure(case.program, on, replayed.execution, replayed.found)
+    fat = search(fattened(case.program), on, failure.goal, QUICK, hints_of(failure))
+    assert fat is not None
+    smaller: list[int] = []
+    minimum = minimize.minimize(fat, lambda each: smaller.append(operations(each.program)))
+    proof = prove(minimum.failure)
+    assert proof.exhausted
+    program = minimum.failure.program
+    size = (len(program.tasks), operations(program), minimum.preemptions, minimum.choices, len(proof.constraints))
+    assert size == FATTENED[name]
+    assert smaller == sorted(smaller, reverse=True)
+    assert smaller[-1] == operations(program)
+
+
+def operations(program: Program) -> int:
+    return sum(map(len, program.tasks.values()))
 
 
 def deletions(program: Program) -> list[Program]:
