@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from cli_kit import CLEAN, F01, assert_one_line, run, run_json, written
 
 from daxfuzz.program.dax_file import load_case, loads_case
+from daxfuzz.triage.formats import FORMATS
 
 REPAIR = "fix-idle-on-refcount"
 MOVED = """\
@@ -97,6 +99,15 @@ def test_table_in_a_file_is_plain_text(tmp_path: Path) -> None:
     assert max(map(len, lines)) <= 120
     assert "\x1b" not in target.read_text()
     assert any("block 0 freed" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_every_format_of_next_to_nothing(tmp_path: Path, name: str) -> None:
+    for calls in ("", '"load(file0, 0)"'):
+        case = f'daxfuzz = 1\nprotocol = "pin-wait"\nfinding = "none"\n\n[tasks]\na = [{calls}]\n'
+        result = run("repro", written(tmp_path, case), "--format", name)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert result.stdout
 
 
 def test_what_is_no_format(tmp_path: Path) -> None:

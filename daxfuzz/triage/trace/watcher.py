@@ -78,8 +78,6 @@ class _Watcher(Decorator):
 
     def next_task(self, enabled: Sequence[int], current: int) -> int:
         self.finish_step()
-        if self._moment is None:
-            self._begin()
         assert self._moment is not None
         chosen = super().next_task(enabled, current)
         task = self._world.tasks[chosen]
@@ -97,6 +95,8 @@ class _Watcher(Decorator):
 
     def finish_step(self, closed: bool = False) -> None:
         """Complete the step that was begun last, if there is one. closed: the tasks are gone already."""
+        if self._moment is None:
+            self._begin()
         if self._begun is None:
             return
         task, point, call, function, label, stack, before = self._begun
