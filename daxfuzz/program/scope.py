@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from daxfuzz.program.calls import dropped_registers
 from daxfuzz.program.case import Argument, Call
 from daxfuzz.program.operations import SIGNATURES
 from daxfuzz.program.signature import Holds, Kind, Parameter
 
-REGISTER_PARAMETERS = {
-    name: [parameter for parameter in signature.parameters if parameter.kind is Kind.REGISTER]
-    for name, signature in SIGNATURES.items()
-}
-"""Of each operation, those that a register is given for."""
+
+@cache
+def register_parameters(operation: str) -> tuple[Parameter, ...]:
+    """Of an operation, the parameters that a register is given for."""
+    return tuple(parameter for parameter in SIGNATURES[operation].parameters if parameter.kind is Kind.REGISTER)
+
 
 OMITTED = ""
 """Stands for an optional argument that is left out."""
@@ -39,7 +41,7 @@ class Scope:
 
     def allows(self, operation: str) -> bool:
         """Whether there is a valid call of this operation."""
-        return all(self.registers(parameter) for parameter in REGISTER_PARAMETERS[operation])
+        return all(self.registers(parameter) for parameter in register_parameters(operation))
 
     def choices(self, parameter: Parameter, earlier: Sequence[Argument]) -> Sequence[Argument]:
         """The valid arguments, simplest first, after the `earlier` ones of the same call."""

@@ -75,6 +75,12 @@ def minimize(failure: Failure, progress: Progress | None = None) -> Minimum:
             best = simpler
         else:
             best = simplest(smaller)
+    return in_best_order(best)
+
+
+def in_best_order(minimum: Minimum) -> Minimum:
+    """With the tasks in the order that takes the fewest choices."""
+    best = minimum
     if best.choices:
         for order in list(permutations(best.failure.program.tasks))[1:]:
             best = min(best, without_switches(reordered(best.failure, order)), key=cost)

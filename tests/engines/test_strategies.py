@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
@@ -14,7 +15,7 @@ from daxfuzz.program.calls import check_calls
 from daxfuzz.program.case import Program, Setup
 from daxfuzz.protocols.registry import UnknownName
 from daxfuzz.sim import SparseSchedule
-from daxfuzz.strategies import Found, Trial, case, cases, machines, programs, schedules
+from daxfuzz.strategies import Found, Trial, case, cases, machines, operation, programs, role, schedules
 
 QUICK = settings(
     max_examples=3_000, deadline=None, database=None, phases=[Phase.generate, Phase.shrink], derandomize=True
@@ -107,3 +108,36 @@ def test_errors() -> None:
         cases(["pin-wat"])
     with pytest.raises(ValueError, match="is no file"):
         case("pin-wait", {"t0": ["load(file9, 0)"]})
+
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_an_operation_and_an_actor_of_ones_own() -> None:
+    """As the README has them: with pin-wait, a truncation does not wait for a plain reference."""
+    text = next(part for part in README.read_text().split("```python\n") if "@role" in part).partition("```")[0]
+    own = text.partition("@operation")[2].partition("@given")[0]
+    assert len([line for line in own.splitlines() if line.strip()]) <= 9
+    names: dict[str, Any] = {"QUICK": QUICK}
+    exec(text.replace("@given", "@QUICK\n@given"), names)
+    with pytest.raises(Found, match="freed-while-referenced") as caught:
+        names["test_my_driver"]()
+    assert "peek(file0, 0)" in str(caught.value)
+
+
+def test_errors_of_ones_own() -> None:
+    async def load(sim: Any, task: Any, call: Any) -> int:
+        return 0
+
+    def pinner(draft: Any) -> None:
+        return
+
+    def my2(draft: Any) -> None:
+        return
+
+    with pytest.raises(ValueError, match="daxfuzz has an operation 'load' itself"):
+        operation("load again")(load)
+    with pytest.raises(ValueError, match="daxfuzz has a role 'pinner' itself"):
+        role(pinner)
+    with pytest.raises(ValueError, match="no task can be called 'my2'"):
+        role(my2)

@@ -1,0 +1,32 @@
+"""The minima of hypothesis beside those of triage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_kit import run
+
+from daxfuzz.bench.minima import Minima, Outcome, compare, summary
+
+BUGS = Path(__file__).parents[2] / "corpus" / "bugs"
+
+
+def test_a_small_bug_is_as_small_for_both() -> None:
+    found = compare(BUGS / "gup-ref-never-dropped.dax", 200, 0)
+    assert found.ours == (1, 2, 0, 0)
+    assert found.theirs == found.ours
+    assert found.outcome is Outcome.EQUAL
+
+
+def test_outcomes() -> None:
+    path = Path("a.dax")
+    found = [Minima(path, (2, 3, 1, 0), theirs) for theirs in ((2, 3, 0, 1), (2, 3, 1, 0), (2, 4, 0, 0), None)]
+    assert summary(found) == {"smaller": 1, "equal": 1, "larger": 1, "not found": 1}
+
+
+def test_a_case_that_does_not_fail() -> None:
+    path = BUGS.parent / "seeds" / "pin-wait-waits-for-pin.dax"
+    with pytest.raises(ValueError, match="its steps do not show none"):
+        compare(path, 10, 0)
+    assert run("bench", "minima", "--workers", "1", path).exit_code == 2
