@@ -22,7 +22,10 @@ CLEAN = "seeds/pin-wait-waits-for-pin.dax"
 UNSORTED = "bugs/dm-dax-srcu-leak.dax"
 """Its tasks are not in the order of their names."""
 
-CASES = (LOST_WAKEUP, LOCKED_ENTRY, DEADLOCK, USE_AFTER_FREE, CLEAN, UNSORTED)
+CALLS = "conform/pin-pipe-truncate.dax"
+"""It has calls one after the other in place of turns."""
+
+CASES = (LOST_WAKEUP, LOCKED_ENTRY, DEADLOCK, USE_AFTER_FREE, CLEAN, UNSORTED, CALLS)
 
 
 @cache
