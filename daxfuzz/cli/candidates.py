@@ -96,6 +96,8 @@ def show(found: Candidates, interrupted: bool) -> None:
         candidate = each.candidate
         click.echo(f"{number}. {candidate.function}: {OPERATORS[candidate.operator].summary}")
         click.echo(f"   {candidate.file}:{candidate.line}: {candidate.text}")
+        for line in candidate.diff:
+            click.echo(f"     {line}")
         click.echo(f"   {evidence(each, found.corpus)}")
     if len(ranked) > SHOWN:
         click.echo(f"... and {len(ranked) - SHOWN:,} more (--json has all)")
@@ -132,6 +134,7 @@ def document(found: Candidates, interrupted: bool) -> dict[str, Any]:
                 "file": each.candidate.file,
                 "line": each.candidate.line,
                 "text": each.candidate.text,
+                "diff": list(each.candidate.diff),
                 "exhausted": each.exhausted,
                 "states": each.states,
                 "breaks": list(each.broken),

@@ -76,6 +76,7 @@ def test_the_wake_that_is_missing_is_found(document) -> None:
     assert (best["operator"], best["function"], best["breaks"]) == ("add-wake", "folio_put_refs", [])
     assert best["exhausted"] is True
     assert "page_ref_sub_return" in best["text"]
+    assert best["diff"] == ["+ await wake_up_var(self.k.var_waitqueues, folio.address)"]
 
 
 def test_what_is_interrupted_is_kept(monkeypatch, corpus) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import unified_diff
 from pathlib import Path
 
 import daxfuzz
@@ -52,6 +53,17 @@ class Candidate:
     @property
     def function(self) -> str:
         return self.live.function.__name__
+
+    @property
+    def diff(self) -> tuple[str, ...]:
+        """The lines that it adds and removes, with + and - before them, as Python writes them."""
+        edit = Edit(source_of(self.live.function))
+        before = fingerprint(edit.tree).splitlines()
+        self.change.apply(edit)
+        after = fingerprint(edit.tree).replace(f"{SIM}.", "").splitlines()
+        lines = unified_diff(before, after, n=0, lineterm="")
+        changed = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+        return tuple(f"{line[0]} {line[1:].strip()}" for line in changed)
 
     def code(self) -> types.FunctionType:
         """The changed function."""
