@@ -32,6 +32,9 @@ from daxfuzz.triage.reproduce import Failure
 EVERY = 0.25
 """Seconds between two reports."""
 
+BEHIND = 5
+"""How much nicer it is than triage (os.nice), which has to share the cores with it."""
+
 PLACES_EVERY = 20
 """Executions, of which one notes which points of the model it reaches; that takes longer."""
 
@@ -121,6 +124,7 @@ def main() -> None:
     """Do the job that the environment describes, with libFuzzer's options in sys.argv."""
     job = Job.loads(os.environ[JOB])
     atheris = load_atheris()
+    os.nice(BEHIND)
     # What libFuzzer and its helpers print is for the log.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
