@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from daxfuzz.program.case import Case
+from daxfuzz.program.case import Case, Program
 from daxfuzz.search import Replay
+from daxfuzz.sim import Scheduler
 from daxfuzz.triage.bench import KernelChoice
 from daxfuzz.triage.replay import NONE, Replayed, replay_case
 from daxfuzz.triage.reproduce import THOROUGH, Failure, Goal, at_full_length, hints_of, patience, search
@@ -76,19 +77,26 @@ def check_hosts(replayed: Replayed) -> str:
 
 
 def check_repairs(case: Case, replayed: Replayed) -> str:
-    """Whether the repairs that a case names silence it, and nothing is left to see without its bugs.
-
-    As in attribution, a schedule that makes the program spin gives way to the fair one soon; what seems endless then
-    has to be so at full length.
-    """
+    """Whether the repairs that a case names silence it, and nothing is left to see without its bugs."""
     if replayed.found is None:
         return ""
     kernel = replayed.bench.kernel
     failure = Failure(case.program, kernel, replayed.execution, replayed.found)
     hints = hints_of(failure)
     for how, repairs, goal in (("with", case.repaired_by, Goal(case.finding)), ("without", case.kernel.bugs, Goal())):
-        limit = patience(failure)
-        still = search(case.program, kernel.plus(repairs), goal, THOROUGH, hints, limit) if repairs else None
-        if still is not None and at_full_length(still) is not None:
+        still = left(case.program, kernel.plus(repairs), goal, hints, patience(failure)) if repairs else None
+        if still is not None:
             return f"still shows {still.violation.kind} {how} {' + '.join(repairs)}"
     return ""
+
+
+def left(program: Program, kernel: KernelChoice, goal: Goal, hints: list[Scheduler], limit: int) -> Failure | None:
+    """What a program still shows on a kernel with repairs, as far as a thorough search can tell.
+
+    limit: of turns, as for Bench.run: a schedule that makes the program spin gives way to the fair one soon, as in
+        attribution. Where something seems endless only for that, the search is made at full length.
+    """
+    found = search(program, kernel, goal, THOROUGH, hints, limit)
+    if found is None or at_full_length(found) is not None:
+        return found
+    return search(program, kernel, goal, THOROUGH, hints)
