@@ -78,6 +78,10 @@ class Trial:
         if failure is not None:
             raise Found(failure)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """How hypothesis prints it, which would show its fields."""
+        printer.text(repr(self))
+
     def __repr__(self) -> str:
         return f"case({', '.join(self._arguments())})"
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import HealthCheck, Phase, example, find, given, reproduce_failure, settings
 from hypothesis import strategies as st
 
 from daxfuzz.kernel.machine import Machine
@@ -108,6 +109,24 @@ def test_errors() -> None:
         cases(["pin-wat"])
     with pytest.raises(ValueError, match="is no file"):
         case("pin-wait", {"t0": ["load(file9, 0)"]})
+
+
+def test_examples_and_reproduce_failure() -> None:
+    """What hypothesis prints of a failure makes it fail again, and so does what the trial prints as an example."""
+    what = cases(operations=["truncate", "get_user_pages"], tasks=2, pages=1)
+
+    def check(trial: Trial) -> None:
+        trial.check()
+
+    with pytest.raises(Found) as caught:
+        settings(QUICK, print_blob=True, phases=[Phase.generate])(given(what)(check))()
+    notes = "\n".join(caught.value.__notes__)
+    version, blob = re.search(r"@reproduce_failure\('(.+)', b'(.+)'\)", notes).groups()  # type: ignore[union-attr]
+    with pytest.raises(Found):
+        reproduce_failure(version, blob.encode())(settings(database=None)(given(what)(check)))()
+    printed = eval(re.search(r"trial=(case\(.*\))", notes)[1], {"case": case})  # type: ignore[index]
+    with pytest.raises(Found):
+        example(printed)(settings(phases=[Phase.explicit])(given(what)(check)))()
 
 
 README = Path(__file__).parents[2] / "README.md"
