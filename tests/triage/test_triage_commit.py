@@ -99,6 +99,15 @@ def test_only_functions_of_the_kernel_are_named() -> None:
             assert name not in INLINE
 
 
+def test_functions_have_the_names_of_their_release() -> None:
+    new, old = text("flaws/refcount-0-f30-busy-is-not-waited-for"), text("flaws/pin-wait-f02-lost-wakeup")
+    assert "wait_page_idle()" in new
+    assert "dax_fault_iter()" in new
+    assert "insert_pfn()" not in new
+    assert "lockless_pages_from_mm()" not in new
+    assert "wait_page_idle()" not in old
+
+
 def test_marks_of_the_proof() -> None:
     case = "flaws/pin-wait-f02-lost-wakeup"
     loaded = load_case(str(CORPUS / f"{case}.dax"))

@@ -39,6 +39,9 @@ SERVER = ("daxfuzz/kernel/fs/virtiofsd.py",)
 NOT_BEFORE_V6_15 = frozenset({"wait_page_idle"})
 """Functions that older kernels have inline."""
 
+NOT_SINCE_V6_15 = frozenset({"insert_pfn"})
+"""Functions of the model that newer kernels have inline: what mm/ has under this name is not for DAX any more."""
+
 SINCE_V6_15 = {
     "copy_present_pte": "copy_present_ptes",
     "dax_lock_page": "dax_lock_folio",
@@ -66,8 +69,8 @@ def kernel_function(step: Step, protocol: str) -> str:
 
 def is_there(name: str, protocol: str) -> bool:
     """Whether a function of the model is one of the kernel."""
-    old = not protocol.startswith("refcount-0")
-    return name.removeprefix("_") not in INLINE and not (old and name in NOT_BEFORE_V6_15)
+    missing = NOT_SINCE_V6_15 if protocol.startswith("refcount-0") else NOT_BEFORE_V6_15
+    return name.removeprefix("_") not in INLINE and name not in missing
 
 
 def named(name: str, protocol: str) -> str:
