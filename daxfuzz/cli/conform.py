@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from daxfuzz.cli.conform_case import run_case
 from daxfuzz.cli.conform_fuzz import run_fuzz
 from daxfuzz.cli.errors import OneLineError
 from daxfuzz.cli.options import Duration, json_option, print_json
@@ -30,6 +31,7 @@ Examples:
   daxfuzz conform --kernel 6.1
   daxfuzz conform --kernel 6.1 --record
   daxfuzz conform --fuzz --kernel 6.1 --time 10m
+  daxfuzz conform --kernel 6.1 --case findings/freed-while-pinned.dax
 """
 
 
@@ -60,6 +62,12 @@ Examples:
     metavar="DIR",
     help="For --fuzz: where cases go on which model and kernel differ.",
 )
+@click.option(
+    "--case", "case", metavar="CASE", help="With --kernel: try to bring a finding of the model to the kernel."
+)
+@click.option(
+    "--attempts", type=click.IntRange(min=1), default=100, show_default=True, help="For --case with calls that race."
+)
 @json_option
 def conform(
     wanted: str | None,
@@ -72,21 +80,26 @@ def conform(
     executions: int | None,
     seed: int,
     output: Path,
+    case: str | None,
+    attempts: int,
     as_json: bool,
 ) -> int:
     """Compare the model with real kernels on the same sequences of operations.
 
     Without --kernel nothing is booted: the model is compared with what kernels did when they were recorded.
 
-    Exit code: 0 all agree, 1 something differs; 2 also if QEMU, a compiler or the kernel is missing.
+    Exit code: 0 all agree, 1 something differs; 2 also if QEMU, a compiler or the kernel is missing. With --case: 0 not
+    reproduced, 1 reproduced, 125 not expressible.
     """
-    if version is None and (recording or fuzzing):
-        raise click.UsageError("--record and --fuzz go with --kernel")
+    if version is None and (recording or fuzzing or case is not None):
+        raise click.UsageError("--record, --fuzz and --case go with --kernel")
     try:
         if wanted is not None:
             return fetched(wanted, as_json)
         if fuzzing and version is not None:
             return run_fuzz(PROFILES[version], seconds, executions, seed, output, as_json)
+        if case is not None and version is not None:
+            return run_case(case, PROFILES[version], attempts, as_json)
         sequences = [each for each in load(directory) if pattern in each.name]
         if not sequences:
             raise OneLineError(f"no sequence in {directory} has {pattern} in its name")

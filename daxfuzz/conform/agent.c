@@ -38,7 +38,7 @@
 
 enum { SLOTS = 8, FILES = 8, REGISTERS = 32, PAGE = 4096, STACK = 65536, NBD_BLOCKS = 131072 };
 enum { FD_COMMAND = 20, FD_RESULT = 40, FD_PIPE = 50, FD_NBD = 60, FD_FILE = 70, FD_REGISTER = 100 };
-enum { SAMPLE_MS = 15, SAMPLES_S = 6, SAMPLES_LOCK = 16, SAMPLES_D = 200, PATIENCE_MS = 20000 };
+enum { SAMPLE_MS = 15, SAMPLES_S = 6, SAMPLES_LOCK = 16, SAMPLES_D = 200, SAMPLES_DISK = 3, PATIENCE_MS = 20000 };
 #define STACKS ((char *)0x10000000000)
 #define MOUNT "/mnt"
 
@@ -72,7 +72,7 @@ static aio_context_t aio;
 static char page[SLOTS][PAGE] __attribute__((aligned(PAGE)));
 static int nbd_socket = -1, uart, kmsg, waiting_endio;
 static struct held held[64];
-static int holding;
+static int holding, disk_used, disk_rest;
 static char answer[16384];
 static size_t used;
 
@@ -197,6 +197,21 @@ static long put(int slot, int fd)
 	return got ? 0 : -EINVAL;
 }
 
+/* MAP_SYNC does not go with MAP_FIXED_NOREPLACE: see whether the place is free, and take that flag away. */
+static long map_sync(long *a)
+{
+	long ret;
+
+	if (!(a[2] & MAP_SYNC))
+		return 0;
+	ret = SC(SYS_fcntl, a[3], F_GETFD, 0);
+	if (ret < 0)
+		return ret;
+	ret = SC6(SYS_mmap, a[0], a[1], PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	a[2] = (a[2] & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
+	return ret < 0 && ret > -4096 ? ret : 0;
+}
+
 static void keep(int space, int members);
 
 static long run(int slot, struct command *c)
@@ -205,6 +220,9 @@ static long run(int slot, struct command *c)
 
 	switch (c->op) {
 	case OP_MMAP:
+		ret = map_sync(a);
+		if (ret)
+			return ret;
 		ret = SC6(SYS_mmap, a[0], a[1], PROT_READ | PROT_WRITE, a[2], a[3], 0);
 		return ret < 0 && ret > -4096 ? ret : 0;
 	case OP_MUNMAP:
@@ -246,7 +264,8 @@ static long run(int slot, struct command *c)
 	case OP_DROP:
 		return drop_caches();
 	case OP_KILL:
-		return SC(SYS_kill, a[0], a[1], 0);
+		/* A process that has not been forked yet hears nothing. */
+		return a[0] ? SC(SYS_kill, a[0], a[1], 0) : 0;
 	case OP_FORK:
 		ret = SC(SYS_fork, 0, 0, 0);
 		if (ret == 0)
@@ -439,6 +458,18 @@ static int serve_disk(void)
 	return seen;
 }
 
+/* Whether a request is on its way here, or an answer on its way back. */
+static int disk_moves(void)
+{
+	static char text[64];
+	int requests = 0;
+
+	if (!disk_used || read_file("/sys/block/nbd0/inflight", text, sizeof(text)) <= 0)
+		return 0;
+	sscanf(text, "%d", &requests);
+	return requests != holding;
+}
+
 static void start_disk(void)
 {
 	int pair[2], fd = open("/dev/nbd0", O_RDWR | O_CLOEXEC);
@@ -542,7 +573,7 @@ static void take(struct result *result)
 		slot->expected = 0;
 		return;
 	}
-	slot->busy = 0;
+	slot->busy--;
 	if (result->kind == SIGNALLED)
 		slot->dead = 1;
 	if (slot->forking && result->value < 0)
@@ -614,6 +645,7 @@ static void settle(void)
 
 	say("{\"events\":[");
 	results = 0;
+	disk_rest = 0;
 	for (number = 0; number < SLOTS; number++)
 		slots[number].stable = 0;
 	while (restless && now_ms() < end) {
@@ -621,7 +653,9 @@ static void settle(void)
 		int moved = poll(wait, nbd_socket < 0 ? 1 : 2, SAMPLE_MS) > 0;
 
 		moved |= take_all() | serve_disk();
-		restless = 0;
+		/* What completes a request may leave its pages to a worker. */
+		disk_rest = disk_moves() ? 0 : disk_rest + 1;
+		restless = disk_used && disk_rest < SAMPLES_DISK;
 		for (number = 0; number < SLOTS; number++)
 			restless |= unsettled(number, moved);
 	}
@@ -660,6 +694,7 @@ static void begin(int registers, int pipe_pages)
 {
 	memset(slots, 0, sizeof(slots));
 	memset(keepers, 0, sizeof(keepers));
+	disk_used = 0;
 	for (int i = 0; i < SLOTS; i++) {
 		new_pipe(FD_COMMAND + 2 * i, 0);
 		/* Actors wait here for their next command. */
@@ -779,6 +814,7 @@ static void start_call(char *text)
 	struct command command = { .op = OPS, .spin = strtol(text, &text, 0) };
 
 	if (slot < 0) {
+		disk_used = 1;
 		serve_disk();
 		waiting_endio += !reply_oldest();
 		return;
@@ -797,14 +833,14 @@ static void start_call(char *text)
 		if (command.a[1] == SIGKILL)
 			slots[victim].doomed = 1;
 	}
+	disk_used |= command.op == OP_DIRECT;
 	if (command.op == OP_FORK) {
 		slots[slot].forking = 1;
 		for (int i = 0; i < SLOTS; i++)
 			slots[i].expected = command.a[1] >> i & 1;
 	}
-	slots[slot].busy = 1;
-	if (write(FD_COMMAND + 2 * slot + 1, &command, sizeof(command)) < 0)
-		slots[slot].busy = 0;
+	if (write(FD_COMMAND + 2 * slot + 1, &command, sizeof(command)) > 0)
+		slots[slot].busy++;
 }
 
 /* Take the keeper away, so that the last actor's exit is the end of the process. */

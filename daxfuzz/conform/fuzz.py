@@ -77,12 +77,13 @@ def fuzz(
 
 
 def smallest(profile: Profile, machine: Machine, sequence: Sequence, filesystem: str, lines: list[str]) -> Disagreement:
-    """Shrink a disagreement. One that is not there any more when it is run again is reported as it was."""
+    """Shrink a disagreement. One that is not there any more after a fresh boot is reported as it was."""
 
     def compared(candidate: Sequence) -> list[str]:
         ours = run_model(profile, candidate, filesystem)
         return [] if beyond(ours) else differences(ours, machine.run(candidate, filesystem))
 
+    machine.close()
     if not compared(sequence):
         return Disagreement(sequence, filesystem, lines, False)
     small = shrink(sequence, lambda candidate: bool(compared(candidate)), SHRINK_TRIES)

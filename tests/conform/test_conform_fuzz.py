@@ -23,6 +23,9 @@ class OtherProfile:
         self.profile = PROFILES[version]
         self.run_count = 0
 
+    def close(self) -> None:
+        """Nothing is running."""
+
     def run(self, sequence: Sequence, filesystem: str) -> Outcome:
         self.run_count += 1
         return model.run(sequence, self.profile.composed().subsystems, filesystem)
