@@ -341,7 +341,6 @@ class Conductor:
         kept = self.take_inputs(seat, job, result)
         corpus.count(result.features)
         new = len(corpus.features) - known
-        times = corpus.seen_times()
         worth = gain(new)
         self.kernels.learn(job.kernel_id, worth, result.seconds)
         self.ways[job.kernel_id].learn(way, worth, result.seconds)
@@ -362,8 +361,6 @@ class Conductor:
                 "sampled": result.sampled,
                 "new": new,
                 "inputs": kept,
-                "once": times[1],
-                "twice": times[2],
                 "hits": [[s.kind, s.function, s.channel, count] for s, count in result.hits.items()],
             },
         )

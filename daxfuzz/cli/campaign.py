@@ -212,7 +212,14 @@ def conduct(directory: Directory, crew: Crew, limits: Limits) -> int:
     """Run until a limit or a signal ends it; the exit code if it was a signal."""
     try:
         with display(campaign_look()) as live, termination():
-            Conductor(directory, crew, limits, live.update).run()
+            conductor = Conductor(directory, crew, limits, live.update)
+            try:
+                conductor.run()
+            except (KeyboardInterrupt, Terminated):
+                # Sums of what is on disk already: figures for scrapers, counts of findings.
+                if not conductor.state.disk_full:
+                    conductor.save_sums()
+                raise
     except KeyboardInterrupt:
         return INTERRUPTED
     except Terminated:

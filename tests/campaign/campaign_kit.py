@@ -16,7 +16,7 @@ EASY = Canary(every=10_000.0)
 """The default canary, hunted once."""
 
 SILENT = Config(
-    engines=("portfolio",), protocols=("pin-wait-fixed",), filesystems=("ext4",), slice_seconds=0.1, canary=None
+    engines=("portfolio",), protocols=("pin-wait-fixed",), filesystems=("ext4",), slice_seconds=0.05, canary=None
 )
 LOUD = Config(
     engines=("portfolio",),
@@ -24,7 +24,7 @@ LOUD = Config(
     bugs=("gup-ref-never-dropped",),
     filesystems=("ext4",),
     strategies=("random",),
-    slice_seconds=60.0,
+    slice_seconds=600.0,
     canary=None,
 )
 """Shows a bug within a few executions. For budgets of executions: its slices are long."""
@@ -69,11 +69,26 @@ class Inline:
         pass
 
 
-def campaign(path: Path, config: Config | None, crew: Inline | None = None, limits: Limits | None = None) -> Conductor:
-    """Run a campaign in this process until its limits; it has let go of the directory."""
+def campaign(
+    path: Path,
+    config: Config | None,
+    crew: Inline | None = None,
+    limits: Limits | None = None,
+    slices: int | None = None,
+) -> Conductor:
+    """Run a campaign in this process until its limits, or so many slices of this start, whatever the clock says; it has
+    let go of the directory."""
     lock = prepared(path, config)
     try:
-        conductor = Conductor(Directory(path), crew or Inline(), limits or Limits(1.0))
+        conductor = Conductor(Directory(path), crew or Inline(), limits or Limits())
+        before = conductor.totals.whole.slices
+
+        def enough(conductor: Conductor) -> None:
+            if slices is not None and conductor.totals.whole.slices - before >= slices:
+                conductor.limits = Limits(0.0)
+
+        conductor.on_update = enough
+        enough(conductor)
         conductor.run()
         return conductor
     finally:

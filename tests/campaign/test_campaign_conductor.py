@@ -79,14 +79,14 @@ def hits(counts: dict[str, dict[str, int]], signatures: list[str]) -> int:
 def test_slices_have_numbers_of_their_own_over_all_starts(tmp_path: Path) -> None:
     crew = Inline(2)
     for _ in range(2):
-        campaign(tmp_path, None if (tmp_path / "campaign.toml").exists() else SILENT, crew, Limits(0.5))
+        campaign(tmp_path, None if (tmp_path / "campaign.toml").exists() else SILENT, crew, slices=3)
     numbers = [job.number for job in slices(crew)]
     assert len(numbers) == len(set(numbers)) > 4
     assert {each.name for each in (tmp_path / "stats").iterdir()} == {"campaign.jsonl", "w0.jsonl", "w1.jsonl"}
 
 
 def test_inputs_of_the_corpus_show_the_features_that_they_are_kept_for(tmp_path: Path) -> None:
-    conductor = campaign(tmp_path, SILENT, limits=Limits(0.4))
+    conductor = campaign(tmp_path, SILENT, slices=3)
     [(name, corpus)] = conductor.directory.corpora.items()
     assert corpus.entries
     kernel = conductor.directory.kernels[name]
@@ -103,13 +103,13 @@ def test_inputs_of_the_corpus_show_the_features_that_they_are_kept_for(tmp_path:
 
 def test_a_worker_gets_the_inputs_that_it_lacks_and_none_twice(tmp_path: Path) -> None:
     crew = Inline(2)
-    conductor = campaign(tmp_path, SILENT, crew, Limits(1.0))
+    conductor = campaign(tmp_path, SILENT, crew, slices=5)
     given = [entry.hash for job in slices(crew) for entry in job.entries]
     assert len(given) == len(set(given))
     [corpus] = conductor.directory.corpora.values()
     assert set(given) <= set(corpus.entries)
     later = Inline()
-    campaign(tmp_path, None, later, Limits(0.1))
+    campaign(tmp_path, None, later, slices=1)
     assert {entry.hash for job in slices(later) for entry in job.entries} == set(corpus.entries)
 
 
@@ -123,7 +123,7 @@ def test_a_worker_that_dies_takes_nothing_with_it(tmp_path: Path) -> None:
         return False
 
     crew = Inline(1, broken)
-    conductor = campaign(tmp_path, SILENT, crew, Limits(1.0))
+    conductor = campaign(tmp_path, SILENT, crew, slices=5)
     assert [job.number for job in slices(crew)].count(1) == 2
     lines = [line for _, line in conductor.directory.stats.lines() if line["event"] == "slice"]
     assert [line["n"] for line in lines].count(1) == 1
@@ -133,7 +133,7 @@ def test_a_worker_that_dies_takes_nothing_with_it(tmp_path: Path) -> None:
 
 def test_a_job_that_kills_every_worker_is_given_up(tmp_path: Path) -> None:
     crew = Inline(1, lambda job: isinstance(job, Slice) and job.number == 1)
-    conductor = campaign(tmp_path, SILENT, crew, Limits(1.0))
+    conductor = campaign(tmp_path, SILENT, crew, slices=5)
     assert [job.number for job in slices(crew)].count(1) == 3
     assert conductor.totals.lost == 3
     assert any(each.loud and "is given up" in each.text for each in conductor.state.news)
@@ -141,8 +141,8 @@ def test_a_job_that_kills_every_worker_is_given_up(tmp_path: Path) -> None:
 
 
 def test_the_canary_is_found_again_and_again(tmp_path: Path) -> None:
-    campaign(tmp_path, replace(SILENT, canary=EASY), limits=Limits(0.1))
-    conductor = campaign(tmp_path, None, limits=Limits(0.1))
+    campaign(tmp_path, replace(SILENT, canary=EASY), slices=1)
+    conductor = campaign(tmp_path, None, slices=1)
     assert conductor.totals.canary.hunts == 2
     assert conductor.totals.canary.found == conductor.totals.canary.hunts
     assert conductor.totals.canary.alive
@@ -152,7 +152,7 @@ def test_a_canary_that_dies_is_loud(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """An oracle that sees nothing: what a campaign must not keep to itself."""
     monkeypatch.setattr("daxfuzz.engines.jobs.verdict", lambda execution: None)
     canary = Canary(executions=20)
-    conductor = campaign(tmp_path, replace(SILENT, canary=canary), limits=Limits(0.3))
+    conductor = campaign(tmp_path, replace(SILENT, canary=canary), slices=1)
     assert not conductor.totals.canary.alive
     [loud] = [each.text for each in conductor.state.news if each.loud]
     assert loud.startswith("the canary is dead: truncate-ignores-dma-pins was not found in 20 executions")
@@ -168,11 +168,12 @@ def test_a_finding_that_an_upgrade_has_silenced_is_marked(loud: Conductor) -> No
     about.write_text(before.replace(known.version, "an older one"))
     case.write_text(text.split("[schedule]")[0].replace(f'bugs = ["{BUG}"]', ""))
     crew = Inline()
-    again = campaign(directory.path, None, crew, Limits(30.0))
+    again = campaign(directory.path, None, crew)
     assert [type(job) for job in crew.jobs].count(RecheckJob) == 0, "no time: the budget of executions is spent"
     config = directory.path / "campaign.toml"
-    config.write_text(config.read_text().replace("executions = ", "executions = 1"))
-    again = campaign(directory.path, None, crew, Limits(0.4))
+    text = config.read_text().replace("executions = ", "executions = 1").replace("slice = 600.0", "slice = 0.05")
+    config.write_text(text)
+    again = campaign(directory.path, None, crew, slices=1)
     assert [type(job) for job in crew.jobs].count(RecheckJob) == 1
     stale = again.directory.findings.known[known.signature]
     assert stale.stale == f"shows none instead of {known.kind}"
@@ -188,7 +189,7 @@ def test_a_fault_of_the_model_is_written_down_and_the_campaign_goes_on(tmp_path:
 
             super().submit(seat, fails if isinstance(job, Slice) and job.number == 1 else function, job)
 
-    conductor = campaign(tmp_path, SILENT, Failing(), Limits(1.0))
+    conductor = campaign(tmp_path, SILENT, Failing(), slices=4)
     assert conductor.totals.errors == 1
     errors = [line for _, line in conductor.directory.stats.lines() if line["event"] == "error"]
     assert "KeyError: 3" in errors[0]["error"]
@@ -204,13 +205,13 @@ def test_a_campaign_in_which_all_fails_gives_up(tmp_path: Path) -> None:
             super().submit(seat, fails, job)
 
     with pytest.raises(CampaignError, match="10 jobs have failed one after the other"):
-        campaign(tmp_path, SILENT, Failing(), Limits(20.0))
+        campaign(tmp_path, SILENT, Failing())
 
 
 def test_a_worker_with_other_code_gets_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daxfuzz.campaign.worker.version", lambda: "another")
     with pytest.raises(CampaignError, match="no worker is left"):
-        campaign(tmp_path, SILENT, Inline(2), Limits(5.0))
+        campaign(tmp_path, SILENT, Inline(2))
 
 
 def test_failures_wait_on_disk_for_their_triage(tmp_path: Path) -> None:
@@ -229,7 +230,7 @@ def test_failures_wait_on_disk_for_their_triage(tmp_path: Path) -> None:
 
 def test_the_first_thing_is_the_canary(tmp_path: Path) -> None:
     crew = Inline()
-    campaign(tmp_path, replace(SILENT, canary=EASY), crew, Limits(0.2))
+    campaign(tmp_path, replace(SILENT, canary=EASY), crew, slices=1)
     assert isinstance(crew.jobs[0], CanaryJob)
 
 
@@ -242,13 +243,13 @@ def test_every_kernel_and_way_has_its_turn(tmp_path: Path) -> None:
         slice_seconds=0.05,
         canary=None,
     )
-    conductor = campaign(tmp_path, config, limits=Limits(4.0))
+    conductor = campaign(tmp_path, config, slices=16)
     assert {arm[0] for arm in conductor.totals.by_arm} == set(config.kernels())
     assert {arm[2] for arm in conductor.totals.by_arm} == {"random", "pct-3"}
 
 
 def test_ten_thousand_inputs_are_read_in_less_than_two_seconds(tmp_path: Path) -> None:
-    campaign(tmp_path, SILENT, limits=Limits(0.01))
+    campaign(tmp_path, SILENT, slices=1)
     inputs, features = (tmp_path / "corpus" / "pin-wait-fixed.ext4" / name for name in (INPUTS, "features"))
     inputs.mkdir(parents=True, exist_ok=True)
     features.mkdir(exist_ok=True)
@@ -266,11 +267,13 @@ def test_ten_thousand_inputs_are_read_in_less_than_two_seconds(tmp_path: Path) -
 def test_libfuzzer_goes_on_from_the_corpus_and_adds_to_it(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
     path = tmp_path / "c"
-    campaign(path, replace(LOUD, slice_seconds=0.3), limits=Limits(0.3))
+    campaign(path, replace(LOUD, executions=100))
     config = path / "campaign.toml"
-    config.write_text(config.read_text().replace('"portfolio"', '"atheris"').replace("slice = 0.3", "slice = 1.6"))
+    config.write_text(
+        config.read_text().replace('"portfolio"', '"atheris"').replace("executions = 100", "executions = 500")
+    )
     crew = Inline()
-    conductor = campaign(path, None, crew, Limits(8.0))
+    conductor = campaign(path, None, crew, slices=1)
     [job] = slices(crew)
     assert (job.engine, job.strategy) == ("atheris", "")
     assert job.entries
@@ -283,7 +286,7 @@ def test_libfuzzer_goes_on_from_the_corpus_and_adds_to_it(tmp_path: Path) -> Non
 
 
 def test_hypothesis_finds_what_is_easy_and_adds_to_the_corpus(tmp_path: Path) -> None:
-    config = replace(LOUD, engines=("hypothesis",), slice_seconds=0.1, executions=400)
+    config = replace(LOUD, engines=("hypothesis",), executions=400)
     crew = Inline()
     conductor = campaign(tmp_path, config, crew)
     assert {(job.engine, job.strategy) for job in slices(crew)} == {("hypothesis", "")}

@@ -77,7 +77,7 @@ def test_it_waits_says_so_and_goes_on(disk: Path, tmp_path: Path) -> None:
 
 def test_it_gives_up_when_the_time_is(disk: Path, tmp_path: Path) -> None:
     place = disk / "c"
-    (disk / "filler").write_bytes(b"x" * (SIZE - 200 * 1024))
+    (disk / "filler").write_bytes(b"x" * (SIZE - 64 * 1024))
     process = start("campaign", place, *SMALL, "--workers", "1", "--time", "20", cwd=tmp_path)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 2

@@ -33,7 +33,7 @@ def test_from_the_first_start_to_the_next(tmp_path: Path) -> None:
     place = tmp_path / "c"
     result = run("campaign", place, *SMALL, *QUICK, "--time", "0.5", "--seed", "4")
     assert result.exit_code in (0, 1), result.output
-    assert "executions in 0:0" in result.stdout
+    assert " executions in " in result.stdout
     config = (place / "campaign.toml").read_text()
     assert 'protocols = ["refcount-1-fixed"]' in config
     assert "seed = 4" in config
@@ -76,9 +76,9 @@ def test_only_what_the_base_does_not_have_is_new(tmp_path: Path) -> None:
     place, base = tmp_path / "c", tmp_path / "base"
     base.mkdir()
     run("campaign", place, *SMALL, *QUICK, "--time", "0.1")
-    settle(place, slice="0.2", bug='"none"')
+    settle(place, slice="60.0\nexecutions = 200", bug='"none"')
     files = ("--junit", tmp_path / "junit.xml", "--sarif", tmp_path / "c.sarif")
-    result = run("campaign", place, "--workers", "1", "--time", "0.6", "--fail-on", "new", "--base", base, *files)
+    result = run("campaign", place, "--workers", "1", "--fail-on", "new", "--base", base, *files)
     assert result.exit_code == 1, result.output
     check_outputs(tmp_path, Directory(place), failing=True)
     found = Directory(place).findings
