@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from cli_kit import CLEAN, F01, assert_one_line, run, run_json, written
 
 from daxfuzz.program.dax_file import load_case, loads_case
 from daxfuzz.triage.formats import FORMATS
+
+command = import_module("daxfuzz.cli.minimize")
 
 REPAIR = "fix-idle-on-refcount"
 MOVED = """\
@@ -186,6 +189,38 @@ def test_minimize_keeps_comments(tmp_path: Path) -> None:
     assert path.read_text().startswith("# found by hand")
     assert run("repro", path).exit_code == 1
     assert load_case(path).schedule.steps
+    assert [str(each) for each in load_case(path).schedule.order] == [
+        "getter:pte_unchanged.read#2 < truncator:zap_pte_range.write"
+    ]
+    assert "1 constraint; all" in result.stdout
+
+
+def test_minimize_interrupted_keeps_the_best_so_far(tmp_path: Path, monkeypatch) -> None:
+    larger = F01.replace('["truncate(file0, 0)"]', '["load(file0, 0)", "truncate(file0, 0)"]')
+    path = written(tmp_path, larger + 'mapper = ["load(file0, 0)"]\n')
+    triage = command.triage
+
+    def interrupted(failure, kernel, progress):
+        def told(smaller) -> None:
+            progress(smaller)
+            raise KeyboardInterrupt
+
+        return triage(failure, kernel, told)
+
+    monkeypatch.setattr(command, "triage", interrupted)
+    assert run("minimize", path).exit_code == 130
+    assert sum(map(len, load_case(path).program.tasks.values())) == 3
+    assert run("repro", path).exit_code == 1
+
+
+def test_minimize_interrupted_in_the_proof_keeps_the_minimum(tmp_path: Path, monkeypatch) -> None:
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "proof_of", interrupted)
+    path = written(tmp_path, F01 + 'mapper = ["load(file0, 0)"]\n')
+    assert run("minimize", path).exit_code == 130
+    assert list(load_case(path).program.tasks) == ["getter", "truncator"]
 
 
 def test_minimize_into_another_file(tmp_path: Path) -> None:
