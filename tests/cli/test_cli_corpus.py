@@ -96,6 +96,7 @@ def test_convert_both_ways(cases: Path, tmp_path: Path) -> None:
 def test_convert_to_python() -> None:
     path = SEEDS / "refcount-0-v6.15-fixed-removal-of-frozen.dax"
     text = run("corpus", "convert", "--to", "python", path).stdout
+    assert run_json("corpus", "convert", "--to", "python", path) == {"python": [text.rstrip("\n")]}
     trial = eval(text, {"case": case})
     assert trial.kernel.spec == load_case(path).kernel
     assert trial.schedule.switches

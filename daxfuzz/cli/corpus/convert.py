@@ -55,8 +55,11 @@ def convert(
     """
     paths = files_of(places, is_input)
     if to == "python":
-        for path in paths:
-            click.echo(in_python(path, patches))
+        texts = [in_python(path, patches) for path in paths]
+        if as_json:
+            print_json({"python": texts})
+        else:
+            click.echo("\n".join(texts))
         return 0
     if output is None:
         raise click.UsageError("say where to write with -o")
