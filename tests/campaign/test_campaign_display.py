@@ -16,7 +16,7 @@ from daxfuzz.cli.campaign_display import dashboard, news, progress
 @pytest.fixture(scope="module")
 def conductor(tmp_path_factory) -> Conductor:
     """A campaign with a finding, many of which differ in nothing but their names."""
-    config = replace(LOUD, executions=100, canary=EASY)
+    config = replace(LOUD, executions=40, canary=EASY)
     config = replace(config, strategies=("random", "pct-2", "pct-3", "pos", "surw", "rff", "delays"))
     done = campaign(tmp_path_factory.mktemp("display") / "c", config, limits=Limits(finish_triage=True))
     known = next(iter(done.directory.findings.known.values()))
