@@ -63,6 +63,9 @@ def check(sequence: Sequence) -> None:
     calls = [call for calls in program.tasks.values() for call in calls]
     if any(call.name == "exit" for call in calls) and any(call.name == "direct_read" for call in calls):
         raise NotExpressible("a process waits for its asynchronous requests when it exits")
+    devices = [name for name, made in program.tasks.items() if any(call.name == "bio_endio" for call in made)]
+    if any(call.name == "signal" and call.arguments[0] in devices for call in calls):
+        raise NotExpressible("a task that stands for a device hears no signals")
 
 
 class Guest:

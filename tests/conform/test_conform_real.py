@@ -99,6 +99,8 @@ def test_a_file_system_is_made_anew_after_some_warnings_only(function: str, made
         ("unbind()", "unbind"),
         ("r0 = get_user_pages_fast(file0, 0)", "direct_read"),
         ("madvise(file0, MADV_HWPOISON, 0, 1)", "boot"),
+        ('bio_endio()", "signal(truncator)', "device"),
+        ('direct_read(file0, 0, 1)", "exit()', "asynchronous"),
     ],
 )
 def test_what_no_user_of_a_kernel_can_do_is_refused(call: str, reason: str) -> None:
