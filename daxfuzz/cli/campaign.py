@@ -42,7 +42,7 @@ EXAMPLES = """
 Examples:
   daxfuzz campaign weeks
   daxfuzz campaign weeks --protocol pin-wait --filesystem ext4 --time 8h
-  daxfuzz campaign pr --protocol refcount-1-fixed --time 10m --fail-on new --base corpus
+  daxfuzz campaign pr --time 10m --fail-on new --base corpus
   daxfuzz campaign weeks --cluster tcp://10.0.0.1:8786
   daxfuzz report weeks
 """

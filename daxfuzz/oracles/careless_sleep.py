@@ -31,7 +31,7 @@ class CarelessSleep(Oracle):
         return tuple(sorted(self.reported))
 
     def attach(self) -> None:
-        self.owners = EntryOwners.of(self.sim).owners
+        self.owners = EntryOwners.of(self.sim)
         self.invalidate_locks: list[Lock] = [inode.i_mapping.invalidate_lock for inode in self.kernel.inodes.values()]
         for obj in self.world.objects:
             if isinstance(obj, WaitQueueHead):
@@ -45,7 +45,7 @@ class CarelessSleep(Oracle):
         kept = next((lock for lock in self.invalidate_locks if lock in task.held), None)
         if kept is not None:
             self.report(task, kept.lock_class, f"{task.name} sleeps until a page is idle, and holds {kept.name}")
-        if task.index in self.owners.values():
+        if task.index in self.owners.owners.values():
             self.report(task, "dax_entry", f"{task.name} sleeps until a page is idle, and has an entry locked")
 
     def report(self, task: Task, channel: str, message: str) -> None:

@@ -82,7 +82,7 @@ def test_pin_waits_known_flaws_are_found_and_told_apart() -> None:
     # Seed 9, 1,200 executions.
     found = {(each.finding.kind, each.finding.explained_by) for each in run(1).found}
     assert ("freed-while-referenced", ("fix-idle-on-refcount",)) in found
-    assert ("freed-while-pinned", ("fix-skip-locked",)) in found
+    assert ("freed-while-referenced", ("fix-evict-waits",)) in found
     assert all(explained for _, explained in found)
 
 
