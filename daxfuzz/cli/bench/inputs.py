@@ -35,7 +35,8 @@ def inputs(count: int, seed: int, processes: int, as_json: bool) -> int:
             results.add(part)
             if time.monotonic() - last >= PROGRESS_EVERY:
                 last = time.monotonic()
-                click.echo(f"{results.inputs:,} of {plural(count, 'input')}", err=True)
+                errors = plural(len(results.errors), "internal error")
+                click.echo(f"{results.inputs:,} of {plural(count, 'input')}, {errors}", err=True)
     if as_json:
         print_json(asdict(results) | {"seed": seed})
     else:

@@ -15,7 +15,7 @@ from daxfuzz.sim import SparseSchedule
 BYTES = 0.02
 """How often libFuzzer's own mutation is asked."""
 
-FRESH = 0.06
+FRESH = 0.12
 """How often a program of the generator takes the place of the input's, always where that has nothing to interleave."""
 
 PROGRAM = 0.1
