@@ -738,8 +738,12 @@ static void make_file(int number, long pages, int full, char *address, int parts
 
 	snprintf(paths[number], sizeof(paths[number]), MOUNT "/file%d", number);
 	fd = open(paths[number], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0 || ftruncate(fd, pages * PAGE) || (full && fallocate(fd, 0, 0, pages * PAGE)))
+	if (fd < 0 || ftruncate(fd, pages * PAGE))
 		error = errno;
+	/* Each PMD's worth on its own, so that it is aligned. */
+	for (long i = 0; full && !error && i < pages; i += 512)
+		if (fallocate(fd, 0, i * PAGE, (pages - i < 512 ? pages - i : 512) * PAGE))
+			error = errno;
 	say("{\"error\":%d,\"pfns\":[", error);
 	if (!error && full) {
 		char *at = mmap(address, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);

@@ -8,6 +8,7 @@ from random import Random
 from daxfuzz.conform.calls import NotExpressible
 from daxfuzz.conform.real import check
 from daxfuzz.conform.sequence import Sequence, sequence
+from daxfuzz.kernel.machine import Machine
 from daxfuzz.program.calls import CallError, check_calls
 from daxfuzz.program.case import Argument, Call, Case, KernelSpec, Program, Schedule, Setup
 from daxfuzz.program.operations import SIGNATURES
@@ -119,7 +120,7 @@ def draw_call(rng: Random, scope: Scope) -> Call:
 def case_of(found: Sequence) -> Case:
     """The case that says the same as a sequence."""
     names = list(found.program.tasks)
-    program = replace(found.program, machine=replace(found.program.machine, spare_blocks=1))
+    program = replace(found.program, machine=Machine())
     return Case(
         program, KernelSpec("refcount-1"), schedule=Schedule(calls=tuple((names[turn], 1) for turn in found.turns))
     )

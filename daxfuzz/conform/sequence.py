@@ -7,6 +7,7 @@ from pathlib import Path
 
 from daxfuzz.program.case import Case, Program
 from daxfuzz.program.dax_file import load_case
+from daxfuzz.program.dax_file.limits import PMD_SIZES
 from daxfuzz.program.errors import InputError
 from daxfuzz.program.processes import takes
 
@@ -41,6 +42,9 @@ def sequence(name: str, case: Case) -> Sequence:
     runs = case.schedule.calls or tuple((task, len(calls)) for task, calls in case.program.tasks.items())
     turns = tuple(names.index(task) for task, count in runs for _ in range(count))
     machine = replace(case.program.machine, spare_blocks=SPARE_BLOCKS)
+    if not case.program.setup.huge:
+        # No PMD fits the mappings in the emulated machine then.
+        machine = replace(machine, pmd_pages=max(PMD_SIZES))
     return Sequence(name, replace(case.program, machine=machine), turns)
 
 
