@@ -122,7 +122,7 @@ def test_merge_keeps_the_features(tmp_path: Path, corpus: Path) -> None:
 
 
 def test_minimize_crash(tmp_path: Path, crash: Path) -> None:
-    done = run(CANARY, "-minimize_crash=1", "-runs=12", "-artifact_prefix=small-", crash, cwd=tmp_path)
+    done = run(CANARY, "-minimize_crash=1", "-seed=1", "-runs=100", "-artifact_prefix=small-", crash, cwd=tmp_path)
     assert done.status == 0, done.output[-2000:]
     smaller = list(tmp_path.glob("small-minimized-from-*"))
     assert min(map(len, map(Path.read_bytes, smaller))) < len(crash.read_bytes())
