@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -106,9 +107,13 @@ def function_of(frames: Sequence[types.CodeType]) -> str:
     return frames[-1].co_name if frames else ""
 
 
+# As compilers name it, which need not be where a frozen program lies.
+_HERE = os.path.dirname((lambda: None).__code__.co_filename)
+
+
 def inside_package(code: types.CodeType) -> bool:
     """Whether code belongs to daxfuzz.sim itself."""
-    return "/daxfuzz/sim/" in code.co_filename.replace("\\", "/")
+    return os.path.dirname(code.co_filename) == _HERE
 
 
 def running_function() -> str:
