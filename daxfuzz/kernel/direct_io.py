@@ -14,6 +14,7 @@ from daxfuzz.sim import Access, Point, Shared
 if TYPE_CHECKING:
     from daxfuzz.kernel.inode import Inode
     from daxfuzz.kernel.mm import Mm
+    from daxfuzz.kernel.page import Page
     from daxfuzz.sim import Task, World
 
 
@@ -102,7 +103,7 @@ class DirectIo(Subsystem):
 
         first: the file page of the first address. value: what the file has that is read.
         """
-        pages = await self.k.gup.internal_get_user_pages_fast(mm, addresses, Foll.GET | Foll.WRITE)
+        pages = await self.bio_iov_iter_get_pages(mm, addresses)
         if isinstance(pages, int):
             return pages
         me = self.k.world.current.index
@@ -115,5 +116,13 @@ class DirectIo(Subsystem):
         bio = await self.k.request_queue.take()
         await self.k.blocks[bio.pfn].dma_write(bio.value)
         await self.k.request_queue.done(bio)
-        await self.k.memremap.put_page(self.k.pages[bio.pfn])
+        await self._bio_release_pages(self.k.pages[bio.pfn])
         return bio
+
+    async def bio_iov_iter_get_pages(self, mm: Mm, addresses: range) -> list[Page] | int:
+        """Take the references of a bio: the pages at the addresses, or an error if there is none."""
+        return await self.k.gup.internal_get_user_pages_fast(mm, addresses, Foll.GET | Foll.WRITE)
+
+    async def _bio_release_pages(self, page: Page) -> None:
+        """__bio_release_pages, of one page."""
+        await self.k.memremap.put_page(page)

@@ -24,6 +24,13 @@ class Pair:
     other: Step | None
     same: bool
 
+    @property
+    def step(self) -> Step:
+        """The one that there is, or that of the first kernel."""
+        step = self.one or self.other
+        assert step is not None
+        return step
+
 
 @dataclass(frozen=True)
 class Comparison:

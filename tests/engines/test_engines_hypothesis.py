@@ -108,7 +108,6 @@ def test_the_command(tmp_path: Path) -> None:
     assert "No finding in 40 executions" in result.stdout
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="atheris has wheels for Linux only")
 def test_a_test_of_hypothesis_is_a_target_of_atheris(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
     target = tmp_path / "target.py"

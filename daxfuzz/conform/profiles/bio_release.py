@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daxfuzz.kernel.direct_io import DirectIo
-from daxfuzz.kernel.kept import Kept
+from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Patch
 
 
@@ -16,9 +16,5 @@ class BioReleaseMissesWaiters(Patch):
     """
 
     class direct_io(DirectIo):
-        async def bio_endio(self) -> Kept:
-            bio = await self.k.request_queue.take()
-            await self.k.blocks[bio.pfn].dma_write(bio.value)
-            await self.k.request_queue.done(bio)
-            await self.k.memremap.folio_put_refs(self.k.pages[bio.pfn], 1)
-            return bio
+        async def _bio_release_pages(self, page: Page) -> None:
+            await self.k.memremap.folio_put_refs(page, 1)

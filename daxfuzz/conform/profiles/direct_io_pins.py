@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from daxfuzz.kernel.direct_io import DirectIo
 from daxfuzz.kernel.gup import Foll
-from daxfuzz.kernel.inode import Inode
-from daxfuzz.kernel.kept import Kept
 from daxfuzz.kernel.mm import Mm
+from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Patch
 
 
@@ -17,18 +16,8 @@ class DirectIoPins(Patch):
     """
 
     class direct_io(DirectIo):
-        async def iomap_dio_rw(self, mm: Mm, inode: Inode, first: int, addresses: range, value: int) -> int:
-            pages = await self.k.gup.internal_get_user_pages_fast(mm, addresses, Foll.PIN | Foll.WRITE)
-            if isinstance(pages, int):
-                return pages
-            me = self.k.world.current.index
-            for offset, page in enumerate(pages):
-                await self.k.request_queue.submit(Kept(page.pfn, me, inode.number, first + offset, True, value))
-            return len(pages)
+        async def bio_iov_iter_get_pages(self, mm: Mm, addresses: range) -> list[Page] | int:
+            return await self.k.gup.internal_get_user_pages_fast(mm, addresses, Foll.PIN | Foll.WRITE)
 
-        async def bio_endio(self) -> Kept:
-            bio = await self.k.request_queue.take()
-            await self.k.blocks[bio.pfn].dma_write(bio.value)
-            await self.k.request_queue.done(bio)
-            await self.k.gup.unpin_user_pages([self.k.pages[bio.pfn]])
-            return bio
+        async def _bio_release_pages(self, page: Page) -> None:
+            await self.k.gup.unpin_user_pages([page])

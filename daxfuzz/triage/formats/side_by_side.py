@@ -51,8 +51,7 @@ def table(comparison: Comparison) -> Table:
             grid.add_row("", "...", Text(f"{plural(number, 'step')} {rest}", style="dim"), "")
             continue
         seen += not pair.same
-        step = pair.one or pair.other
-        assert step is not None
+        step = pair.step
         mark = "" if pair.same else MARK if number == comparison.divergence else "|"
         style = "dim" if pair.same else "bold" if mark == MARK else ""
         cells = [Text("" if each is None else in_words(each), style=style) for each in (pair.one, pair.other)]
@@ -96,8 +95,7 @@ def where(comparison: Comparison) -> str:
     pair = comparison.pairs[comparison.divergence]
     if pair.one is not None and pair.other is not None:
         return f"They part at {pair.one.label}: {pair.one.value or 'one effect'} and {pair.other.value or 'another'}."
-    step = pair.one or pair.other
-    assert step is not None
+    step = pair.step
     which = comparison.one if pair.one is not None else comparison.other
     return f"They part at {step.label}, which {which.kernel} has alone."
 
@@ -121,7 +119,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
             {
                 "same": pair.same,
                 "turns": [None if each is None else each.turn for each in (pair.one, pair.other)],
-                "label": str((pair.one or pair.other).label),  # type: ignore[union-attr]
+                "label": str(pair.step.label),
                 "text": [None if each is None else in_words(each) for each in (pair.one, pair.other)],
             }
             for pair in comparison.pairs

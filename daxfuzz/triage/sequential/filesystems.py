@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 from daxfuzz.triage.sequential.reference import EFBIG, EINVAL, EOPNOTSUPP, File, Reference, Result
 
 
@@ -98,5 +100,7 @@ class Fuse(Reference):
         return 0
 
 
-REFERENCES = {"ext4": Ext4, "fuse": Fuse, "xfs": Xfs}
+Made = Callable[[Mapping[str, int], Sequence[Sequence[str]], Sequence[tuple[int, str]]], Reference]
+
+REFERENCES: dict[str, Made] = {"ext4": Ext4, "fuse": Fuse, "xfs": Xfs}
 """By the name of the file system."""

@@ -5,6 +5,7 @@ Written from manual pages, as plain data without locks, entries or counts, so th
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -77,7 +78,7 @@ class Busy(Exception):
     """The call waits until nobody refers to a page."""
 
 
-class Reference:
+class Reference(ABC):
     """A file system on DAX, in which a change of a file waits for all who refer to its pages.
 
     files: sizes in pages; at first all are allocated, zeroed, and open in each process.
@@ -371,9 +372,9 @@ class Reference:
         self.forget_copies(file, range(size, len(file.pages)))
         return 0
 
+    @abstractmethod
     def fallocate(self, file: File, mode: str, first: int, length: int) -> Result:
         """fallocate(2)."""
-        raise NotImplementedError
 
     def collapse(self, file: File, first: int, length: int) -> Result:
         """FALLOC_FL_COLLAPSE_RANGE."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from daxfuzz.kernel.machine import GUP_PIN_COUNTING_BIAS, TlbMode
 from daxfuzz.search import sparsify
@@ -106,11 +107,11 @@ def machine(story: Story) -> Iterator[str]:
         yield "the file has to have blocks that PMD entries can map"
 
 
-def shows(story: Story, **changes: object) -> bool:
+def shows(story: Story, **changes: Any) -> bool:
     """Whether the program shows the finding on a machine that is different in one way."""
     replayed = story.replayed
     assert replayed.found is not None
     kernel = replayed.bench.kernel
     failure = Failure(story.case.program, kernel, replayed.execution, replayed.found)
-    other = replace(story.case.program, machine=replace(story.case.program.machine, **changes))  # type: ignore[arg-type]
+    other = replace(story.case.program, machine=replace(story.case.program.machine, **changes))
     return search(other, kernel, Goal(replayed.found.kind), QUICK, hints_of(failure)) is not None
