@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from daxfuzz.engines.atheris.crew import Crew
+from daxfuzz.engines.atheris.crew import Crew, crew_at_work
 from daxfuzz.engines.atheris.job import Report
 from daxfuzz.triage.bench import KernelChoice
 
@@ -47,12 +45,8 @@ def seconds_of(kernel: KernelChoice, seed: int, executions: int) -> float:
 @contextmanager
 def one_worker(kernel: KernelChoice, seed: int, executions: int, features: bool) -> Iterator[Iterator[Report]]:
     """What a worker reports, until it has ended. It is stopped when the block is left."""
-    with TemporaryDirectory(prefix="daxfuzz-") as directory:
-        crew = Crew(kernel, Path(directory), 1, executions, seed, features)
-        try:
-            yield _reports(crew)
-        finally:
-            crew.stop()
+    with crew_at_work(kernel, 1, executions, seed, features) as crew:
+        yield _reports(crew)
 
 
 def _reports(crew: Crew) -> Iterator[Report]:

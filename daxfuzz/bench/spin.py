@@ -9,9 +9,9 @@ import subprocess
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from daxfuzz.bench.pin_truncate import PinTruncate, Wake
+from daxfuzz.engines.scratch import scratch
 
 TOOLS = ("spin", "gcc")
 DEPTH = 100_000
@@ -61,8 +61,8 @@ def spin(program: PinTruncate, optimize: str = "-O2") -> SpinRun:
         if shutil.which(tool) is None:
             raise SpinMissing(f"{tool} is not installed; on Debian: apt-get install {' '.join(TOOLS)}")
     model = files("daxfuzz.bench").joinpath("pin_truncate.pml").read_text()
-    with TemporaryDirectory() as folder:
-        Path(folder, "pin_truncate.pml").write_text(model)
+    with scratch() as folder:
+        (folder / "pin_truncate.pml").write_text(model)
         _run((*GENERATE, *_defines(program), "pin_truncate.pml"), folder)
         _run((*COMPILE, optimize), folder)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -92,7 +92,7 @@ def _defines(program: PinTruncate) -> list[str]:
     return [f"-D{name}={value}" for name, value in values.items()]
 
 
-def _run(command: tuple[str, ...], folder: str) -> str:
+def _run(command: tuple[str, ...], folder: Path) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from daxfuzz.campaign.slices import STRIDE, Entry, Knowledge, Slice, SliceResult
-from daxfuzz.engines.atheris.crew import Crew
+from daxfuzz.engines.atheris.crew import Crew, crew_at_work
 from daxfuzz.engines.atheris.inputs import Inputs
 from daxfuzz.engines.atheris.job import Report
 from daxfuzz.engines.jobs import SCHEDULES_PER_PROGRAM
@@ -24,21 +23,18 @@ def run_atheris(job: Slice, knowledge: Knowledge) -> SliceResult:
     """Let libFuzzer mutate what is in the corpus. Raises WorkerFailed if its process ends before its time."""
     result = SliceResult()
     first = job.number * STRIDE * SCHEDULES_PER_PROGRAM
-    with TemporaryDirectory(prefix="daxfuzz-") as directory:
-        given = dict(knowledge.inputs)
-        crew = Crew(job.kernel, Path(directory), 1, job.executions, job.seed + job.number)
-        try:
-            # It looks every second for inputs that others have put there.
-            for hash, data in given.items():
-                (crew.corpus / hash).write_bytes(data)
-            if job.repairs:
-                crew.apply(job.repairs)
-            end = time.monotonic() + job.seconds
-            while crew.running() and time.monotonic() < end:
-                take(job, crew, first, crew.reports(POLL), result)
-                crew.check()
-        finally:
-            crew.stop()
+    given = dict(knowledge.inputs)
+    with crew_at_work(job.kernel, 1, job.executions, job.seed + job.number) as crew:
+        # It looks every second for inputs that others have put there.
+        for hash, data in given.items():
+            (crew.corpus / hash).write_bytes(data)
+        if job.repairs:
+            crew.apply(job.repairs)
+        end = time.monotonic() + job.seconds
+        while crew.running() and time.monotonic() < end:
+            take(job, crew, first, crew.reports(POLL), result)
+            crew.check()
+        crew.stop()
         crew.join()
         take(job, crew, first, crew.reports(0.0), result)
         keep(job, [path for path in sorted(crew.corpus.iterdir()) if path.name not in given], knowledge, result)

@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from daxfuzz.engines.jobs import start_worker
+from daxfuzz.engines.worker_process import start_worker
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import signal
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,9 +28,9 @@ from daxfuzz.bench.audit.run import (
 from daxfuzz.cli.audit_display import audit_look, report
 from daxfuzz.cli.bench.common import seed_option, workers_option
 from daxfuzz.cli.errors import INTERRUPTED, OneLineError
-from daxfuzz.cli.fuzz import Terminated, termination
 from daxfuzz.cli.fuzz_display import display
 from daxfuzz.cli.options import json_option, print_json
+from daxfuzz.cli.signals import TERMINATED, Terminated, termination
 from daxfuzz.protocols.registry import unknown
 
 EXAMPLES = """
@@ -129,7 +128,7 @@ def run(running: Audit) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Terminated:
-        return 128 + signal.SIGTERM
+        return TERMINATED
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,9 @@ from daxfuzz.campaign.lock import Busy
 from daxfuzz.campaign.sarif import sarif
 from daxfuzz.cli.campaign_display import campaign_look, final_report
 from daxfuzz.cli.errors import INTERRUPTED, OneLineError
-from daxfuzz.cli.fuzz import Terminated, termination
 from daxfuzz.cli.fuzz_display import display
 from daxfuzz.cli.options import Duration, json_option, patch_option, print_json
+from daxfuzz.cli.signals import TERMINATED, Terminated, termination
 from daxfuzz.kernel.kernel import FILESYSTEMS
 from daxfuzz.program.whole_file import save_text
 from daxfuzz.protocols.registry import BUGS, protocol
@@ -223,7 +222,7 @@ def conduct(directory: Directory, crew: Crew, limits: Limits) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Terminated:
-        return 128 + signal.SIGTERM
+        return TERMINATED
     except (CampaignError, DiskFull) as error:
         raise OneLineError(str(error)) from None
     finally:

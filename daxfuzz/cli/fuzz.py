@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol, TypeVar
 
 import click
@@ -18,6 +15,7 @@ from daxfuzz.cli.against_display import against_look, comparison_report
 from daxfuzz.cli.errors import INTERRUPTED
 from daxfuzz.cli.fuzz_display import display, final_report, fuzz_look
 from daxfuzz.cli.options import Duration, json_option, patch_option, print_json
+from daxfuzz.cli.signals import TERMINATED, Terminated, termination
 from daxfuzz.engines.against import Comparer, Comparison, Group, fixed_form
 from daxfuzz.engines.fuzz import Found, FuzzSettings, Status
 from daxfuzz.engines.jobs import Left
@@ -210,25 +208,7 @@ def run(runner: Runner[S_co]) -> tuple[S_co, int]:
     except KeyboardInterrupt:
         return runner.status, INTERRUPTED
     except Terminated:
-        return runner.status, 128 + signal.SIGTERM
-
-
-class Terminated(BaseException):
-    """SIGTERM, as ``timeout`` and CI systems send it: the workers have to be stopped first."""
-
-
-@contextmanager
-def termination() -> Iterator[None]:
-    """Raise Terminated on SIGTERM."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        return runner.status, TERMINATED
 
 
 def only_portfolio(engine: str, strategies: tuple[str, ...], against: str | None) -> None:

@@ -27,9 +27,9 @@ from daxfuzz.engines.jobs import (
     run_cause,
     run_chunk,
     run_triage,
-    start_worker,
 )
 from daxfuzz.engines.points import Place, all_places
+from daxfuzz.engines.worker_process import start_worker
 from daxfuzz.program.case import KernelSpec
 from daxfuzz.program.dax_file import dumps_case, save_case
 from daxfuzz.search import Portfolio

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
-import os
 import re
-import signal
-import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -138,19 +133,6 @@ class Left:
 
 class ModelError(RuntimeError):
     """The model itself failed; names the execution."""
-
-
-def start_worker() -> None:
-    """A worker leaves Ctrl-C to the process that started it, and does not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
 
 
 def run_chunk(job: ChunkJob) -> ChunkResult:

@@ -19,10 +19,11 @@ from daxfuzz.bench.comparison import Comparison, compare
 from daxfuzz.bench.journal import Journal, JournalError
 from daxfuzz.bench.survival import Score, score
 from daxfuzz.bench.survival_plot import FORMATS, plot
-from daxfuzz.cli.bench.common import EXAMPLES, interruptible, seed_option, workers_option
-from daxfuzz.cli.errors import INTERRUPTED, OneLineError
+from daxfuzz.cli.bench.common import EXAMPLES, seed_option, workers_option
+from daxfuzz.cli.errors import OneLineError
 from daxfuzz.cli.options import json_option, print_json
 from daxfuzz.cli.output import at_most, plural, stdout_console
+from daxfuzz.cli.signals import interruptible
 from daxfuzz.engines.fuzz import workers
 from daxfuzz.protocols.patch import Bug
 from daxfuzz.protocols.registry import BUGS, bug, unknown
@@ -106,7 +107,7 @@ def bugs(
     else:
         show(hunted, control)
     if interrupted:
-        return INTERRUPTED
+        return interrupted[0]
     return 1 if any(run.others for run in control) else 0
 
 

@@ -1,13 +1,9 @@
-"""What the measurements have in common: options, progress, and Ctrl-C."""
+"""What the measurements have in common: options and progress."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import click
 
-from daxfuzz.cli.errors import say
 from daxfuzz.engines.fuzz import Status
 
 EXAMPLES = """
@@ -54,14 +50,3 @@ class Progress:
     def line(self, text: str) -> None:
         """What came of one."""
         click.echo(text, err=True)
-
-
-@contextmanager
-def interruptible() -> Iterator[list[bool]]:
-    """Ctrl-C ends the block early; the list is empty unless it did."""
-    interrupted: list[bool] = []
-    try:
-        yield interrupted
-    except KeyboardInterrupt:
-        interrupted.append(True)
-        say("interrupted; this is what there was")

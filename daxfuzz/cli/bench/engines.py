@@ -10,10 +10,10 @@ import click
 from daxfuzz.bench.bugs import ENGINES, hunts
 from daxfuzz.bench.engines import DEEP, Guidance, Rate, compare_rates, guidance
 from daxfuzz.cli.bench.bugs import measure, opened, runs
-from daxfuzz.cli.bench.common import EXAMPLES, interruptible, seed_option, workers_option
-from daxfuzz.cli.errors import INTERRUPTED
+from daxfuzz.cli.bench.common import EXAMPLES, seed_option, workers_option
 from daxfuzz.cli.options import json_option, print_json
 from daxfuzz.cli.output import plural
+from daxfuzz.cli.signals import interruptible
 from daxfuzz.engines.atheris.harness import load_atheris
 from daxfuzz.protocols.registry import bug
 
@@ -72,7 +72,7 @@ def engines(
         print_json(document(rates, guided))
     else:
         show(rates, guided)
-    return INTERRUPTED if interrupted else 0
+    return interrupted[0] if interrupted else 0
 
 
 def document(rates: list[Rate], guided: Guidance | None) -> dict[str, object]:

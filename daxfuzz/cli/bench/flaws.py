@@ -14,10 +14,11 @@ from rich.table import Table
 from daxfuzz.bench.discoveries import discoveries
 from daxfuzz.bench.flaws import Outcome, Target, reachability
 from daxfuzz.bench.reachability import FLAWS, GENERATIONS, NEVER, Cell, cells
-from daxfuzz.cli.bench.common import EXAMPLES, Progress, interruptible, seed_option, workers_option
-from daxfuzz.cli.errors import INTERNAL, INTERRUPTED
+from daxfuzz.cli.bench.common import EXAMPLES, Progress, seed_option, workers_option
+from daxfuzz.cli.errors import INTERNAL
 from daxfuzz.cli.options import json_option, print_json
 from daxfuzz.cli.output import stdout_console
+from daxfuzz.cli.signals import interruptible
 from daxfuzz.engines.fuzz import Status, workers
 from daxfuzz.program.dax_file import dumps_case, save_case
 from daxfuzz.protocols.registry import unknown
@@ -76,7 +77,7 @@ def flaws(
         stdout_console().print(flaw_table(outcomes))
         click.echo(LEGEND)
     if interrupted:
-        return INTERRUPTED
+        return interrupted[0]
     return INTERNAL if any(outcome.failed for outcome in outcomes) else 0
 
 

@@ -8,10 +8,10 @@ from dataclasses import asdict
 import click
 
 from daxfuzz.bench.random_inputs import Results, chunks, run_all
-from daxfuzz.cli.bench.common import EXAMPLES, PROGRESS_EVERY, interruptible, seed_option, workers_option
-from daxfuzz.cli.errors import INTERRUPTED
+from daxfuzz.cli.bench.common import EXAMPLES, PROGRESS_EVERY, seed_option, workers_option
 from daxfuzz.cli.options import json_option, print_json
 from daxfuzz.cli.output import plural
+from daxfuzz.cli.signals import interruptible
 from daxfuzz.engines.fuzz import workers
 
 SHOWN = 10
@@ -42,7 +42,7 @@ def inputs(count: int, seed: int, processes: int, as_json: bool) -> int:
     else:
         show(results)
     if interrupted:
-        return INTERRUPTED
+        return interrupted[0]
     return 1 if results.errors else 0
 
 

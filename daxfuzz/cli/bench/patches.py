@@ -9,10 +9,10 @@ import click
 
 from daxfuzz.bench.patch_runs import PLANS
 from daxfuzz.bench.patches import PatchResult, RunResult, Space, compare_patches
-from daxfuzz.cli.bench.common import EXAMPLES, interruptible, seed_option, workers_option
-from daxfuzz.cli.errors import INTERRUPTED
+from daxfuzz.cli.bench.common import EXAMPLES, seed_option, workers_option
 from daxfuzz.cli.options import json_option, print_json
 from daxfuzz.cli.output import plural
+from daxfuzz.cli.signals import interruptible
 from daxfuzz.engines.fuzz import workers
 
 
@@ -41,7 +41,7 @@ def patches(numbers: tuple[int, ...], executions: int, seed: int, processes: int
                 show_patch(result)
     if as_json:
         print_json({"patches": [patch_entry(result) for result in results]})
-    return INTERRUPTED if interrupted else 0
+    return interrupted[0] if interrupted else 0
 
 
 def show_patch(result: PatchResult) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from daxfuzz.bench.reach import Cell, Kernel, Union, cells, kernels, union
-from daxfuzz.cli.bench.common import EXAMPLES, PROGRESS_EVERY, interruptible, seed_option, workers_option
-from daxfuzz.cli.errors import INTERRUPTED
+from daxfuzz.cli.bench.common import EXAMPLES, PROGRESS_EVERY, seed_option, workers_option
 from daxfuzz.cli.options import json_option, print_json
 from daxfuzz.cli.output import plural
+from daxfuzz.cli.signals import interruptible
 from daxfuzz.engines.fuzz import workers
 from daxfuzz.kernel.kernel import FILESYSTEMS
 from daxfuzz.protocols.registry import unknown
@@ -59,7 +59,7 @@ def reach(
         print_json(reach_entry(done, together))
     else:
         show_union(together)
-    return INTERRUPTED if interrupted else 0
+    return interrupted[0] if interrupted else 0
 
 
 def chosen_kernels(names: Sequence[str]) -> list[Kernel]:

@@ -16,11 +16,12 @@ from daxfuzz.bench.schedulers.small import SMALL
 from daxfuzz.bench.schedulers.strategies import CONTESTANTS
 from daxfuzz.bench.schedulers.trials import Outcome, Trial, run_all, trials
 from daxfuzz.cli.bench.bugs import bar, opened
-from daxfuzz.cli.bench.common import EXAMPLES, interruptible, seed_option, workers_option
+from daxfuzz.cli.bench.common import EXAMPLES, seed_option, workers_option
 from daxfuzz.cli.bench.schedulers_display import document, show
-from daxfuzz.cli.errors import INTERRUPTED, OneLineError
+from daxfuzz.cli.errors import OneLineError
 from daxfuzz.cli.options import json_option, print_json
 from daxfuzz.cli.output import plural
+from daxfuzz.cli.signals import interruptible
 from daxfuzz.engines.fuzz import workers
 from daxfuzz.protocols.registry import unknown
 
@@ -90,7 +91,7 @@ def schedulers(
         print_json(document(measured, exact))
     else:
         show(measured, exact)
-    return INTERRUPTED if interrupted else 0
+    return interrupted[0] if interrupted else 0
 
 
 def check_names(programs: Sequence[str], strategies: Sequence[str]) -> None:

@@ -11,10 +11,10 @@ from rich.table import Table
 
 from daxfuzz.bench.silent import Silence, listen, spread
 from daxfuzz.cli.audited import audited
-from daxfuzz.cli.bench.common import EXAMPLES, Progress, interruptible, seed_option, workers_option
-from daxfuzz.cli.errors import INTERRUPTED
+from daxfuzz.cli.bench.common import EXAMPLES, Progress, seed_option, workers_option
 from daxfuzz.cli.options import json_option, print_json
 from daxfuzz.cli.output import at_most, plural, stdout_console
+from daxfuzz.cli.signals import interruptible
 from daxfuzz.engines.fuzz import Status
 from daxfuzz.kernel.kernel import FILESYSTEMS
 from daxfuzz.protocols.registry import PROTOCOLS, protocol, unknown
@@ -73,7 +73,7 @@ def silent(
     else:
         show(outcomes)
     if interrupted:
-        return INTERRUPTED
+        return interrupted[0]
     return 1 if any(status.found for _, status in outcomes) else 0
 
 

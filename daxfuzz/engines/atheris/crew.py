@@ -9,9 +9,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from daxfuzz.engines.atheris.job import JOB, Job, Report
+from daxfuzz.engines.scratch import scratch
+from daxfuzz.engines.worker_process import undone
 from daxfuzz.triage.bench import KernelChoice
 
 OPTIONS = ("-len_control=0", "-timeout=60", "-rss_limit_mb=4096", "-print_final_stats=0")
@@ -59,13 +62,14 @@ class Crew:
         self._reports: queue.SimpleQueue[tuple[int, Report]] = queue.SimpleQueue()
         self._readers: list[threading.Thread] = []
         self.processes: list[subprocess.Popen[str]] = []
-        try:
-            for number in range(count):
-                share = None if executions is None else executions // count + (number < executions % count)
-                self._start(Job(kernel, share, str(self.crashes), features), number, seed)
-        except BaseException:
-            self.stop()
-            raise
+        shares = [None if executions is None else executions // count + (i < executions % count) for i in range(count)]
+        self._jobs = [Job(kernel, share, str(self.crashes), features) for share in shares]
+        self._seed = seed
+
+    def start(self) -> None:
+        """Start the workers."""
+        for number, job in enumerate(self._jobs):
+            self._start(job, number, self._seed)
 
     def _start(self, job: Job, number: int, seed: int) -> None:
         # 0 would have libFuzzer draw one.
@@ -151,6 +155,26 @@ class Crew:
                     process.stdin.close()
                 except OSError:
                     continue
+
+    def kill(self) -> None:
+        """End the workers without waiting for it."""
+        for process in self.processes:
+            process.kill()
+
+
+@contextmanager
+def crew_at_work(
+    kernel: KernelChoice, count: int, executions: int | None, seed: int, features: bool = True
+) -> Iterator[Crew]:
+    """Workers and their directory, as Crew has them; when the block is left, both are gone."""
+    with scratch() as directory:
+        crew = Crew(kernel, directory, count, executions, seed, features)
+        with undone(crew.kill):
+            try:
+                crew.start()
+                yield crew
+            finally:
+                crew.stop()
 
 
 def last_line(log: Path) -> str:

@@ -6,10 +6,8 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from daxfuzz.engines.atheris.crew import Crew, WorkerFailed
+from daxfuzz.engines.atheris.crew import Crew, WorkerFailed, crew_at_work
 from daxfuzz.engines.atheris.harness import load_atheris
 from daxfuzz.engines.atheris.inputs import Inputs
 from daxfuzz.engines.atheris.job import Report
@@ -37,16 +35,16 @@ class AtherisFuzzer(Fuzzer):
         """
         load_atheris()
         self.started = time.monotonic()
-        with TemporaryDirectory(prefix="daxfuzz-") as directory, workers(self.count) as pool:
-            settings = self.settings
-            crew = Crew(settings.kernel, Path(directory), self.count, settings.executions, settings.seed)
+        settings = self.settings
+        with (
+            crew_at_work(settings.kernel, self.count, settings.executions, settings.seed) as crew,
+            workers(self.count) as pool,
+        ):
             self.crew = crew
             try:
                 self.follow(crew, pool)
             except WorkerFailed as error:
                 self.explain(error)
-            finally:
-                crew.stop()
             if self.status.left:
                 stop(pool)
         self.update()
