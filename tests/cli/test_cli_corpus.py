@@ -8,13 +8,12 @@ from random import Random
 import pytest
 from cli_kit import CLEAN, F01, run, run_json
 
-from daxfuzz.cli.corpus.merge import copy
-from daxfuzz.cli.errors import OneLineError
 from daxfuzz.engines.corpus.convert import bytes_of, case_of
-from daxfuzz.engines.corpus.merge import Shown, shown, smallest, together
+from daxfuzz.engines.corpus.merge import Shown, copy, shown, smallest, together
 from daxfuzz.program.bytes_form import canonical, decode
 from daxfuzz.program.case import KernelSpec
 from daxfuzz.program.dax_file import load_case
+from daxfuzz.program.errors import InputError
 from daxfuzz.strategies import case
 from daxfuzz.triage.bench import KernelChoice
 
@@ -156,6 +155,6 @@ def test_merge_of_two_files_of_one_name(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "input").write_bytes(data)
     paths = [tmp_path / name / "input" for name in ("one", "one", "other")]
-    with pytest.raises(OneLineError, match=r"other/input: .*into has another file of that name"):
+    with pytest.raises(InputError, match=r"other/input: .*into has another file of that name"):
         copy(paths, tmp_path / "into")
     assert [path.read_bytes() for path in (tmp_path / "into").iterdir()] == [b"1"]

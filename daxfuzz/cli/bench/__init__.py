@@ -10,6 +10,7 @@ from daxfuzz.cli.bench.engines import engines
 from daxfuzz.cli.bench.flaws import flaws
 from daxfuzz.cli.bench.gup_fast import gup_fast
 from daxfuzz.cli.bench.inputs import inputs
+from daxfuzz.cli.bench.merge import merge
 from daxfuzz.cli.bench.minima import minima
 from daxfuzz.cli.bench.patches import patches
 from daxfuzz.cli.bench.reach import reach
@@ -24,5 +25,19 @@ def bench() -> None:
     """The project's own measurements."""
 
 
-for _command in (speed, gup_fast, silent, flaws, bugs, minima, patches, reach, schedulers, verify, engines, inputs):
+for _command in (
+    speed,
+    gup_fast,
+    silent,
+    flaws,
+    bugs,
+    minima,
+    patches,
+    reach,
+    schedulers,
+    verify,
+    engines,
+    inputs,
+    merge,
+):
     bench.add_command(_command)

@@ -16,6 +16,7 @@ Examples:
   daxfuzz bench bugs --seeds 10 --plot bugs.svg
   daxfuzz bench engines --seeds 0
   daxfuzz bench inputs --inputs 50000
+  daxfuzz bench merge --inputs 2000
   daxfuzz bench minima corpus/bugs --examples 2000
   daxfuzz bench patches --patch 2 --json
   daxfuzz bench reach --protocol refcount-0 --executions 2000

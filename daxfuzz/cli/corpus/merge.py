@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import click
 
 from daxfuzz.cli.corpus.places import files_of, is_input
-from daxfuzz.cli.errors import OneLineError
 from daxfuzz.cli.options import json_option, patch_option, print_json
 from daxfuzz.cli.output import plural
-from daxfuzz.engines.corpus.merge import Shown, shown, smallest, together
+from daxfuzz.engines.corpus import merge as merging
 from daxfuzz.engines.fuzz import workers as pool
 from daxfuzz.program.case import KernelSpec
 from daxfuzz.triage.user_choice import with_patches
-
-CHUNK = 50
-"""Files that a worker gets at a time."""
 
 EXAMPLES = """
 \b
@@ -49,41 +44,23 @@ def merge(
     kernel = with_patches(KernelSpec(protocol, filesystem=filesystem), ())
     there = files_of([target], is_input) if target.is_dir() and any(map(is_input, target.iterdir())) else []
     paths = files_of(places, is_input)
-    every = [*there, *paths]
-    found: list[Shown] = []
+    total = len(there) + len(paths)
     with pool(workers or 0) as executor:
-        parts = [every[at : at + CHUNK] for at in range(0, len(every), CHUNK)]
-        for future in [executor.submit(shown, part, kernel, patches) for part in parts]:
-            found += future.result()
-            click.echo(f"[{len(found)}/{len(every)}]", err=True)
-    old = found[: len(there)]
-    known = together(old)
-    new = [Shown(each.path, each.size, each.features - known) for each in found[len(there) :]]
-    kept = smallest(new)
-    copied = copy([each.path for each in kept], target)
-    before, after = together(found), known | together(kept)
-    document = {"inputs": len(every), "kept": len(there) + len(copied), "features": len(before), "lost": 0}
-    document["lost"] = len(before - after)
+        merged = merging.merge(
+            executor, target, there, paths, kernel, patches, lambda done: click.echo(f"[{done}/{total}]", err=True)
+        )
     if as_json:
-        print_json(document)
+        print_json(
+            {
+                "inputs": merged.inputs,
+                "kept": len(merged.kept),
+                "features": len(merged.before),
+                "lost": len(merged.before - merged.after),
+            }
+        )
     else:
         click.echo(
-            f"{plural(len(every), 'input')} show {plural(len(before), 'feature')}; "
-            f"{document['kept']:,} of them show {len(after):,}, and are in {target}"
+            f"{plural(merged.inputs, 'input')} show {plural(len(merged.before), 'feature')}; "
+            f"{len(merged.kept):,} of them show {len(merged.after):,}, and are in {target}"
         )
     return 0
-
-
-def copy(paths: list[Path], target: Path) -> list[Path]:
-    """Copy files into a directory. Raises OneLineError for two of one name that differ."""
-    target.mkdir(parents=True, exist_ok=True)
-    copied = []
-    for path in paths:
-        to = target / path.name
-        if to.exists() and to.read_bytes() != path.read_bytes():
-            raise OneLineError(f"{path}: {target} has another file of that name")
-        temporary = target / f".{path.name}.tmp"
-        shutil.copyfile(path, temporary)
-        temporary.replace(to)
-        copied.append(to)
-    return copied
