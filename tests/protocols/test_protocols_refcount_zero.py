@@ -10,6 +10,7 @@ from oracle_kit import assert_silent, program, trip
 from oracle_kit import simulate as watched
 
 from daxfuzz.kernel.entry import DaxFlag, Entry
+from daxfuzz.kernel.errno import EFBIG, EINVAL
 from daxfuzz.kernel.gup import Foll
 from daxfuzz.kernel.inode import AddressSpace
 from daxfuzz.kernel.memory import Fault, VmFault
@@ -480,3 +481,53 @@ def test_the_end_of_a_file_waits_for_busy_pages(filesystem, name, asleep) -> Non
     seen = []
     run(sim, ("p", ""), ("u", ""), lambda: seen.append(sim.task("u").asleep))
     assert seen == [asleep]
+
+
+# -- fallocate on ext4 -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "waits"), [("refcount-1", False), ("refcount-0-v6.15", True), ("refcount-0", True)])
+@pytest.mark.parametrize(
+    ("arguments", "result"),
+    [("COLLAPSE_RANGE, 0, 1", -EINVAL), ("INSERT_RANGE, 0, 1", -EFBIG), ("PUNCH_HOLE, 1, 1", 0)],
+)
+def test_the_layout_is_broken_before_the_range_is_looked_at(arguments, result, name, waits) -> None:
+    """2890e5e0f49e, v6.14: the mappings go, and a pin is waited for, before a call is refused or has nothing to do."""
+    sim = simulate({"p": [PIN, UNPIN], "f": [f"fallocate(file0, {arguments})"]}, name)
+    seen = []
+
+    def look() -> None:
+        mapped = any(isinstance(slot.value, Pte) for slot in sim.kernel.mms[0].slots.values())
+        seen.append((sim.task("f").asleep, mapped))
+
+    run(sim, ("p", "user_space.call"), ("p", "+"), ("p", "user_space.call"), ("f", ""), look, ("p", ""), ("f", ""))
+    assert seen == [(waits, not waits)]
+    assert sim.results[1] == [result]
+
+
+def test_a_range_beyond_the_end_is_refused_before_its_size_is_looked_at() -> None:
+    tasks = {"a": ["fallocate(file0, INSERT_RANGE, 2, 1)", "fallocate(file0, INSERT_RANGE, 0, 1)"]}
+    results = {}
+    for name in GENERATIONS:
+        sim = simulate(tasks, name, files={"file0": 2})
+        run(sim)
+        results[name] = sim.results
+    assert results == {"refcount-1": [[-EFBIG, -EFBIG]], "refcount-0": [[-EINVAL, -EFBIG]]}
+
+
+def test_a_hole_is_not_written_back_before_it_is_made() -> None:
+    written = {}
+    for name in GENERATIONS:
+        sim = simulate({"a": ["store(file0, 0)", "fallocate(file0, PUNCH_HOLE, 0, 1)"]}, name)
+        written[name] = "block0.load" in points(run(sim), 0)
+    assert written == {"refcount-1": True, "refcount-0": False}
+
+
+def test_a_hole_that_reaches_beyond_the_end_stops_there() -> None:
+    tasks = {"a": ["truncate(file0, 1)", "fallocate(file0, KEEP_SIZE, 1, 1)", "fallocate(file0, PUNCH_HOLE, 0, 3)"]}
+    blocks = {}
+    for name in GENERATIONS:
+        sim = simulate(tasks, name, files={"file0": 3})
+        run(sim)
+        blocks[name] = [extent.value is not None for extent in sim.kernel.inodes["file0"].extents]
+    assert blocks == {"refcount-1": [False, False, False], "refcount-0": [False, True, False]}

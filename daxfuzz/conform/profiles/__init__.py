@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cache
 
 from daxfuzz.conform.profiles.bio_release import BioReleaseMissesWaiters
-from daxfuzz.conform.profiles.break_before_checks import BreakBeforeChecks
 from daxfuzz.conform.profiles.direct_io_pins import DirectIoPins
 from daxfuzz.conform.profiles.open_wants_write import OpenWantsWrite
 from daxfuzz.protocols.compose import ComposedKernel, compose
@@ -45,8 +44,8 @@ PROFILES = {
     for profile in (
         Profile("6.1", "refcount-1", (OpenWantsWrite, BioReleaseMissesWaiters)),
         Profile("6.12", "refcount-1", (OpenWantsWrite, DirectIoPins)),
-        Profile("6.16", "refcount-0-v6.15", (OpenWantsWrite, DirectIoPins, BreakBeforeChecks)),
-        Profile("7.3", "refcount-0", (OpenWantsWrite, DirectIoPins, BreakBeforeChecks)),
+        Profile("6.16", "refcount-0-v6.15", (OpenWantsWrite, DirectIoPins)),
+        Profile("7.3", "refcount-0", (OpenWantsWrite, DirectIoPins)),
     )
 }
 """By version, the oldest first."""

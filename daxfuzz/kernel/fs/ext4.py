@@ -275,7 +275,11 @@ class Ext4(Filesystem):
     # -- fallocate -----------------------------------------------------------------------------------------------
 
     def fallocate(self, inode: Inode, mode: Falloc, first: int, length: int) -> Awaitable[int]:
-        """ext4_fallocate"""
+        """ext4_file_operations"""
+        return self.ext4_fallocate(inode, mode, first, length)
+
+    def ext4_fallocate(self, inode: Inode, mode: Falloc, first: int, length: int) -> Awaitable[int]:
+        """Each mode takes its locks by itself."""
         match mode:
             case Falloc.PUNCH_HOLE:
                 return self.ext4_punch_hole(inode, first, length)
@@ -291,11 +295,15 @@ class Ext4(Filesystem):
     async def ext4_do_fallocate(self, inode: Inode, first: int, length: int, keep_size: bool) -> int:
         """Preallocation: fill the holes of a range with unwritten extents. No lock but i_rwsem, and no break."""
         await inode.i_rwsem.down_write()
-        size = await inode.i_size.read()
-        grown = None if keep_size or first + length <= size else first + length
-        error = await self.ext4_alloc_file_blocks(inode, first, length, grown, False)
+        error = await self.ext4_preallocate(inode, first, length, keep_size)
         await inode.i_rwsem.up_write()
         return error
+
+    async def ext4_preallocate(self, inode: Inode, first: int, length: int, keep_size: bool) -> int:
+        """The part of ext4_do_fallocate that needs i_rwsem."""
+        size = await inode.i_size.read()
+        grown = None if keep_size or first + length <= size else first + length
+        return await self.ext4_alloc_file_blocks(inode, first, length, grown, False)
 
     async def ext4_alloc_file_blocks(
         self, inode: Inode, first: int, length: int, size: int | None, convert: bool
@@ -348,16 +356,20 @@ class Ext4(Filesystem):
             await mapping.invalidate_lock.down_write()
             error = await self.ext4_break_layouts(inode)
             if not error:
-                await self.k.truncate.truncate_pagecache_range(mapping, first, last)
-                await self.k.journal.start()
-                await inode.i_data_sem.down_write()
-                await self.ext4_remove_space(inode, first, last)
-                await inode.i_data_sem.up_write()
-                await self.k.journal.update_inode(inode.number)
-                await self.k.journal.stop()
+                await self.ext4_punch_blocks(inode, first, last)
             await mapping.invalidate_lock.up_write()
         await inode.i_rwsem.up_write()
         return error
+
+    async def ext4_punch_blocks(self, inode: Inode, first: int, last: int) -> None:
+        """The part of ext4_punch_hole that needs i_rwsem and invalidate_lock, and the layout broken."""
+        await self.k.truncate.truncate_pagecache_range(inode.i_mapping, first, last)
+        await self.k.journal.start()
+        await inode.i_data_sem.down_write()
+        await self.ext4_remove_space(inode, first, last)
+        await inode.i_data_sem.up_write()
+        await self.k.journal.update_inode(inode.number)
+        await self.k.journal.stop()
 
     async def ext4_zero_range(self, inode: Inode, first: int, length: int) -> int:
         """Break the layout, drop the page cache of the range, and make it unwritten; no block is freed."""
@@ -368,11 +380,15 @@ class Ext4(Filesystem):
         await mapping.invalidate_lock.down_write()
         error = await self.ext4_break_layouts(inode)
         if not error:
-            await self.k.truncate.truncate_pagecache_range(mapping, first, first + length - 1)
-            error = await self.ext4_alloc_file_blocks(inode, first, length, grown, True)
+            error = await self.ext4_zero_blocks(inode, first, length, grown)
         await mapping.invalidate_lock.up_write()
         await inode.i_rwsem.up_write()
         return error
+
+    async def ext4_zero_blocks(self, inode: Inode, first: int, length: int, grown: int | None) -> int:
+        """The part of ext4_zero_range that needs i_rwsem and invalidate_lock, and the layout broken."""
+        await self.k.truncate.truncate_pagecache_range(inode.i_mapping, first, first + length - 1)
+        return await self.ext4_alloc_file_blocks(inode, first, length, grown, True)
 
     async def ext4_collapse_range(self, inode: Inode, first: int, length: int) -> int:
         """Remove a range and move what follows it to its place: 0, -EINVAL if nothing follows, or a signal's error."""
@@ -384,18 +400,23 @@ class Ext4(Filesystem):
             await mapping.invalidate_lock.down_write()
             error = await self.ext4_break_layouts(inode)
             if not error:
-                error = await self.ext4_write_and_drop(inode, first + length, first)
-            if not error:
-                await self.k.journal.start()
-                await inode.i_data_sem.down_write()
-                await self.ext4_remove_space(inode, first, first + length - 1)
-                await self.ext4_shift_extents(inode, first + length, len(inode.extents) - 1, -length)
-                await inode.i_size.write(size - length)
-                await inode.i_data_sem.up_write()
-                await self.k.journal.update_inode(inode.number)
-                await self.k.journal.stop()
+                error = await self.ext4_collapse_blocks(inode, first, length, size)
             await mapping.invalidate_lock.up_write()
         await inode.i_rwsem.up_write()
+        return error
+
+    async def ext4_collapse_blocks(self, inode: Inode, first: int, length: int, size: int) -> int:
+        """The part of ext4_collapse_range that needs i_rwsem and invalidate_lock, and the layout broken."""
+        error = await self.ext4_write_and_drop(inode, first + length, first)
+        if not error:
+            await self.k.journal.start()
+            await inode.i_data_sem.down_write()
+            await self.ext4_remove_space(inode, first, first + length - 1)
+            await self.ext4_shift_extents(inode, first + length, len(inode.extents) - 1, -length)
+            await inode.i_size.write(size - length)
+            await inode.i_data_sem.up_write()
+            await self.k.journal.update_inode(inode.number)
+            await self.k.journal.stop()
         return error
 
     async def ext4_insert_range(self, inode: Inode, first: int, length: int) -> int:
@@ -418,17 +439,22 @@ class Ext4(Filesystem):
             await mapping.invalidate_lock.down_write()
             error = await self.ext4_break_layouts(inode)
             if not error:
-                error = await self.ext4_write_and_drop(inode, first, first)
-            if not error:
-                await self.k.journal.start()
-                await inode.i_size.write(size + length)
-                await inode.i_data_sem.down_write()
-                await self.ext4_shift_extents(inode, first, len(inode.extents) - 1 - length, length)
-                await inode.i_data_sem.up_write()
-                await self.k.journal.update_inode(inode.number)
-                await self.k.journal.stop()
+                error = await self.ext4_insert_blocks(inode, first, length, size)
             await mapping.invalidate_lock.up_write()
         await inode.i_rwsem.up_write()
+        return error
+
+    async def ext4_insert_blocks(self, inode: Inode, first: int, length: int, size: int) -> int:
+        """The part of ext4_insert_range that needs i_rwsem and invalidate_lock, and the layout broken."""
+        error = await self.ext4_write_and_drop(inode, first, first)
+        if not error:
+            await self.k.journal.start()
+            await inode.i_size.write(size + length)
+            await inode.i_data_sem.down_write()
+            await self.ext4_shift_extents(inode, first, len(inode.extents) - 1 - length, length)
+            await inode.i_data_sem.up_write()
+            await self.k.journal.update_inode(inode.number)
+            await self.k.journal.stop()
         return error
 
     async def ext4_can_shift(self, inode: Inode, by: int) -> bool:

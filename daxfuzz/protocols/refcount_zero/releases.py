@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daxfuzz.protocols.patch import Patch, Repair
 from daxfuzz.protocols.refcount_zero.common_break import CommonBreakLayout
+from daxfuzz.protocols.refcount_zero.common_fallocate import MoveOutCommonFallocate
 from daxfuzz.protocols.refcount_zero.counted_pages import ProperlyRefcountFsDaxPages
 from daxfuzz.protocols.refcount_zero.devdax_pages import ProperlyRefcountDevDaxPages
 from daxfuzz.protocols.refcount_zero.dirty_writes import DirtyOnlyWrites
@@ -33,6 +34,7 @@ V6_15: tuple[type[Patch], ...] = (
     RemoveMapPagesWrapper,
     AllowReadsDuringReflink,
     IntroducePreRemove,
+    MoveOutCommonFallocate,
     ReturnUnmappedBusyPages,
     DontSkipLockedEntries,
     CommonBreakLayout,
