@@ -11,12 +11,14 @@ import pytest
 
 from daxfuzz.program.dax_file import load_case
 from daxfuzz.protocols.registry import BUGS, PROTOCOLS
-from daxfuzz.triage.bench import KernelChoice
-from daxfuzz.triage.formats.commit import WIDTH, commit
+from daxfuzz.search import Replay
+from daxfuzz.triage.bench import Bench, KernelChoice, verdict
+from daxfuzz.triage.formats.commit import WIDTH, commit, race
 from daxfuzz.triage.formats.commit.kernel_functions import INLINE
 from daxfuzz.triage.formats.commit.meaning import mistake
+from daxfuzz.triage.formats.commit.race import contended
 from daxfuzz.triage.proof import Needed, Proof, Run
-from daxfuzz.triage.replay import replay_case
+from daxfuzz.triage.replay import Replayed, replay_case, turns_of
 from daxfuzz.triage.story import Story
 
 CORPUS = Path(__file__).parents[2] / "corpus"
@@ -146,3 +148,21 @@ def test_what_is_inline_in_the_kernel_is_a_function_of_the_model() -> None:
     source = "".join(path.read_text() for path in files)
     defined = set(re.findall(r"def (\w+)\(", source))
     assert defined >= INLINE
+
+
+def test_what_goes_round_for_ever_is_shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "flaws/refcount-1-n200-livelock"
+    case = load_case(CORPUS / f"{name}.dax")
+    bench = Bench(case.program, KernelChoice(case.kernel))
+    execution = bench.run(Replay(turns_of(case)[:84]), 400)
+    assert execution.exhausted
+    assert len(execution.turns) == 800
+    looks = []
+    monkeypatch.setattr(race, "contended", lambda story: looks.append(story) or contended(story))
+    text = commit(Story(name, case, Replayed(bench, execution, verdict(execution), "steps")))
+    for once in ("[ block 2 freed ]", "[ block 2 allocated to file1 0 ]", "[ transaction 2 being committed ]"):
+        assert text.count(once) == 1
+    assert "[ transaction 3 " not in text
+    assert text.count("\n") < 80
+    # All steps are gone through for it.
+    assert len(looks) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from daxfuzz.sim import Access, Interrupts, Lock, PercpuRef, Rcu, Shared
@@ -20,6 +20,8 @@ UNSEEN = (Rcu, Interrupts, PercpuRef)
 """What is of no interest unless somebody waits for it."""
 
 WAITING = re.compile(r" (sleeps|is woken|is blocked|queued)$| freed$")
+
+NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +129,12 @@ def shown_rows(story: Story, marks: Mapping[int, str]) -> list[Step]:
     """The rows of a table: as much of what may matter as there is room for."""
     rows = story.trace.steps
     objects = [step.point.object for step in story.replayed.execution.steps()]
-    turns = range(len(rows))
+    turns = sorted({*first_times(rows), *marks}) if story.replayed.execution.exhausted else range(len(rows))
     must = {turn for turn in turns if turn in marks or turn == len(rows) - 1 or waits(rows[turn])}
     if story.replayed.kind == "lock-order":
         return [rows[turn] for turn in turns if turn in marks or takes_a_lock(story, rows[turn], objects[turn])]
-    common = {turn for turn in turns if objects[turn] in contended(story) and not idle(rows[turn])}
+    wanted = contended(story)
+    common = {turn for turn in turns if objects[turn] in wanted and not idle(rows[turn])}
     common = {turn for turn in common if turn in must or not looks_first(rows, turn)}
     if len(must | common) > MOST:
         common = {turn for turn in common if changes_something(rows[turn])}
@@ -139,6 +142,16 @@ def shown_rows(story: Story, marks: Mapping[int, str]) -> list[Step]:
     room = max(MOST - len(must), 0)
     chosen = must | set(sorted(common - must)[-room:] if room else ())
     return [rows[turn] for turn in sorted(chosen)]
+
+
+def first_times(rows: Sequence[Step]) -> Iterable[int]:
+    """The turns of steps that are not, but for what they count, the same as one before: tasks that go on for ever do so
+    in circles."""
+    found: dict[tuple[object, ...], int] = {}
+    for row in rows:
+        changed = NUMBER.sub("", " ".join(row.changed))
+        found.setdefault((row.task, row.call, row.function, row.access, row.object, changed), row.turn)
+    return found.values()
 
 
 def takes_a_lock(story: Story, row: Step, obj: Shared) -> bool:
@@ -166,7 +179,8 @@ def idle(row: Step) -> bool:
 def looks_first(rows: Sequence[Step], turn: int) -> bool:
     """Whether a step only looks at what its task changes in the same function at its next step there."""
     row = rows[turn]
-    then = next((each for each in rows[turn + 1 :] if each.task == row.task), None)
+    later = (rows[number] for number in range(turn + 1, len(rows)))
+    then = next((each for each in later if each.task == row.task), None)
     if then is None or (then.object, then.function) != (row.object, row.function):
         return False
     return changes_something(then) and not changes_something(row)
