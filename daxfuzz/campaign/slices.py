@@ -140,9 +140,7 @@ class SampledChunk(Chunk):
     def observed(self, bench: Bench, scheduler: Scheduler, index: int) -> Execution:
         if index // SCHEDULES_PER_PROGRAM % 4 not in LOOKED_AT:
             return execute(bench, scheduler, index)
-        # Who listens makes executions slower, and this is the last one of the bench. It begins to listen at the start.
-        bench.sim.world.reset()
-        bench.sim.world.close()
+        # Who listens makes executions slower, and this is the last one of the bench.
         collector = Collector(bench)
         execution = execute(bench, scheduler, index)
         outcome = self.outcome

@@ -48,6 +48,9 @@ class PageStates:
     """
 
     def __init__(self, sim: Simulation) -> None:
+        # What it counts on from is the start of an execution, also where there have been some.
+        sim.world.reset()
+        sim.world.close()
         self._kernel = kernel = sim.kernel
         self._bias = sim.program.machine.bias
         self._pages = kernel.pages

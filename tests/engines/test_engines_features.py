@@ -54,6 +54,13 @@ def test_another_interleaving_has_other_features():
     assert list(after) == sorted(set(after))
 
 
+def test_a_bench_that_has_run_is_as_good_as_a_new_one():
+    bench = Bench(program(PIN), KernelChoice(KernelSpec("pin-wait-fixed")))
+    # The page is gone from its file at the end.
+    bench.run(SparseReplay(SparseSchedule(((19, 1),))))
+    assert run(Collector(bench)) == run(collector(PIN))
+
+
 def test_a_task_alone_meets_nobody():
     subject = collector({"a": ["truncate(file0, 0)"]})
     assert families(run(subject)) == {Family.PAGE}
