@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 
@@ -43,6 +43,7 @@ class Desk:
         self.clock = clock
         self.on_new = on_new
         self._asked: set[str] = set()
+        self._looked_at: Counter[tuple[str, str]] = Counter()
         self._groups: set[Group] = set()
         self._causes: deque[tuple[Failure, Cause, Group]] = deque()
         self._seen: set[tuple[str, Symptom, KernelSpec]] = set()
@@ -82,14 +83,22 @@ class Desk:
         return tuple((each.kind, each.explained_by) for each in known if any(s[0] == kernel for s in each.symptoms))
 
     def next(self) -> Job | None:
-        """The next thing to do about a failure: a finding of one whose cause is known, else the cause of one."""
+        """The next thing to do about a failure: a finding of one whose cause is known, else the cause of one, of the
+        kinds that were looked at least on its kernel the oldest: many of one kind do not hide the only one of another.
+        """
         if self._causes:
             return self._triage(*self._causes.popleft())
-        for failure in self.directory.pending.waiting.values():
-            if failure.hash not in self._asked:
-                self._asked.add(failure.hash)
-                return self._cause(failure)
-        return None
+        new = [each for each in self.directory.pending.waiting.items() if each[0] not in self._asked]
+        if not new:
+            return None
+        name, failure = min(new, key=lambda each: self._looked_at[self._sort(each[1])])
+        self._asked.add(name)
+        self._looked_at[self._sort(failure)] += 1
+        return self._cause(failure)
+
+    @staticmethod
+    def _sort(failure: Failure) -> tuple[str, str]:
+        return (failure.kernel, failure.raw.symptom.kind)
 
     def _cause(self, failure: Failure) -> Job:
         return Job(

@@ -17,10 +17,6 @@ HARMLESS = {"dax_disassociate_entry"}
 """Functions after whose warnings a file system can be used on: they say that a block was freed too early."""
 
 
-HARMLESS = {"dax_disassociate_entry"}
-"""Functions after whose warnings a file system can be used on: they say that a block was freed too early."""
-
-
 def contexts(sequence: Sequence) -> list[list[Context]]:
     """For each call of each task what it means there."""
     program = sequence.program

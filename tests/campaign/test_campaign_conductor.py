@@ -13,13 +13,16 @@ from campaign_kit import EASY, LOUD, SILENT, Inline, campaign, told
 from daxfuzz.campaign.conductor import CampaignError, Conductor, Limits
 from daxfuzz.campaign.config import Canary, Config
 from daxfuzz.campaign.corpus import INPUTS
+from daxfuzz.campaign.desk import Desk
 from daxfuzz.campaign.directory import Directory
 from daxfuzz.campaign.findings import ABOUT, CASE, COUNTS, FIRST
+from daxfuzz.campaign.pending import Failure
 from daxfuzz.campaign.slices import Entry, Slice
 from daxfuzz.campaign.work import CanaryJob, RecheckJob
 from daxfuzz.engines.features import Collector
-from daxfuzz.engines.jobs import ModelError
+from daxfuzz.engines.jobs import ModelError, RawFailure, Symptom
 from daxfuzz.program.bytes_form import decode
+from daxfuzz.program.case import Call, Program, Setup
 from daxfuzz.program.dax_file import load_case
 from daxfuzz.search import SparseReplay
 from daxfuzz.triage.bench import Bench, KernelChoice
@@ -226,6 +229,19 @@ def test_failures_wait_on_disk_for_their_triage(tmp_path: Path) -> None:
     assert not again.directory.pending.waiting
     assert again.directory.findings.known
     assert not slices(crew)
+
+
+def test_the_only_failure_of_a_kind_does_not_wait_behind_many_of_another(tmp_path: Path) -> None:
+    directory = Directory(campaign(tmp_path, LOUD, slices=0).directory.path)
+    (kernel, choice), *_ = directory.kernels.items()
+    kinds = ["leak", "leak", "leak", "hang", "leak", "hang"]
+    for number, kind in enumerate(kinds):
+        program = Program({f"t{number}": (Call("load", ("file0", 0)),)}, Setup({"file0": 1}))
+        raw = RawFailure(number, choice, Symptom(kind, "f", ""), program, (0,), "random")
+        directory.pending.add(Failure(raw, kernel, "portfolio", number, number))
+    desk = Desk(directory, lambda write: None, "v", lambda: 0.0, lambda known: None)
+    jobs = list(iter(desk.next, None))
+    assert [job.argument.raw.index for job in jobs] == [0, 3, 1, 5, 2, 4]
 
 
 def test_the_first_thing_is_the_canary(tmp_path: Path) -> None:
