@@ -18,10 +18,12 @@ from cli_kit import assert_one_line, run, run_json
 from daxfuzz.campaign.conductor import Limits
 from daxfuzz.campaign.directory import Directory
 from daxfuzz.campaign.findings import Findings, Known
+from daxfuzz.campaign.pending import Failure
 from daxfuzz.campaign.report import as_html
 from daxfuzz.campaign.report.history import Try, history, moments, thinned
 from daxfuzz.campaign.risk import DepthRisk, Unseen
-from daxfuzz.engines.jobs import Symptom
+from daxfuzz.engines.jobs import RawFailure, Symptom
+from daxfuzz.program.case import Call, Program, Setup
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,24 @@ def test_it_says_first_what_matters_most(place: Path, tmp_path: Path) -> None:
     with (dead / "stats" / "campaign.jsonl").open("a") as file:
         file.write('{"event":"canary","alive":false,"executions":20,"t":1000.0}\n')
     assert 'id="verdict">The canary is dead' in as_html(Directory(dead))
+
+
+def test_failures_that_wait_are_no_silence(tmp_path: Path) -> None:
+    conductor = campaign(tmp_path, SILENT, slices=1)
+    assert "wait" not in verdict_of(tmp_path)
+    assert "With 95 % confidence" in as_html(Directory(tmp_path))
+    (kernel, choice), *_ = conductor.directory.kernels.items()
+    program = Program({"t0": (Call("load", ("file0", 0)),)}, Setup({"file0": 1}))
+    raw = RawFailure(0, choice, Symptom("leak", "f", ""), program, (0,), "random")
+    conductor.directory.pending.add(Failure(raw, kernel, "portfolio", 1, 1))
+    assert re.fullmatch(r"No finding in \d+ executions; 1 failure waits for triage", verdict_of(tmp_path))
+    assert "With 95 % confidence" not in as_html(Directory(tmp_path))
+
+
+def verdict_of(directory: Path) -> str:
+    match = re.search(r'id="verdict">([^<]*)<', as_html(Directory(directory)))
+    assert match
+    return match[1]
 
 
 def test_the_command(place: Path, tmp_path: Path) -> None:
