@@ -83,6 +83,7 @@ class Inode:
     i_count: references. Known deviation: struct file and dentry are left out, so that each open descriptor table, each
     VMA and the name hold one here. What would be the put of a struct file is put off to the return to user space.
     i_nlink: 1, or 0 once the name is gone; of fuse, also once the dentry is.
+    unhashed: whether nothing is cached of the name once it is gone (d_unhashed); else that it is gone.
     i_sync: I_SYNC, held by whoever writes the inode back without a reference.
     i_lru_isolating: I_LRU_ISOLATING (v6.11 and later), held by whoever reclaims what the inode has cached.
     extents: per file page what is there (ext4: the extent tree, under i_data_sem; xfs: the data fork, under ILOCK;
@@ -111,6 +112,7 @@ class Inode:
         "number",
         "reflink",
         "remapping",
+        "unhashed",
     )
 
     def __init__(
@@ -120,6 +122,7 @@ class Inode:
         self.name = name
         self.i_count = Atomic(world, f"{name}.i_count", 1)
         self.i_nlink: Cell[int] = Cell(world, f"{name}.i_nlink", 1)
+        self.unhashed: Cell[bool] = Cell(world, f"{name}.unhashed", False)
         self.i_sync = Mutex(world, f"{name}.i_sync", "i_sync")
         self.i_lru_isolating = Mutex(world, f"{name}.i_lru_isolating", "i_lru_isolating")
         self.i_rwsem = RwSemaphore(world, f"{name}.i_rwsem", "i_rwsem")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kernel_kit import run, simulate
+import pytest
+from kernel_kit import points, run, simulate
 
 
 def test_a_file_without_name_lives_as_long_as_it_is_mapped_and_open() -> None:
@@ -72,3 +73,34 @@ def test_drop_caches_leaves_entries_and_may_be_the_last_to_hold_a_file() -> None
     kept = simulate({"d": ["drop_caches()"], "m": ["load(file0, 0)"]})
     run(kept)
     assert list(kept.kernel.inodes["file0"].i_mapping.i_pages.entries) == [0]
+
+
+@pytest.mark.parametrize("name", ["refcount-1", "refcount-0"])
+@pytest.mark.parametrize(
+    ("before", "calls", "waits"),
+    [
+        (["load(file0, 0)", "unlink(file0)"], ["open(file0)"], True),
+        (["load(file0, 0)", "unlink(file0)"], ["open(file0, O_TRUNC)"], True),
+        # Nobody uses the file any more: that its name is gone is cached.
+        (["munmap(file0)", "close(file0)", "unlink(file0)"], ["open(file0)"], False),
+        # It is cached since somebody has looked for the name.
+        (["load(file0, 0)", "unlink(file0)", "open(file0)"], ["open(file0)"], False),
+    ],
+)
+def test_who_opens_for_writing_what_is_unlinked_and_in_use_waits_for_the_thaw(before, calls, waits, name) -> None:
+    tasks = {"a": before, "f": ["freeze()"], "o": calls, "t": ["thaw()"]}
+    sim = simulate(tasks, name, mms={"mm0": ("a", "f", "o", "t")})
+    blocked = []
+    run(sim, ("a", ""), ("f", ""), ("o", ""), lambda: blocked.append(sim.world.tasks[2].blocked_on), ("t", ""))
+    assert blocked == [sim.kernel.sb.writers if waits else None]
+    assert sim.results[2] == [-2]
+
+
+def test_who_opens_what_is_unlinked_does_not_wait_where_nothing_is_frozen() -> None:
+    tasks = {"a": ["load(file0, 0)", "unlink(file0)", "open(file0, O_TRUNC)", "open(file0)"]}
+    sim = simulate(tasks)
+    execution = run(sim)
+    assert sim.results == [[0, 0, -2, -2]]
+    # The first asks the directory, the second finds what that has left in the cache.
+    opens = points(execution, 0)
+    assert opens.count("directory.i_rwsem.lock") == 2

@@ -10,7 +10,6 @@ from functools import cache
 
 from daxfuzz.conform.profiles.bio_release import BioReleaseMissesWaiters
 from daxfuzz.conform.profiles.direct_io_pins import DirectIoPins
-from daxfuzz.conform.profiles.open_wants_write import OpenWantsWrite
 from daxfuzz.protocols.compose import ComposedKernel, compose
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.protocols.registry import protocol
@@ -42,10 +41,10 @@ def _composed(profile: Profile) -> ComposedKernel:
 PROFILES = {
     profile.version: profile
     for profile in (
-        Profile("6.1", "refcount-1", (OpenWantsWrite, BioReleaseMissesWaiters)),
-        Profile("6.12", "refcount-1", (OpenWantsWrite, DirectIoPins)),
-        Profile("6.16", "refcount-0-v6.15", (OpenWantsWrite, DirectIoPins)),
-        Profile("7.3", "refcount-0", (OpenWantsWrite, DirectIoPins)),
+        Profile("6.1", "refcount-1", (BioReleaseMissesWaiters,)),
+        Profile("6.12", "refcount-1", (DirectIoPins,)),
+        Profile("6.16", "refcount-0-v6.15", (DirectIoPins,)),
+        Profile("7.3", "refcount-0", (DirectIoPins,)),
     )
 }
 """By version, the oldest first."""

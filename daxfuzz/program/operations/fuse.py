@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from daxfuzz.sim import Task
 
 
-@operation("open(2) by name, and close(2)", FILE, parameter("flags", Kind.FLAG, "O_TRUNC", optional=True))
+@operation("open(2) by name with O_RDWR, and close(2)", FILE, parameter("flags", Kind.FLAG, "O_TRUNC", optional=True))
 def open(sim: Simulation, task: Task, call: Call) -> Awaitable[Result]:
     return sim.kernel.vfs.do_sys_open(sim.inode(call), "O_TRUNC" in call.arguments)
 
