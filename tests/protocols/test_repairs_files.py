@@ -60,9 +60,11 @@ def test_n22(name) -> None:
 
 @pytest.mark.parametrize("name", ["refcount-1", "pin-wait", "series-v3", "refcount-0"])
 def test_n120(name) -> None:
+    # Since v6.14 a hole is not written back before it is made.
+    fsync = ["fsync(file0)"] if name == "refcount-0" else []
     of = program(
         {
-            "puncher": ["r0 = get_user_pages_fast(file0, 0)", "fallocate(file0, PUNCH_HOLE, 0, 1)"],
+            "puncher": ["r0 = get_user_pages_fast(file0, 0)", *fsync, "fallocate(file0, PUNCH_HOLE, 0, 1)"],
             "writer": ["write(file0, 0)"],
         },
         prefault=False,

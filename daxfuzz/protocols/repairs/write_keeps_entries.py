@@ -14,8 +14,8 @@ class FixWriteKeepsEntries(Repair):
 
     dax_iomap_iter (v6.0 to v6.19) calls invalidate_inode_pages2_range after iomap_begin has allocated a block, holding
     the inode's lock only. A fault in between maps the new block, somebody takes a reference on its page, and fsync, or
-    the writeback that a hole punch begins with, cleans the entry. The write then deletes it, so that the next layout
-    break finds no page to wait for, and the block is freed. Nothing upstream.
+    the writeback that a hole punch of ext4 began with before v6.14, cleans the entry. The write then deletes it, so
+    that the next layout break finds no page to wait for, and the block is freed. Nothing upstream.
     """
 
     flaw = "N-120"
