@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.kernel.entry import Entry
+from daxfuzz.oracles.lookup import leaves
 from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
 
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 class DeviceLife(Oracle):
     """The kernel works on blocks only while the device cannot go; and a device goes after who uses it has left.
 
-    Use: in a section of dax_srcu (dax_read_lock, as dax_direct_access asks), in a request to the disk
-    (blk_queue_enter), or with a reference of the page; or entries of files keep the page map. What the server of
-    virtio-fs does to its files is not judged, nor is the write-back of caches, for which the entry is locked.
+    Use: in a section of dax_srcu that has begun before the device died (dax_read_lock and dax_alive, as
+    dax_direct_access asks), in a request to the disk (blk_queue_enter), or with a reference of the page; or entries of
+    files keep the page map. What the server of virtio-fs does to its files is not judged, nor is the write-back of
+    caches, for which the entry is locked.
     End: its memory goes, and its holder is forgotten, a grace period of dax_srcu after it has died, and with no request
-    to the disk open; the driver is gone a grace period of RCU after the page map is out of sight, and the memory too.
+    to the disk open; nobody maps a character device any more then (kill_dev_dax). The driver is gone a grace period of
+    RCU after the page map is out of sight, and the memory too.
 
     What is wrong here may do no harm, so the execution goes on: what follows may be graver.
     """
@@ -55,11 +58,19 @@ class DeviceLife(Oracle):
     def used(self, block: Block) -> None:
         """The kernel works on a block."""
         kernel, task = self.kernel, self.world.current
-        if kernel.dax_srcu.read_by(task.index) or kernel.q_usage.count > (not kernel.q_usage.dying):
+        if self.waited_for(task) or kernel.q_usage.count > (not kernel.q_usage.dying):
             return
         page = kernel.pages[block.pfn]
         if not page.freed and page.head.value.refcount.value <= kernel.dax.idle_refcount():
             self.warn(f"{task.name} works on block {block.pfn}, and nothing keeps the device", "use")
+
+    def waited_for(self, task: Task) -> bool:
+        """Whether a task is in a section of dax_srcu that a device which is to go waits for, or would wait for."""
+        srcu = self.kernel.dax_srcu
+        if not srcu.read_by(task.index) or self.kernel.dax_alive.value:
+            return srcu.read_by(task.index)
+        periods = [index for domain, index in self.running if domain is srcu]
+        return srcu in self.ahead and (not periods or any(task.index in srcu.waiting[index] for index in periods))
 
     def grace_watcher(self, domain: Rcu) -> Callable[[Task, bool], None]:
         def synchronized(task: Task, over: bool) -> None:
@@ -94,6 +105,9 @@ class DeviceLife(Oracle):
         self.quiet(self.kernel.dax_srcu, "removes the memory of the device")
         if self.kernel.q_usage.dying and self.kernel.q_usage.count:
             self.warn(f"{self.world.current.name} removes the device, which has requests", "requests")
+        for mm in self.kernel.mms if self.kernel.fs.char_device else ():
+            if any(leaf.pfn < self.kernel.device_pages for leaf in leaves(mm)):
+                self.warn(f"{self.world.current.name} removes the device, which {mm.name} maps", "mapped")
 
     def unbound(self, old: bool, new: bool) -> None:
         if old and not new:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from oracle_kit import assert_silent, executions, program, simulate
+from oracle_kit import assert_silent, executions, program, simulate, trip
 
 from daxfuzz.kernel.dax_device import DaxDevice
+from daxfuzz.kernel.fs.xfs import Xfs
+from daxfuzz.kernel.inode import Inode
 from daxfuzz.kernel.memremap import DevPagemap, Memremap
 from daxfuzz.oracles.device_life import DeviceLife
 from daxfuzz.program.case import Program
@@ -13,6 +15,11 @@ from daxfuzz.protocols.patch import Patch
 
 STORE = program({"mapper": ["store(file0, 0)"]}, prefault=False)
 UNBIND = program({"unbinder": ["unbind()"]})
+DEDUPE = program(
+    {"unbinder": ["unbind()"], "cloner": ["dedupe(file0, 0, file1, 0, 1)"]},
+    files={"file0": 1, "file1": 1},
+    prefault=False,
+)
 WRITERS = program(
     {"writer": ["write(file0, 0)", "fsync(file0)"], "mapper": ["store(file0, 1)"], "unbinder": ["unbind()"]},
     files={"file0": 2},
@@ -27,6 +34,19 @@ class ZeroWithoutRequest(Patch):
         async def blkdev_issue_zeroout(self, pfn: int) -> bool:
             await self.k.blocks[pfn].zero()
             return True
+
+
+class DedupeDead(Patch):
+    """dax: Compare blocks without a look whether the device is alive."""
+
+    class xfs(Xfs):
+        async def dax_dedupe_file_range_compare(
+            self, source: Inode, first: int, dest: Inode, to: int, length: int
+        ) -> int:
+            await self.k.dax_srcu.read_lock()
+            await self.k.blocks[0].read()
+            await self.k.dax_srcu.read_unlock()
+            return 0
 
 
 class ForgetAtOnce(Patch):
@@ -66,6 +86,14 @@ class KeepMemory(Patch):
             return
 
 
+class KeepMapped(Patch):
+    """dax: Leave a character device mapped that is to go."""
+
+    class dax_device(DaxDevice):
+        async def kill_dev_dax(self) -> None:
+            await self.kill_dax()
+
+
 class OpenRequest(Patch):
     """block: Leave a request open, and do not wait for it."""
 
@@ -94,6 +122,20 @@ def test_each_rule_is_asked_for(of: Program, patch: type[Patch], said: str) -> N
     assert any(said in each.message for each in found), found
 
 
+def test_a_section_that_begins_after_the_death_of_the_device_keeps_nothing() -> None:
+    sim = simulate(DEDUPE, DedupeDead, protocol="pin-wait", filesystem="xfs", oracles=[DeviceLife])
+    assert trip(sim, "device-use").message == "cloner works on block 0, and nothing keeps the device"
+    assert_silent(simulate(DEDUPE, filesystem="xfs"), simple=150, random=10)
+
+
 @pytest.mark.parametrize("filesystem", ["ext4", "xfs", "fuse"])
 def test_the_kernel_follows_the_rules(filesystem: str) -> None:
     assert_silent(simulate(WRITERS, filesystem=filesystem), simple=150, random=10)
+
+
+def test_nobody_maps_a_character_device_that_goes() -> None:
+    last = program({"unbinder": ["load(file0, 0)", "unbind()"]})
+    sim = simulate(last, KeepMapped, filesystem="device-dax", oracles=[DeviceLife])
+    assert trip(sim, "device-use", simple=1, random=0).message == "unbinder removes the device, which mm0 maps"
+    mapped = program({"mapper": ["store(file0, 0)"], "unbinder": ["unbind()"]})
+    assert_silent(simulate(mapped, filesystem="device-dax"))
