@@ -40,7 +40,8 @@ class XArray(Shared):
     marks: per mark the first indices of the slots that have it.
     watch: called with (first index, old, new) after each store.
     watch_marks: called in each step that changes marks, with whether it marks a single entry (faults do).
-    watch_walk: called in each step that walks over a range outside of all spinlocks and sections of RCU.
+    watch_find: called in each step that walks over a range.
+    watch_walk: the same, but only outside of all spinlocks and sections of RCU.
     """
 
     __slots__ = (
@@ -55,6 +56,7 @@ class XArray(Shared):
         "marks",
         "spans",
         "watch",
+        "watch_find",
         "watch_marks",
         "watch_walk",
     )
@@ -68,6 +70,7 @@ class XArray(Shared):
         self.lock = SpinLock(world, f"{name}.xa_lock", "xa_lock", interrupts)
         self.watch: Callable[[int, Entry | None, Entry | None], None] | None = None
         self.watch_marks: Callable[[bool], None] | None = None
+        self.watch_find: Callable[[], None] | None = None
         self.watch_walk: Callable[[], None] | None = None
         self._sizes = (machine.pmd_pages, machine.pud_pages)
         self._load = self.point(Access.READ, "load")
@@ -110,6 +113,8 @@ class XArray(Shared):
         """The first present (with `mark`: marked) entry from `first` to `last`, both included."""
         if not self.world.goes_on(self._find):
             yield self._find
+        if self.watch_find is not None:
+            self.watch_find()
         if not self.world.current.atomic and self.watch_walk is not None:
             self.watch_walk()
         found = self._first(first, last, mark)

@@ -14,13 +14,16 @@ from daxfuzz.oracles.deadlock import Deadlock
 from daxfuzz.oracles.device_life import DeviceLife
 from daxfuzz.oracles.dma_corruption import DmaCorruption
 from daxfuzz.oracles.entry_lock import EntryLock
+from daxfuzz.oracles.entry_wake import EntryWake
 from daxfuzz.oracles.false_enospc import FalseEnospc
 from daxfuzz.oracles.false_outcome import FalseOutcome
 from daxfuzz.oracles.freed_block import FreedBlock
 from daxfuzz.oracles.frozen_write import FrozenWrite
+from daxfuzz.oracles.given_up_block import GivenUpBlock
 from daxfuzz.oracles.held_longterm_pin import HeldLongtermPin
 from daxfuzz.oracles.incomplete_freeze import IncompleteFreeze
 from daxfuzz.oracles.inode_count import InodeCount
+from daxfuzz.oracles.inode_use import InodeUse
 from daxfuzz.oracles.kernel_warning import KernelWarning, SpuriousWarning
 from daxfuzz.oracles.late_flush import LateFlush
 from daxfuzz.oracles.layout_lease import LayoutLease
@@ -51,11 +54,13 @@ if TYPE_CHECKING:
 
 ORACLES: tuple[type[Oracle], ...] = (
     FreedBlock,
+    GivenUpBlock,
     DmaCorruption,
     CowOwnership,
     Refcount,
     Mapcount,
     InodeCount,
+    InodeUse,
     LostWakeup,
     LostWork,
     HeldLongtermPin,
@@ -66,6 +71,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     AtomicContext,
     CarelessSleep,
     EntryLock,
+    EntryWake,
     UnlockedAccess,
     PageTables,
     DeviceLife,

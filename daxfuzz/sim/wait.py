@@ -49,11 +49,26 @@ class WaitQueueHead(Shared):
 
     on_sleep: observer, called with (queue, task) when a task that must not sleep arrives at a wait here, whether or
         not it would.
+    on_look: observer, called with (queue, whether anybody waits) after a look without the lock.
+    on_queued: observer, called with (queue, task) when a task queues itself here.
+    on_wake: observer, called with (queue, key, how many exclusive waiters to wake, those that were) after a wake.
     on_asleep: observer, called with (queue, task, whether its last step was to queue itself here) when a task gives up
         the processor here.
     """
 
-    __slots__ = ("_active", "_dequeue", "_enqueue", "_sleep", "_wake", "entries", "on_asleep", "on_sleep")
+    __slots__ = (
+        "_active",
+        "_dequeue",
+        "_enqueue",
+        "_sleep",
+        "_wake",
+        "entries",
+        "on_asleep",
+        "on_look",
+        "on_queued",
+        "on_sleep",
+        "on_wake",
+    )
     GUARDED: tuple[str, ...] = ("entries",)
     TRACKED = True
 
@@ -62,6 +77,9 @@ class WaitQueueHead(Shared):
         self.entries: list[WaitEntry] = []
         self.on_sleep: Callable[[WaitQueueHead, Task], None] | None = None
         self.on_asleep: Callable[[WaitQueueHead, Task, bool], None] | None = None
+        self.on_look: Callable[[WaitQueueHead, bool], None] | None = None
+        self.on_queued: Callable[[WaitQueueHead, Task], None] | None = None
+        self.on_wake: Callable[[WaitQueueHead, Hashable, int, list[Task]], None] | None = None
         self._enqueue = self.point(Access.UPDATE, "prepare_to_wait")
         self._dequeue = self.point(Access.UPDATE, "finish_wait")
         self._active = self.point(Access.READ, "active")
@@ -105,6 +123,8 @@ class WaitQueueHead(Shared):
         if not self.world.goes_on(self._active):
             yield self._active
         active = bool(self.entries)
+        if self.on_look is not None:
+            self.on_look(self, active)
         self.log.append(active)
         return active
 
@@ -117,6 +137,7 @@ class WaitQueueHead(Shared):
         """
         if not self.world.goes_on(self._wake):
             yield self._wake
+        woken: list[Task] = []
         for entry in list(self.entries):
             if key is not None and entry.key is not None and entry.key != key:
                 continue
@@ -124,9 +145,11 @@ class WaitQueueHead(Shared):
                 continue
             self._remove(entry)
             if entry.exclusive:
-                nr_exclusive -= 1
-                if nr_exclusive == 0:
+                woken.append(entry.task)
+                if len(woken) == nr_exclusive:
                     break
+        if self.on_wake is not None:
+            self.on_wake(self, key, nr_exclusive, woken)
 
     @types.coroutine
     def schedule(self) -> Generator[Point, None, None]:
@@ -161,6 +184,8 @@ class WaitQueueHead(Shared):
             self.entries.append(entry)
         else:
             self.entries.insert(0, entry)
+        if self.on_queued is not None:
+            self.on_queued(self, entry.task)
 
     def _remove(self, entry: WaitEntry) -> None:
         if entry.queued:
