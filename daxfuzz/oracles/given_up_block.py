@@ -43,7 +43,8 @@ class GivenUpBlock(Oracle):
 
         def stored(old: Extent, new: Extent) -> None:
             pfn = block_of(old)
-            if pfn is None or pfn == block_of(new):
+            # Without a disk nothing is committed any more, and the block stays.
+            if pfn is None or pfn == block_of(new) or self.kernel.q_usage.dying:
                 return
             for task, reference in self.sim.references():
                 if reference.page.pfn == pfn and (reference.inode, reference.file_page) == place:
