@@ -17,6 +17,7 @@ from daxfuzz.oracles.entry_lock import EntryLock
 from daxfuzz.oracles.entry_wake import EntryWake
 from daxfuzz.oracles.false_enospc import FalseEnospc
 from daxfuzz.oracles.false_outcome import FalseOutcome
+from daxfuzz.oracles.false_sigbus import FalseSigbus
 from daxfuzz.oracles.freed_block import FreedBlock
 from daxfuzz.oracles.frozen_write import FrozenWrite
 from daxfuzz.oracles.given_up_block import GivenUpBlock
@@ -92,6 +93,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     LostResource,
     LostName,
     FalseEnospc,
+    FalseSigbus,
     WrongResult,
     KernelWarning,
     SpuriousWarning,
