@@ -14,6 +14,7 @@ from daxfuzz.sim import Signal, Violation
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.dax_lock import LockedPage
+    from daxfuzz.kernel.entry import Entry
     from daxfuzz.kernel.inode import AddressSpace
     from daxfuzz.kernel.memremap import DevPagemap
     from daxfuzz.kernel.page import Page
@@ -104,17 +105,24 @@ class MemoryFailure(Subsystem):
             self.k.bug("mf_generic_kill_procs: PAGE_MAPPING_DAX_COW is dereferenced")
         await self.unmap_and_kill(to_kill, mapping, await page.index.read())
 
-    async def mf_dax_kill_procs(self, mapping: AddressSpace, first: int, pages: int, flags: int) -> int:
-        """The same for a range of a file, on behalf of the file system that holds the device: 0 or a negative error."""
+    async def mf_dax_kill_procs(self, mapping: AddressSpace, first: int, pages: int, flags: int, pfn: int) -> int:
+        """The same for a range of a file, on behalf of the file system that holds the device: 0 or a negative error.
+
+        pfn: the page that has failed at the first of the range, for who asks whether the file still has it there.
+        """
         to_kill: list[ToKill] = []
         for index in range(first, first + pages):
             cookie, page = await self.k.dax_lock.dax_lock_mapping_entry(mapping, index)
-            if page is not None:
+            if page is not None and self.has_failed(cookie, index, pfn + index - first):
                 await page.hwpoison.write(True)
                 to_kill = self.list_after_kill(to_kill) + await self.collect_procs_file(mapping, index)
                 await self.unmap_and_kill(to_kill, mapping, index)
             await self.k.dax_lock.dax_unlock_mapping_entry(mapping, index, cookie)
         return 0
+
+    def has_failed(self, entry: Entry, index: int, pfn: int) -> bool:
+        """Whether the page of a locked entry at an index is the one that has failed: v6.0 takes that for granted."""
+        return True
 
     def list_after_kill(self, killed: list[ToKill]) -> list[ToKill]:
         """What the list holds after a round of kill_procs, which frees its members and leaves them on it."""

@@ -36,8 +36,8 @@ class UnhandledFailure(Oracle):
     file, until somebody unmaps it; the page may be mapped again later, also through another file that shares it and was
     dealt with before. A page that files share is not busy (-EBUSY) where the file system knows who has it.
 
-    A signal is for a process that has mapped the file page since that began; whether that was the failed page still is
-    not asked, since a copy for a write comes to the file page before its file gives the old block up.
+    A signal is for a process that has mapped the file page since that began. What is marked is the failed page, or the
+    first page of the entry or of the folio that it belongs to.
     """
 
     kinds = ("unhandled-failure",)
@@ -48,12 +48,15 @@ class UnhandledFailure(Oracle):
         self.unmapped: list[int] = []
         # By the task that fails a page: where processes map pages, or have done so since.
         self.reached: dict[int, set[tuple[int, int]]] = {}
+        # The page that a task deals with.
+        self.failed: dict[int, int] = {}
 
     def memory(self) -> Hashable:
         return (
             tuple(sorted((index, cell.name) for index, cell in self.mapped)),
             tuple(sorted(set(self.unmapped))),
             tuple((index, tuple(sorted(where))) for index, where in sorted(self.reached.items())),
+            tuple(sorted(self.failed.items())),
         )
 
     def attach(self) -> None:
@@ -73,6 +76,7 @@ class UnhandledFailure(Oracle):
     def begun(self, pfn: int) -> None:
         """A task begins to deal with the failure of a page."""
         task = self.world.current
+        self.failed[task.index] = pfn
         reached = self.reached[task.index] = set()
         for mm in self.kernel.mms:
             for address, pages, cell in places(mm):
@@ -85,9 +89,20 @@ class UnhandledFailure(Oracle):
 
         def marked(old: bool, new: bool) -> None:
             task = self.world.current
+            failed = self.failed.get(task.index, page.pfn)
+            if not self.stands_for(task, page, failed):
+                message = f"{task.name} marks page {page.pfn}, and page {failed} has failed"
+                self.world.defer(Violation("unhandled-failure", message, tasks=(task.name,)))
             self.note(task, page.pfn, self.owners.locked_entries(task, page.pfn))
 
         return marked
+
+    def stands_for(self, task: Task, page: Page, failed: int) -> bool:
+        """Whether a page that a task marks is one that has failed, or the first of what that belongs to."""
+        if failed == page.pfn or self.kernel.pages[failed].head.value is page:
+            return True
+        entries = self.owners.locked_entries(task, failed).values()
+        return any(entry.pfn == page.pfn for entry in entries)
 
     def cached(self, pfn: int) -> dict[int, Entry]:
         """The entries for a page, by the number of the inode."""
@@ -155,6 +170,7 @@ class UnhandledFailure(Oracle):
         self.mapped = [(index, cell) for index, cell in self.mapped if index != task.index]
         self.unmapped = [index for index in self.unmapped if index != task.index]
         self.reached.pop(task.index, None)
+        self.failed.pop(task.index, None)
 
 
 def places(mm: Mm) -> Iterator[Place]:

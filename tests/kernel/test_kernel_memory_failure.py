@@ -126,7 +126,7 @@ def fail_range(mapped: bool, *patches: str) -> Violation | None:
     kernel = sim.kernel
 
     async def body() -> int:
-        return await kernel.memory_failure.mf_dax_kill_procs(kernel.inodes["file0"].i_mapping, 0, 2, 0)
+        return await kernel.memory_failure.mf_dax_kill_procs(kernel.inodes["file0"].i_mapping, 0, 2, 0, 0)
 
     returned = add_task(sim, "x", body)
     if mapped:

@@ -569,7 +569,9 @@ class Xfs(XfsReflink):
                 return -EFSCORRUPTED
         if not await self.k.vfs.igrab(inode):
             return -EAGAIN
-        error = await self.k.memory_failure.mf_dax_kill_procs(inode.i_mapping, record.first, record.pages, flags)
+        error = await self.k.memory_failure.mf_dax_kill_procs(
+            inode.i_mapping, record.first, record.pages, flags, record.pfn
+        )
         await self.xfs_irele(inode)
         return error
 

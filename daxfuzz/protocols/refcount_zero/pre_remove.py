@@ -37,9 +37,9 @@ class IntroducePreRemove(Patch):
             return Mf.MEM_PRE_REMOVE
 
     class memory_failure(MemoryFailure):
-        async def mf_dax_kill_procs(self, mapping: AddressSpace, first: int, pages: int, flags: int) -> int:
+        async def mf_dax_kill_procs(self, mapping: AddressSpace, first: int, pages: int, flags: int, pfn: int) -> int:
             if not flags & Mf.MEM_PRE_REMOVE:
-                return await super().mf_dax_kill_procs(mapping, first, pages, flags)
+                return await super().mf_dax_kill_procs(mapping, first, pages, flags, pfn)
             for index in range(first, first + pages):
                 await self.revoke_procs(mapping, index)
             return 0
@@ -97,7 +97,9 @@ class IntroducePreRemove(Patch):
             cow = [await inode.cow_fork.has(record.first + i, record.pfn + i) for i in range(record.pages)]
             if all(cow) or not await self.k.vfs.igrab(inode):
                 return 0
-            error = await self.k.memory_failure.mf_dax_kill_procs(inode.i_mapping, record.first, record.pages, flags)
+            error = await self.k.memory_failure.mf_dax_kill_procs(
+                inode.i_mapping, record.first, record.pages, flags, record.pfn
+            )
             await self.invalidate_removed(inode.i_mapping, record.first, record.first + record.pages - 1)
             await self.xfs_irele(inode)
             return error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.fs.xfs import Xfs
+from daxfuzz.kernel.memory_failure import MemoryFailure
 from daxfuzz.protocols.patch import Repair
 
 
@@ -12,9 +14,16 @@ class FixNotifyWithoutAgf(Repair):
     xfs_dax_notify_ddev_failure (v6.0 to v6.19) calls mf_dax_kill_procs for each record with the AGF buffer locked, and
     that waits for the entry lock. A fault has that lock while it allocates or frees a block, for which it needs the
     AGF: both wait for ever. Nothing upstream.
+
+    A record may be out of date then, once the entry is locked: a write fault has put the copy of a shared page there,
+    or the block was moved. So the entry is asked whether it is for the block, or else a healthy page would be marked.
     """
 
     flaw = "C-10"
+
+    class memory_failure(MemoryFailure):
+        def has_failed(self, entry: Entry, index: int, pfn: int) -> bool:
+            return entry.pfn + index % entry.size(self.k.machine) == pfn
 
     class xfs(Xfs):
         async def xfs_dax_notify_ddev_failure(self, blocks: range, flags: int) -> int:
