@@ -18,7 +18,7 @@ ACCESSES = ("load", "store")
 
 class FalseSigbus(Oracle):
     """An access through a mapping of a file ends in SIGBUS only if at some moment of it the page was behind the end of
-    the file, no block could be allocated, or the device was dead.
+    the file, no block could be allocated, the device was dead, or the file system was shut down.
 
     A page that has failed can be mapped again (MemoryFailure), so that it is no reason. Character devices are not
     judged, of which only some sizes can be mapped.
@@ -67,5 +67,6 @@ class FalseSigbus(Oracle):
         del self.pages[task.index]
         if result != "SIGBUS" or task.index in self.excused:
             return
-        if self.kernel.dax_alive.value and not self.kernel.q_usage.dying:
+        device = self.kernel.dax_alive.value and not self.kernel.q_usage.dying
+        if device and not self.kernel.sb.shutdown.value:
             self.fail("false-sigbus", f"{call} of {task.name} ends in SIGBUS for no reason")
