@@ -23,9 +23,10 @@ class DeviceLife(Oracle):
     dax_direct_access asks), in a request to the disk (blk_queue_enter), or with a reference of the page; or entries of
     files keep the page map. What the server of virtio-fs does to its files is not judged, nor is the write-back of
     caches, for which the entry is locked.
-    End: its memory goes, and its holder is forgotten, a grace period of dax_srcu after it has died, and with no request
-    to the disk open; nobody maps a character device any more then (kill_dev_dax). The driver is gone a grace period of
-    RCU after the page map is out of sight, and the memory too.
+    End: its memory goes, and its holder is forgotten, a grace period of dax_srcu after it has died. Who has ended the
+    disk, or the queues of virtio-fs, does nothing else before all requests have ended (del_gendisk). Nobody maps a
+    character device any more whose memory goes (kill_dev_dax). The driver is gone a grace period of RCU after the page
+    map is out of sight, and the memory too.
 
     What is wrong here may do no harm, so the execution goes on: what follows may be graver.
     """
@@ -76,6 +77,7 @@ class DeviceLife(Oracle):
         def synchronized(task: Task, over: bool) -> None:
             if not over:
                 self.running.append((domain, task.index))
+                self.drained()
             elif (domain, task.index) in self.running:
                 self.running.remove((domain, task.index))
                 if domain in self.ahead:
@@ -89,8 +91,16 @@ class DeviceLife(Oracle):
         if domain not in self.ahead:
             self.ahead.append(domain)
 
+    def drained(self) -> None:
+        """Who has ended the disk goes on when the last request has ended."""
+        q_usage, task = self.kernel.q_usage, self.world.current
+        call = self.sim.program.tasks[task.name][task.operation] if task.operation >= 0 else None
+        if q_usage.dying and q_usage.count and call is not None and call.name == "unbind":
+            self.warn(f"{task.name} goes on to remove the device, which has requests", "requests")
+
     def died(self, old: bool, new: bool) -> None:
         if old and not new:
+            self.drained()
             self.begin(self.kernel.dax_srcu)
 
     def hidden(self, old: DevPagemap | None, new: DevPagemap | None) -> None:
@@ -103,8 +113,6 @@ class DeviceLife(Oracle):
 
     def removed(self) -> None:
         self.quiet(self.kernel.dax_srcu, "removes the memory of the device")
-        if self.kernel.q_usage.dying and self.kernel.q_usage.count:
-            self.warn(f"{self.world.current.name} removes the device, which has requests", "requests")
         for mm in self.kernel.mms if self.kernel.fs.char_device else ():
             if any(leaf.pfn < self.kernel.device_pages for leaf in leaves(mm)):
                 self.warn(f"{self.world.current.name} removes the device, which {mm.name} maps", "mapped")

@@ -21,6 +21,13 @@ BREAK = program({"pinner": PIN, "truncator": ["truncate(file0, 0)"]})
 SYNC = program({"syncer": ["fsync(file0)"], "mapper": ["store(file0, 0)"], "truncator": ["truncate(file0, 0)"]})
 LEASE = program({"leaser": ["lease(file0)", "unlease(file0)"], "truncator": ["truncate(file0, 0)"]})
 
+RANGES = program(
+    {"pinner": ["r0 = pin_user_pages_fast(file0, 0)"], "mapper": ["store(file1, 0)"]},
+    files={"file0": 1, "file1": 1},
+    window_ranges=1,
+    prefault=False,
+)
+
 
 class LookFirst(Patch):
     """dax: Look whether a page is idle before the wait for it is queued, and sleep."""
@@ -54,3 +61,10 @@ def test_a_sleep_that_may_never_end_is_a_finding(patch: type[Patch], said: str) 
 @pytest.mark.parametrize("of", [BREAK, SYNC, LEASE])
 def test_the_kernel_sleeps_with_care(of: Program, filesystem: str) -> None:
     assert_silent(simulate(of, filesystem=filesystem))
+
+
+def test_who_waits_for_a_range_lets_go_of_what_its_users_need() -> None:
+    sim = simulate(RANGES, protocol="refcount-1", filesystem="fuse", oracles=[CarelessSleep])
+    assert "sleeps until a range is free, and holds mm1.mmap_lock" in trip(sim, "careless-sleep").message
+    fixed = simulate(RANGES, protocol="refcount-1-fixed", filesystem="fuse", oracles=[CarelessSleep])
+    assert_silent(fixed)

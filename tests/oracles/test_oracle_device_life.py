@@ -111,7 +111,7 @@ class OpenRequest(Patch):
         (UNBIND, WaitBeforeDeath, "removes the memory of the device without a grace period of dax_srcu"),
         (UNBIND, HideLate, "frees the page map without a grace period of rcu"),
         (UNBIND, KeepMemory, "the memory of its device is there"),
-        (UNBIND, OpenRequest, "removes the device, which has requests"),
+        (UNBIND, OpenRequest, "goes on to remove the device, which has requests"),
     ],
 )
 def test_each_rule_is_asked_for(of: Program, patch: type[Patch], said: str) -> None:
