@@ -36,6 +36,7 @@ from daxfuzz.search.sequential import Sequential
 from daxfuzz.search.sparse import Switches, sparsify, switches_of
 from daxfuzz.search.sticky import StickyWalk
 from daxfuzz.search.strategies import MEMORYLESS, MIX, STRATEGIES, Memory, Strategy, make_scheduler
+from daxfuzz.search.tracks import Tracks
 from daxfuzz.search.uniform import SURW, UniformWalk
 from daxfuzz.search.verdict import Found, Verdict
 
@@ -77,6 +78,7 @@ __all__ = [
     "StickyWalk",
     "Strategy",
     "Switches",
+    "Tracks",
     "Turn",
     "UniformWalk",
     "Verdict",

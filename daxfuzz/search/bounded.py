@@ -12,6 +12,7 @@ from math import gcd
 from typing import TYPE_CHECKING
 
 from daxfuzz.search.replay import NEVER, default_task
+from daxfuzz.search.tracks import Tracks
 from daxfuzz.sim import Execution, Scheduler, SparseSchedule, Stepper
 
 if TYPE_CHECKING:
@@ -224,17 +225,24 @@ class BoundedRun:
     execution: Execution
 
 
-def bounded_runs(world: World, executions: int, preemptions: int, limit: int) -> Iterator[BoundedRun]:
+def bounded_runs(
+    world: World, executions: int, preemptions: int, limit: int, tracks: Tracks | None = None
+) -> Iterator[BoundedRun]:
     """Every schedule of a sealed world, ordered by preemptions, then by choices (:class:`Preemptions`).
 
     A run that comes first among those that fail is exactly minimal in preemptions and choices, as long as no bound
     has cut the enumeration before it.
 
     executions: at most so many. preemptions: at most so many in one schedule. limit: turns of one execution.
+    tracks: where the executions are kept.
     """
     host = Stepper(world)
     search = BoundedSearch(PREEMPTIONS, most=preemptions)
     while executions > 0 and search.more():
-        execution = host.run(search, limit)
+        if tracks is None:
+            execution = host.run(search, limit)
+        else:
+            execution = host.run(tracks.noted(search), limit)
+            tracks.keep(execution, limit)
         executions -= 1
         yield BoundedRun(*search.cost, search.schedule, execution)

@@ -43,11 +43,14 @@ class Strategy:
         of the program.
     learns: whether executions of a program go by what those before have put into the memory. Without one such a
         strategy makes the same first execution again and again, which may not be worth much.
+    repeats: whether many executions of a small program are the same as earlier ones, which Tracks can tell: it goes by
+        nothing but which tasks can run and how many turns there have been.
     """
 
     summary: str
     make: Make
     learns: bool = False
+    repeats: bool = False
 
 
 def _pct(depth: int) -> Strategy:
@@ -55,7 +58,7 @@ def _pct(depth: int) -> Strategy:
         return PCT(rng, depth, bound)
 
     changes = "1 random change" if depth == 2 else f"{depth - 1} random changes"
-    return Strategy(f"random priorities with {changes} (PCT, depth {depth})", make)
+    return Strategy(f"random priorities with {changes} (PCT, depth {depth})", make, repeats=True)
 
 
 def _going_on(scheduler: Callable[[Memory], BoundedSearch | RFF]) -> Make:
@@ -83,6 +86,7 @@ STRATEGIES: dict[str, Strategy] = {
     "sticky": Strategy(
         "a task that runs goes on for 5, 10, 20 or 40 turns on average, then any",
         lambda rng, bound, memory: StickyWalk(rng, rng.choice(STICKY_MEANS)),
+        repeats=True,
     ),
     "pos": Strategy("random priorities, drawn anew for accesses that race (POS)", lambda rng, bound, memory: POS(rng)),
     "uniform": Strategy(

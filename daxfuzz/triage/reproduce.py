@@ -10,9 +10,11 @@ from daxfuzz.oracles.livelock import Livelock
 from daxfuzz.program.case import Program
 from daxfuzz.search import (
     MEMORYLESS,
+    STRATEGIES,
     OrderReplay,
     Replay,
     SparseReplay,
+    Tracks,
     bounded_runs,
     labels_of,
     make_scheduler,
@@ -148,11 +150,12 @@ def candidates(
 ) -> Iterator[Execution]:
     """Executions worth a look, the most promising first; the only one there is, if there is but one task.
 
-    limit: of turns, as for Bench.run.
+    Random ones that are the same as an earlier one are left out. limit: of turns, as for Bench.run.
     """
     for hint in hints:
         yield bench.run(hint, limit)
-    for run in bounded_runs(bench.sim.world, effort.simple, 1, limit):
+    tracks = Tracks(bench.sim.world)
+    for run in bounded_runs(bench.sim.world, effort.simple, 1, limit, tracks):
         yield with_fair_turns(bench, run.execution, limit)
     if len(bench.program.tasks) == 1:
         return
@@ -161,7 +164,17 @@ def candidates(
     for index in range(effort.random):
         for name in MEMORYLESS:
             rng.seed(index)
-            execution = bench.run(make_scheduler(name, rng, bound), limit)
+            scheduler = make_scheduler(name, rng, bound)
+            if STRATEGIES[name].repeats:
+                length = tracks.length(scheduler)
+                if length is not None:
+                    bound = max(length, 1)
+                    continue
+                rng.seed(index)
+                execution = bench.run(tracks.noted(make_scheduler(name, rng, bound)), limit)
+                tracks.keep(execution, limit)
+            else:
+                execution = bench.run(scheduler, limit)
             bound = max(len(execution.turns), 1)
             yield execution
 
