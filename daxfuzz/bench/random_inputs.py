@@ -20,7 +20,7 @@ LONGEST = 160
 """Bytes; those of generated programs are about 50."""
 
 ZEROS = (0.0, 0.3, 0.6, 0.9)
-"""Shares of bytes that are made 0. Machines of random bytes alone have thousands of wait queues, and take as long."""
+"""Shares of bytes that are made 0."""
 
 _SEEDS = 1 << 64
 

@@ -126,6 +126,10 @@ class _Range:
 
 _BIAS = _Range(2, MAX_BIAS, Machine().bias)
 _WAIT_BUCKETS = _Range(1, MAX_WAIT_BUCKETS, Machine().wait_buckets)
+_FEW_BUCKETS = 16
+_BUCKET_NUMBERS = 4 * _WAIT_BUCKETS.choices
+"""As many take no more bytes. Those that are over mean few queues: thousands of them take longer to make than a program
+takes to run, and random bytes would mean thousands as often as not."""
 _XA_CHECK_SCHED = _Range(1, MAX_XA_CHECK_SCHED, Machine().xa_check_sched)
 _WINDOW_RANGES = _Range(1, MAX_WINDOW_RANGES, Machine().window_ranges)
 _SPARE_BLOCKS = _Range(MIN_SPARE_BLOCKS, MAX_SPARE_BLOCKS, Machine().spare_blocks)
@@ -211,7 +215,7 @@ def _read_machine(reader: _Reader) -> Machine:
     return Machine(
         bias=_BIAS.value(reader.number(_BIAS.choices)),
         tlb=_TLB_MODES[reader.number(len(_TLB_MODES))],
-        wait_buckets=_WAIT_BUCKETS.value(reader.number(_WAIT_BUCKETS.choices)),
+        wait_buckets=_WAIT_BUCKETS.value(_bucket_number(reader.number(_BUCKET_NUMBERS))),
         pmd_pages=PMD_SIZES[reader.number(len(PMD_SIZES))],
         xa_check_sched=_XA_CHECK_SCHED.value(reader.number(_XA_CHECK_SCHED.choices)),
         merge_vmas=(flags := reader.number(8)) % 2 == 0,
@@ -223,10 +227,14 @@ def _read_machine(reader: _Reader) -> Machine:
     )
 
 
+def _bucket_number(number: int) -> int:
+    return number if number < _WAIT_BUCKETS.choices else number % _FEW_BUCKETS
+
+
 def _write_machine(writer: _Writer, machine: Machine) -> None:
     writer.number(_BIAS.number(machine.bias), _BIAS.choices)
     writer.number(_TLB_MODES.index(machine.tlb), len(_TLB_MODES))
-    writer.number(_WAIT_BUCKETS.number(machine.wait_buckets), _WAIT_BUCKETS.choices)
+    writer.number(_WAIT_BUCKETS.number(machine.wait_buckets), _BUCKET_NUMBERS)
     writer.number(_position(machine.pmd_pages, PMD_SIZES, "pmd_pages"), len(PMD_SIZES))
     writer.number(_XA_CHECK_SCHED.number(machine.xa_check_sched), _XA_CHECK_SCHED.choices)
     writer.number((not machine.merge_vmas) + 2 * machine.low_memory + 4 * (not machine.rmapbt), 8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -96,6 +97,22 @@ def test_every_setting_of_the_machine_is_kept(setting: str) -> None:
     program = replace(simple(), machine=replace(Machine(), **{setting: OTHER_SETTINGS[setting]}))
     assert decode(encode(program, SparseSchedule())) == (program, SparseSchedule())
     assert loads_case(dumps_case(Case(program))) == Case(program)
+
+
+@pytest.mark.parametrize(
+    ("stored", "buckets"), [("", 2), ("01", 1), ("02", 3), ("ff01", 256), ("ff1f", 4096), ("8020", 2), ("ff7f", 16)]
+)
+def test_inputs_keep_their_meaning(stored: str, buckets: int) -> None:
+    data = bytes(2) + bytes.fromhex(stored)
+    program, schedule = decode(data)
+    assert program.machine == Machine(wait_buckets=buckets)
+    assert (encode(program, schedule) == data.rstrip(b"\0")) == (stored not in ("8020", "ff7f"))
+
+
+def test_random_bytes_seldom_mean_many_queues() -> None:
+    rng = Random(1)
+    drawn = [decode(rng.randbytes(20))[0].machine.wait_buckets for _ in range(400)]
+    assert 400 / 16 < sum(buckets > 128 for buckets in drawn) < 400 / 5
 
 
 def test_canonical_names() -> None:
