@@ -18,6 +18,7 @@ exactly that access. Nothing here knows about kernels: the package serves any sm
 May import: nothing of daxfuzz.
 """
 
+from daxfuzz.sim.apart import take_apart
 from daxfuzz.sim.cells import Atomic, Cell, GuardedCell, ObservedCell
 from daxfuzz.sim.checking import UndeclaredAccess, check_accesses
 from daxfuzz.sim.host import Host
@@ -91,6 +92,7 @@ __all__ = [
     "check_accesses",
     "conflict",
     "record_looks",
+    "take_apart",
     "wait_event",
     "wait_var_event",
     "wake_up_var",

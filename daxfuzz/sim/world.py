@@ -6,6 +6,7 @@ from bisect import insort
 from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from daxfuzz.sim.apart import take_apart
 from daxfuzz.sim.checking import UndeclaredAccess
 from daxfuzz.sim.freed import freed_class
 from daxfuzz.sim.locks import Lock
@@ -124,6 +125,12 @@ class World:
         task = Task(len(self.tasks), name, actor)
         self.tasks.append(task)
         return task
+
+    def take_apart(self) -> None:
+        """Free the memory of all objects and tasks at once; nothing of the world is of use afterwards."""
+        for each in (*self.objects, *self.tasks):
+            take_apart(each)
+        take_apart(self)
 
     def seal(self) -> World:
         """Take the present state as the one in which every execution starts; returns self."""

@@ -11,7 +11,7 @@ from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.registry import BUGS, ComposeError, build, protocol, unknown
 from daxfuzz.protocols.user_patches import blamed, load_patches
 from daxfuzz.search import RoundRobin
-from daxfuzz.sim import Execution, Host, Scheduler, Stepper, TrioHost, Violation
+from daxfuzz.sim import Execution, Host, Scheduler, Stepper, TrioHost, Violation, take_apart
 
 if TYPE_CHECKING:
     from daxfuzz.program.case import KernelSpec, Program
@@ -80,6 +80,12 @@ class Bench:
         attach(self.sim)
         self.stepper = Stepper(self.sim.world)
         self.fair = RoundRobin()
+
+    def take_apart(self) -> None:
+        """Free its memory at once; neither it nor an execution of it is of use afterwards."""
+        self.sim.world.take_apart()
+        for each in (self.sim.kernel, self.sim, self):
+            take_apart(each)
 
     def run(self, scheduler: Scheduler, limit: int = TURN_LIMIT) -> Execution:
         """One execution on the stepper. Raises PatchFileError if a patch of the user's raises anything.

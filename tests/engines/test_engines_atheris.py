@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import subprocess
@@ -29,6 +30,7 @@ from daxfuzz.program.bytes_form import canonical, decode, encode
 from daxfuzz.program.calls import check_calls
 from daxfuzz.program.case import KernelSpec, Program
 from daxfuzz.program.dax_file import load_case, loads_case
+from daxfuzz.program.generator import generate
 from daxfuzz.program.operations import SIGNATURES
 from daxfuzz.protocols.compose import ComposeError
 from daxfuzz.protocols.registry import UnknownName
@@ -209,6 +211,30 @@ def test_inputs_of_one_program_share_what_runs_it() -> None:
     again = inputs.with_schedule(other, PINNED)
     assert again.data == failing()
     assert inputs.execution(again) is inputs.execution(one)
+
+
+def test_programs_that_are_not_kept_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also without the collector of cyclic garbage, which comes by too rarely."""
+    monkeypatch.setattr("daxfuzz.engines.atheris.inputs.MOST_SUBJECTS", 1)
+    inputs = Inputs(FIXED)
+    rng = Random(1)
+
+    def run() -> int:
+        inputs.run(inputs.decoded(encode(generate(rng, "ext4"), SparseSchedule())))
+        return len(gc.get_objects())
+
+    run()
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        kept = Inputs(FIXED)
+        kept.run(kept.decoded(encode(generate(rng, "ext4"), SparseSchedule())))
+        size = len(gc.get_objects()) - before
+        first = run()
+        assert [run() for _ in range(10)][-1] - first < 2 * size
+    finally:
+        gc.enable()
 
 
 def test_half_of_the_programs_run_with_repairs() -> None:

@@ -17,18 +17,19 @@ from daxfuzz.triage.bench import Bench, KernelChoice
 
 MOST_INPUTS = 4_096
 MOST_SUBJECTS = 256
-MOST_EXECUTIONS = 2_048
-"""What is kept for when it is needed again; a subject takes as long to make as some executions."""
+MOST_EXECUTIONS = 16
+"""What is kept for when it is needed again: executions of each subject, which takes as long to make as some of them."""
 
 T = TypeVar("T")
 K = TypeVar("K")
 
 
 class Recent(Generic[K, T]):
-    """Keeps what was asked for last."""
+    """Keeps what was asked for last. on_drop: called with what is not kept any longer."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, on_drop: Callable[[T], None] = lambda value: None) -> None:
         self.size = size
+        self.on_drop = on_drop
         self._kept: OrderedDict[K, T] = OrderedDict()
 
     def get(self, key: K, make: Callable[[], T]) -> T:
@@ -45,7 +46,7 @@ class Recent(Generic[K, T]):
         """Keep a value."""
         self._kept[key] = value
         if len(self._kept) > self.size:
-            self._kept.popitem(last=False)
+            self.on_drop(self._kept.popitem(last=False)[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,15 @@ class Subject:
         self.kernel = kernel
         self.bench = Bench(program, kernel)
         self._collector = Collector(self.bench) if observed else None
+        self.executions: Recent[bytes, Execution] = Recent(MOST_EXECUTIONS)
 
     def run(self, scheduler: Scheduler) -> tuple[Execution, tuple[int, ...]]:
         """One execution, and its features. Raises as Bench.run."""
         return (self.bench.run(scheduler), ()) if self._collector is None else self._collector.run(scheduler)
+
+    def take_apart(self) -> None:
+        """Free its memory; executions of it, which refer to what they have accessed, are of no use afterwards."""
+        self.bench.take_apart()
 
 
 class Inputs:
@@ -85,8 +91,7 @@ class Inputs:
         self.repairs: tuple[str, ...] = ()
         self.observed = observed
         self._decoded: Recent[bytes, Input] = Recent(MOST_INPUTS)
-        self._subjects: Recent[tuple[bytes, KernelChoice], Subject] = Recent(MOST_SUBJECTS)
-        self._executions: Recent[tuple[bytes, KernelChoice], Execution] = Recent(MOST_EXECUTIONS)
+        self._subjects: Recent[tuple[bytes, KernelChoice], Subject] = Recent(MOST_SUBJECTS, Subject.take_apart)
 
     def decoded(self, data: bytes) -> Input:
         """What bytes mean."""
@@ -113,13 +118,14 @@ class Inputs:
 
         scheduler: one that does what the schedule of the input says, and something else besides.
         """
-        execution, features = self.subject(given).run(scheduler or SparseReplay(given.schedule))
-        self._executions.put((given.data, self.kernel_of(given)), execution)
+        subject = self.subject(given)
+        execution, features = subject.run(scheduler or SparseReplay(given.schedule))
+        subject.executions.put(given.data, execution)
         return execution, features
 
     def execution(self, given: Input) -> Execution:
         """An execution of an input: the one that there was, if it was lately."""
-        return self._executions.get((given.data, self.kernel_of(given)), lambda: self.run(given)[0])
+        return self.subject(given).executions.get(given.data, lambda: self.run(given)[0])
 
 
 def decoded(data: bytes) -> Input:
