@@ -11,6 +11,7 @@ from daxfuzz.conform.outcome import Outcome
 from daxfuzz.conform.qemu import Qemu
 from daxfuzz.conform.running import Poisoned, Running, ask
 from daxfuzz.conform.sequence import Group, Sequence, registers
+from daxfuzz.program.case import Call
 from daxfuzz.program.processes import address_spaces
 
 HARMLESS = {"dax_disassociate_entry"}
@@ -59,9 +60,18 @@ def check(sequence: Sequence) -> None:
     calls = [call for calls in program.tasks.values() for call in calls]
     if any(call.name == "exit" for call in calls) and any(call.name == "direct_read" for call in calls):
         raise NotExpressible("a process waits for its asynchronous requests when it exits")
+    if program.setup.huge and any(shifts_within(call, program.machine.pmd_pages) for call in calls):
+        raise NotExpressible("pages that move within a PMD, of which the model has fewer")
     devices = [name for name, made in program.tasks.items() if any(call.name == "bio_endio" for call in made)]
     if any(call.name == "signal" and call.arguments[0] in devices for call in calls):
         raise NotExpressible("a task that stands for a device hears no signals")
+
+
+def shifts_within(call: Call, pmd_pages: int) -> bool:
+    """Whether a call moves pages of a file by less than a PMD."""
+    if call.name != "fallocate" or call.arguments[1] not in ("COLLAPSE_RANGE", "INSERT_RANGE"):
+        return False
+    return any(int(number) % pmd_pages for number in call.arguments[2:4])
 
 
 class Guest:

@@ -153,7 +153,10 @@ class Running:
         if answer:
             self._busy = {slot: state for slot, state, _ in answer["busy"]}
             while len(self._idle_devices) > answer["idle_disk"]:
-                facts[self._names[self._idle_devices.pop(0)]] = OK
+                # Whichever of them it is: the model lets the first go on that it has.
+                task = min(self._idle_devices)
+                self._idle_devices.remove(task)
+                facts[self._names[task]] = OK
         for slot, state in self._busy.items():
             facts[self._names[slot]] = f"blocked {state}"
         for file, pfns in self._pfns.items():

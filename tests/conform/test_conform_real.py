@@ -108,6 +108,27 @@ def test_what_no_user_of_a_kernel_can_do_is_refused(call: str, reason: str) -> N
         real.check(sequence_of(WAITING.replace("truncate(file0, 0)", call)))
 
 
+def test_pages_of_a_pmd_move_with_it_only() -> None:
+    def check(call: str) -> None:
+        text = WAITING.replace("files = {file0 = 2}", "files = {file0 = 4}\nhuge = true")
+        real.check(sequence_of(text.replace("truncate(file0, 0)", call)))
+
+    check("fallocate(file0, COLLAPSE_RANGE, 0, 2)")
+    check("fallocate(file0, PUNCH_HOLE, 0, 1)")
+    with pytest.raises(NotExpressible, match="within a PMD"):
+        check("fallocate(file0, COLLAPSE_RANGE, 0, 1)")
+
+
+def test_of_devices_that_wait_for_a_request_the_first_task_goes_on_as_in_the_model() -> None:
+    machine = FakeMachine(endio={"events": [], "idle_disk": 2}, direct={"events": [], "idle_disk": 1})
+    text = WAITING.replace("truncate(file0, 0)", "direct_read(file0, 0, 1)").replace(
+        'pinner = ["vmsplice(file0, 1)", "pipe_read()"]', 'd0 = ["bio_endio()"]\nd1 = ["bio_endio()"]'
+    )
+    outcome = guest(machine).run(sequence_of(text.replace("pinner truncator pinner", "d1 d0 truncator")), "ext4")
+    assert outcome[-1]["d0"] == "ok"
+    assert "d1" not in outcome[-1]
+
+
 def test_every_sequence_of_the_corpus_can_be_run_on_a_kernel() -> None:
     sequences = load(CORPUS)
     assert len(sequences) >= 120

@@ -12,6 +12,7 @@ from daxfuzz.conform.profiles.bio_release import BioReleaseMissesWaiters
 from daxfuzz.conform.profiles.direct_io_pins import DirectIoPins
 from daxfuzz.protocols.compose import ComposedKernel, compose
 from daxfuzz.protocols.patch import Patch
+from daxfuzz.protocols.refcount_zero.common_fallocate import MoveOutCommonFallocate
 from daxfuzz.protocols.registry import protocol
 
 
@@ -42,7 +43,7 @@ PROFILES = {
     profile.version: profile
     for profile in (
         Profile("6.1", "refcount-1", (BioReleaseMissesWaiters,)),
-        Profile("6.12", "refcount-1", (DirectIoPins,)),
+        Profile("6.12", "refcount-1", (DirectIoPins, MoveOutCommonFallocate)),
         Profile("6.16", "refcount-0-v6.15", (DirectIoPins,)),
         Profile("7.3", "refcount-0", (DirectIoPins,)),
     )
