@@ -437,8 +437,13 @@ class Xfs(XfsReflink):
         return error
 
     async def xfs_file_write_checks(self, inode: Inode, index: int) -> int:
-        """BREAK_WRITE: leases only, pins do not matter. What lies between the end and the write is zeroed."""
-        error, _ = await self.xfs_break_leased_layouts(inode, mmaplock=False)
+        """BREAK_WRITE: leases only, pins do not matter. What lies between the end and the write is zeroed.
+
+        (The loop is that of xfs_break_layouts in the kernel.)
+        """
+        error, retry = 0, True
+        while retry and not error:
+            error, retry = await self.xfs_break_leased_layouts(inode, mmaplock=False)
         if not error:
             size = await inode.i_size.read()
             if index > size:
