@@ -35,7 +35,7 @@ class PageTables(Oracle):
     """What Documentation/mm/process_addrs and the comments of mm/ ask of whoever works on page tables.
 
     Walk: who looks at an entry holds mmap_lock, i_mmap_rwsem of the file or the lock of the entry, or has interrupts
-    off; else the table may go meanwhile.
+    off; else the table may go meanwhile. There is a table then, or data of the file would be taken for one.
     Look: who sets or clears an entry has looked at it since it took the lock. Who holds mmap_lock exclusively knows
     that no fault fills it.
     Set: an entry takes the place of nothing, or of one for the same pages that loses no dirty bit by that. Else it is
@@ -157,9 +157,12 @@ class PageTables(Oracle):
         world = self.world
         seen = self.looked.setdefault(lock, [])
         rmap = mapping.i_mmap_rwsem
+        above = mm.pmd(addresses.start) if len(addresses) == 1 else None
 
         def looked() -> None:
             task = world.current
+            if above is not None and above.value is not TABLE and not task.irq_depth:
+                self.warn("table", f"looks at {cell.name}, where there is no table")
             if lock.owner is task:
                 seen.append(cell)
                 if cell.value is None and self.gathers[task.index].get(mm.index):

@@ -56,6 +56,15 @@ class LookBeforeLock(Patch):
             return VmFault.NOPAGE
 
 
+class LookWithoutTable(Patch):
+    """mm: Look at the entry of a page before there is a table."""
+
+    class memory(Memory):
+        async def handle_pte_fault(self, vma: Vma, address: int, write: bool, unshare: bool, nowait: bool) -> VmFault:
+            await vma.mm.slots[address].read()
+            return await super().handle_pte_fault(vma, address, write, unshare, nowait)
+
+
 class CleanInPlace(Patch):
     """dax: Put a clean entry over a dirty one."""
 
@@ -171,6 +180,7 @@ class FollowUnlocked(Patch):
     [
         (PIN, WalkWithInterruptsOn, "looks at mm0.pmd0.0 with nothing that keeps the table"),
         (FAULT, LookBeforeLock, "stores mm0.pte0.0 without a look since it took mm0.ptl0.0"),
+        (FAULT, LookWithoutTable, "looks at mm0.pte0.0, where there is no table"),
         (SYNC, CleanInPlace, "puts pfn 0 over pfn 0|W|D in mm0.pte0.0"),
         (UNMAP, FreeTablesFirst, "takes a table from mm0.pmd0.0, to which a VMA leads"),
         (UNMAP, KeepEntries, "takes a table with entries from mm0.pmd0.0"),
