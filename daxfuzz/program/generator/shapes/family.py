@@ -14,5 +14,5 @@ def draw_family(rng: Random, filesystem: str) -> Program:
     machine = draw_machine(rng, filesystem)
     names = name_tasks(["parent", "thread", rng.choice(("thread", "visitor", "copier", "truncator"))])
     spaces = {"mm0": (names[0], names[1]), "mm1": (names[2],)}
-    files = {"file0": rng.choice((1, 1, 1, 2))}
+    files = {"file0": rng.choice((1, 1, 1, 2, 2, 4))}
     return draw_tasks(rng, machine, files, spaces)

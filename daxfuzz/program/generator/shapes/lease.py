@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from random import Random
 
-from daxfuzz.program.case import Program
+from daxfuzz.program.case import Program, Setup
 from daxfuzz.program.generator.machine import draw_machine
-from daxfuzz.program.generator.tasks import draw_address_spaces, draw_tasks, name_tasks
+from daxfuzz.program.generator.tasks import draw_address_spaces, draw_calls, name_tasks, others_first
+
+OTHER_FILE = 0.4
+"""How many clients mostly lease the second file."""
 
 
 def draw_lease(rng: Random, filesystem: str) -> Program:
     """Clients that take leases, who lets files share blocks, and perhaps who changes them otherwise."""
     machine = draw_machine(rng, filesystem)
     names = name_tasks(["leaser", "cloner", *rng.choice(((), (), ("leaser",), ("truncator",), ("writer",)))])
-    return draw_tasks(rng, machine, {"file0": rng.choice((1, 1, 2)), "file1": 1}, draw_address_spaces(rng, names))
+    files = {"file0": rng.choice((1, 1, 2)), "file1": 1}
+    spaces = draw_address_spaces(rng, names)
+    tasks = {}
+    for name in names:
+        prefers = others_first(files) if name.startswith("leaser") and rng.random() < OTHER_FILE else files
+        tasks[name] = draw_calls(rng, machine, prefers, spaces, names, name)
+    return Program(tasks, Setup(files, spaces, prefault=rng.random() < 0.5, huge=rng.random() < 0.5), machine)
