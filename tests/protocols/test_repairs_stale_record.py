@@ -1,4 +1,4 @@
-"""C-10: a record of the reverse map that is out of date when the entry is locked."""
+"""C-10 and N-330: a record of the reverse map that is out of date when the entry is locked."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from oracle_kit import LIMIT, assert_silent, program, simulate, verdict
 
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.protocols.patch import Patch
+from daxfuzz.protocols.repairs.cow_flushes import FixCowFlushes
+from daxfuzz.protocols.repairs.end_cow_under_ilock import FixEndCowUnderIlock
+from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
 from daxfuzz.protocols.repairs.notify_without_agf import FixNotifyWithoutAgf
 from daxfuzz.sim import Stepper
 
@@ -45,3 +48,47 @@ def test_a_copy_that_has_come_to_the_file_page_is_not_taken_for_the_failed_page(
 @pytest.mark.parametrize("protocol", GENERATIONS)
 def test_a_failure_during_a_copy_is_dealt_with_or_the_page_is_no_longer_there(protocol) -> None:
     assert_silent(simulate(COPIED, protocol=protocol, filesystem="xfs"), simple=150, random=20)
+
+
+WRITTEN = program(
+    {"failing": ["memory_failure(file0, 0)"], "writer": ["write(file1, 0)"], "editor": ["store(file1, 0)"]},
+    files={"file0": 1, "file1": 1},
+    clones={"file1": "file0"},
+    prefault=False,
+)
+
+
+def test_n330() -> None:
+    sim = simulate(WRITTEN, FixFaultHoldsDevice, FixCowFlushes, protocol="refcount-1", filesystem="xfs")
+    # The extent leaves the CoW fork while the failure has the AGF, and the fault does not wait for the rest.
+    steered = Steered(
+        ("writer", "no_cow_extents.lookup"),
+        ("editor", "no_cow_extents.lookup"),
+        ("failing", "xfs_dax_failure_fn.lookup"),
+        ("writer", ""),
+        ("editor", ""),
+        ("failing", ""),
+    )
+    violation = verdict(Stepper(sim.world).run(steered, LIMIT))
+    assert violation is not None
+    assert violation.message == "failing marks page 1, and page 0 has failed"
+    patches = (FixFaultHoldsDevice, FixCowFlushes, FixEndCowUnderIlock)
+    sim = simulate(WRITTEN, *patches, protocol="refcount-1", filesystem="xfs")
+    steered = Steered(
+        ("writer", "xfs_trans_alloc_inode.lock"),
+        ("editor", "xfs_trans_alloc_inode.lock"),
+        ("failing", "xfs_dax_failure_fn.lookup"),
+        ("writer", ""),
+        ("editor", ""),
+        ("failing", ""),
+    )
+    # The fault waits for the writer, the failure for the fault, and, since it has the AGF (C-10), the writer for it.
+    violation = verdict(Stepper(sim.world).run(steered, LIMIT))
+    assert violation is not None
+    assert violation.kind == "deadlock"
+    assert not any(page.hwpoison.value for page in sim.kernel.pages)
+
+
+@pytest.mark.parametrize("protocol", GENERATIONS)
+def test_a_failure_while_a_shared_page_is_written_and_mapped(protocol) -> None:
+    assert_silent(simulate(WRITTEN, protocol=protocol, filesystem="xfs"), simple=150, random=20)

@@ -20,6 +20,7 @@ from daxfuzz.protocols.refcount_zero.removed_entries import RemoveEntriesOnBreak
 from daxfuzz.protocols.refcount_zero.unmapped_busy_pages import ReturnUnmappedBusyPages
 from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
 from daxfuzz.protocols.repairs.devdax_index import FixDevdaxIndex
+from daxfuzz.protocols.repairs.end_cow_under_ilock import FixEndCowUnderIlock
 from daxfuzz.protocols.repairs.fuse_eviction import FixFuseEviction
 from daxfuzz.protocols.repairs.fuse_whole_file import FixFuseWholeFile
 from daxfuzz.protocols.repairs.kill_list import FixKillList
@@ -50,6 +51,7 @@ V6_15: tuple[type[Patch], ...] = (
     FixFuseWholeFile,
     FixSharedReads,
     FixCowInvalidates,
+    FixEndCowUnderIlock,
     FixLruPinsInode,
     FixDevdaxIndex,
 )

@@ -7,6 +7,7 @@ from daxfuzz.protocols.repairs.cow_count import FixCowCount
 from daxfuzz.protocols.repairs.cow_flushes import FixCowFlushes
 from daxfuzz.protocols.repairs.cow_invalidates import FixCowInvalidates
 from daxfuzz.protocols.repairs.cow_is_dirty import FixCowIsDirty
+from daxfuzz.protocols.repairs.end_cow_under_ilock import FixEndCowUnderIlock
 from daxfuzz.protocols.repairs.failed_cow_entry import FixFailedCowEntry
 from daxfuzz.protocols.repairs.failed_inode_later import FixFailedInodeLater
 from daxfuzz.protocols.repairs.failed_write_waits import FixFailedWriteWaits
@@ -69,7 +70,7 @@ XFS_LATER = (
 )
 """xfs, and files that share blocks: what v6.19 has, too."""
 
-XFS_EARLIER = (FixCowCount, FixSharedReads, FixCowInvalidates, *XFS_LATER)
+XFS_EARLIER = (FixCowCount, FixSharedReads, FixCowInvalidates, FixEndCowUnderIlock, *XFS_LATER)
 """The same, of v6.0 and all versions of the series."""
 
 XFS = (FixSharedWarning, *XFS_EARLIER)

@@ -6,6 +6,7 @@ from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.fs.xfs import Xfs
 from daxfuzz.kernel.memory_failure import MemoryFailure
 from daxfuzz.protocols.patch import Repair
+from daxfuzz.protocols.repairs.end_cow_under_ilock import FixEndCowUnderIlock
 
 
 class FixNotifyWithoutAgf(Repair):
@@ -20,6 +21,7 @@ class FixNotifyWithoutAgf(Repair):
     """
 
     flaw = "C-10"
+    supersedes = (FixEndCowUnderIlock,)
 
     class memory_failure(MemoryFailure):
         def has_failed(self, entry: Entry, index: int, pfn: int) -> bool:

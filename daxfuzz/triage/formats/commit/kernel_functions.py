@@ -12,17 +12,17 @@ NOT_THERE = """
     ext4_map_blocks_create ext4_preallocate ext4_punch_blocks ext4_remove_space ext4_shift_extents ext4_write_and_drop
     ext4_write_fault ext4_zero_blocks fallocate_locked find_checked_vma follow_huge_zero_pmd follow_or_fault
     follow_pud_leaf force_commit forget_copy fuse_dax_fault_retry fuse_dax_window_write fuse_fill_iomap_of_other
-    grab_zero_page grow gup_device_leaf gup_get_dev_pagemap gup_pte gup_pud_leaves handle_pud_fault
+    grab_zero_page grow gup_device_leaf gup_get_dev_pagemap gup_pte gup_pud_leaves handle_pud_fault has_failed
     inline_reclaim_locked inode_unlock_two inodegc insert_huge_zero_pmd insert_synced_pfn invalidate_entries
     invalidate_entry invalidate_inode invalidate_on_open invalidate_removed iomap_dirty isolate_inode keep_entry
-    map_new_page map_page mapped_folios over page_anon page_idle page_of_pte pick_busy_dmap pmd_unchanged prune_dentry
-    pte_mkclean_range pte_unchanged pud_split pud_unchanged pud_zapped put_born_references raced_with_pmd
-    raced_with_pte range_is_free reassociate reclaim_and_charge removemapping return_lease returned revoke_procs
-    setupmapping sleep start_writeback still_names still_to_write take_lease tree_remove unmap_and_kill_page
-    unmap_pmd_ranges unmap_view unused wait_for_free_range wait_is_over wait_marked_entry wait_page_unused
-    wait_scanned_entry walk xfs_alloc_extent xfs_fallocate_mode xfs_refcount_exchange xfs_reflink_resample
-    xfs_reflink_unshare_page xfs_second_mmaplock xfs_shift_extents xfs_trans_end xfs_wait_leased_layout
-    xfs_write_iomap_begin zero_page
+    map_new_page map_page mapped_folios no_cow_extents over page_anon page_idle page_of_pte pick_busy_dmap
+    pmd_unchanged prune_dentry pte_mkclean_range pte_unchanged pud_split pud_unchanged pud_zapped put_born_references
+    raced_with_pmd raced_with_pte range_is_free reassociate reclaim_and_charge removemapping return_lease returned
+    revoke_procs setupmapping sleep start_writeback still_names still_to_write take_lease tree_remove
+    unmap_and_kill_page unmap_pmd_ranges unmap_view unused wait_for_free_range wait_is_over wait_marked_entry
+    wait_page_unused wait_scanned_entry walk xfs_alloc_extent xfs_fallocate_mode xfs_refcount_exchange
+    xfs_reflink_resample xfs_reflink_unshare_page xfs_second_mmaplock xfs_shift_extents xfs_trans_end
+    xfs_wait_leased_layout xfs_write_iomap_begin zero_page
 """
 
 INLINE = frozenset(NOT_THERE.split())
