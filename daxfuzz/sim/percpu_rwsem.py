@@ -19,7 +19,7 @@ class PercpuRwSemaphore(Lock):
 
     The writer's hold belongs to no task: whoever freezes returns to user space with it, and anybody may thaw.
 
-    barred: a writer waits or is in; readers that come now wait.
+    barred: a writer waits or is in; who comes now waits, a further writer, too.
     writer: the task that waits for the readers inside, None once it is in.
     """
 
@@ -78,7 +78,11 @@ class PercpuRwSemaphore(Lock):
     def down_write(self) -> Generator[Point, None, None]:
         """percpu_down_write, not interruptible: bar new readers, then wait for those inside. One writer at a time."""
         me = self.world.current
+        if self.barred:
+            self.world.block(me, self)
+        self.waiting.append(me)
         yield self._bar
+        self.waiting.remove(me)
         self._refuse_own(me)
         # It stays barred although no task holds it.
         if self.clean:

@@ -15,6 +15,7 @@ from daxfuzz.sim import (
     Interrupts,
     Mutex,
     PercpuRef,
+    PercpuRwSemaphore,
     Rcu,
     RwSemaphore,
     Scheduler,
@@ -125,6 +126,8 @@ def may_run(world: World, task: Any) -> bool:
         if (task, True) in obj.queue:
             return obj.queue[0] == (task, True) and not obj.readers
         return not obj.queue[0][1]
+    if isinstance(obj, PercpuRwSemaphore) and point.verb != "unlock":
+        return not obj.readers if point.verb == "drain" else not obj.barred
     if isinstance(obj, WaitQueueHead) and point.verb == "schedule":
         return not task.asleep
     if isinstance(obj, Interrupts) and point.verb == "wait_ipi":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
-from sim_kit import Order, run
+from sim_kit import Order, RandomWalk, run
 
 from daxfuzz.sim import PercpuRwSemaphore, World
 
@@ -21,4 +23,25 @@ def test_only_what_a_writer_holds_can_be_given_up() -> None:
     world.spawn("freezer", freeze_and_thaw_twice)
 
     run(world.seal(), Order())
+    assert not level.frozen()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_second_writer_waits_until_the_first_has_left(seed) -> None:
+    """sem->block keeps writers from each other, too."""
+    world = World()
+    level = PercpuRwSemaphore(world, "level")
+    inside: list[str] = []
+
+    async def freeze_and_thaw(name: str) -> None:
+        await level.down_write()
+        inside.append(name)
+        await level.up_write()
+        assert inside == [name]
+        inside.clear()
+
+    for name in ("first", "second", "third"):
+        world.spawn(name, partial(freeze_and_thaw, name))
+
+    assert not run(world.seal(), RandomWalk(seed)).stuck
     assert not level.frozen()
