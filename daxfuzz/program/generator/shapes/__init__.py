@@ -48,7 +48,7 @@ SHAPES: tuple[tuple[float, Draw], ...] = (
     (0.07, draw_threads),
     (0.03, draw_shortage),
     (0.015, draw_privates),
-    (0.02, draw_removal),
+    (0.035, draw_removal),
     (0.025, draw_closure),
 )
 """How many programs on any file system are of which shape."""

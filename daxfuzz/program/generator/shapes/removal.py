@@ -15,7 +15,9 @@ USERS = ("pinner", "mapper", "truncator", "writer", "syncer", "visitor", "touche
 def draw_removal(rng: Random, filesystem: str) -> Program:
     """One or two who work on files, in any way, and who removes the device, or makes its memory fail."""
     machine = draw_machine(rng, filesystem)
-    users = USERS + (("cloner",) * 4 if filesystem in REFLINK else ("reclaimer",) * 2 * (filesystem == "fuse"))
+    users = USERS + (
+        ("cloner",) * 4 + ("saver",) * 4 if filesystem in REFLINK else ("reclaimer",) * 2 * (filesystem == "fuse")
+    )
     last = rng.choice(("unbinder", "unbinder", "unbinder", "injector"))
     names = name_tasks([*(rng.choice(users) for _ in range(rng.choice((1, 2, 2)))), last])
     files = draw_files(rng, filesystem, 2 if filesystem in REFLINK else 1)
