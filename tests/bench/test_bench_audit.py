@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cli_kit import assert_one_line, run, run_json
 
-from daxfuzz.bench.audit import reasons, workload
+from daxfuzz.bench.audit import reasons, roles, workload
 from daxfuzz.bench.audit.mutants import (
     MutantChoice,
     ProbedChoice,
@@ -528,3 +528,14 @@ def test_the_source_of_every_function_can_be_made_again() -> None:
         source = Source(live.function)
         assert ast.unparse(Edit(source).tree) == ast.unparse(source.tree)
         assert Edit(source).function().__code__.co_qualname == live.name
+
+
+@pytest.mark.parametrize("protocol", ["refcount-1-fixed", "refcount-0-fixed"])
+def test_a_wait_that_is_skipped_returns_what_the_real_one_may(protocol: str) -> None:
+    seen = 0
+    for live in live_in(protocol):
+        answer = roles.SKIPPED_WAITS.get(live.function.__name__)
+        if answer is not None:
+            seen += 1
+            assert ("tuple[" in live.function.__annotations__["return"]) == answer.startswith("("), live.name
+    assert seen > 8

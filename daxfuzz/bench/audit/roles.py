@@ -204,9 +204,9 @@ SKIPPED_WAITS: Final = {
     "fuse_dax_break_layouts": "0",
     "wait_page_idle": "0",
     "wait_scanned_entry": "entry",
-    "xfs_break_dax_layouts": "0",
+    "xfs_break_dax_layouts": "(0, False)",
     "xfs_break_layouts": "0",
-    "xfs_break_leased_layouts": "0",
+    "xfs_break_leased_layouts": "(0, False)",
 }
 """Searches and waits that have a result, with the one that they have when there is nothing to wait for."""
 
