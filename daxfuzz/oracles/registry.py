@@ -15,6 +15,7 @@ from daxfuzz.oracles.device_life import DeviceLife
 from daxfuzz.oracles.dma_corruption import DmaCorruption
 from daxfuzz.oracles.entry_lock import EntryLock
 from daxfuzz.oracles.entry_wake import EntryWake
+from daxfuzz.oracles.failed_write import FailedWrite
 from daxfuzz.oracles.false_enospc import FalseEnospc
 from daxfuzz.oracles.false_outcome import FalseOutcome
 from daxfuzz.oracles.false_sigbus import FalseSigbus
@@ -87,6 +88,7 @@ ORACLES: tuple[type[Oracle], ...] = (
     IncompleteFreeze,
     LayoutLease,
     FalseOutcome,
+    FailedWrite,
     StaleData,
     LostDirtyData,
     UnflushedData,

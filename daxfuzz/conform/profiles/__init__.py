@@ -13,6 +13,7 @@ from daxfuzz.conform.profiles.direct_io_pins import DirectIoPins
 from daxfuzz.protocols.compose import ComposedKernel, compose
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.protocols.refcount_zero.common_fallocate import MoveOutCommonFallocate
+from daxfuzz.protocols.refcount_zero.inode_extension import SyncFileSizeUpdate
 from daxfuzz.protocols.registry import protocol
 
 
@@ -42,12 +43,13 @@ def _composed(profile: Profile) -> ComposedKernel:
 PROFILES = {
     profile.version: profile
     for profile in (
-        Profile("6.1", "refcount-1", (BioReleaseMissesWaiters,)),
-        Profile("6.12", "refcount-1", (DirectIoPins, MoveOutCommonFallocate)),
+        Profile("6.1", "refcount-1", (BioReleaseMissesWaiters, SyncFileSizeUpdate)),
+        Profile("6.12", "refcount-1", (DirectIoPins, SyncFileSizeUpdate, MoveOutCommonFallocate)),
         Profile("6.16", "refcount-0-v6.15", (DirectIoPins,)),
         Profile("7.3", "refcount-0", (DirectIoPins,)),
     )
 }
-"""By version, the oldest first."""
+"""By version, the oldest first. Stable kernels have changes of later ones: the sequences failed-write-grows (6.1, 6.12)
+and collapse-refused (6.12) show them."""
 
 __all__ = ["PROFILES", "Profile"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.repairs.devdax_index_first import FixDevdaxIndexFirst
+from daxfuzz.protocols.repairs.failed_write_grows import FixFailedWriteGrows
 from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
 from daxfuzz.protocols.repairs.flush_before_delete import FixFlushBeforeDelete
 from daxfuzz.protocols.repairs.free_under_rcu import FixFreeUnderRcu
@@ -33,6 +34,7 @@ ZERO_FLAWS: tuple[type[Repair], ...] = (
     FixRescanAfterWake,
     FixWriteKeepsEntries,
     FixWriteUnmapsHole,
+    FixFailedWriteGrows,
     FixStaleShare,
     FixWritebackWaits,
     FixMkcleanFlushes,

@@ -10,6 +10,7 @@ from daxfuzz.protocols.refcount_zero.devdax_pages import ProperlyRefcountDevDaxP
 from daxfuzz.protocols.refcount_zero.dirty_writes import DirtyOnlyWrites
 from daxfuzz.protocols.refcount_zero.fallocate_lock import LockInodeInFallocate
 from daxfuzz.protocols.refcount_zero.idle_before_unmount import EnsureIdleBeforeUnmount
+from daxfuzz.protocols.refcount_zero.inode_extension import SyncFileSizeUpdate
 from daxfuzz.protocols.refcount_zero.insert_folio_pmd import AddVmfInsertFolioPmd
 from daxfuzz.protocols.refcount_zero.insert_page import AddVmfInsertPageMkwrite
 from daxfuzz.protocols.refcount_zero.locked_entries import DontSkipLockedEntries
@@ -34,6 +35,7 @@ V6_15: tuple[type[Patch], ...] = (
     DirtyOnlyWrites,
     RemoveMapPagesWrapper,
     AllowReadsDuringReflink,
+    SyncFileSizeUpdate,
     IntroducePreRemove,
     MoveOutCommonFallocate,
     ReturnUnmappedBusyPages,
