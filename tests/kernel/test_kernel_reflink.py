@@ -69,7 +69,7 @@ def test_the_writable_entry_is_there_before_the_file_has_the_copy_and_the_lock_u
 
     run(sim, ("a", "xfs_reflink_end_cow_extent.write"), look, ("a", ""), look)
     writable = Pte(1, write=True, dirty=True)
-    assert seen == [(writable, Entry(1, locked=True), 0, {0: 1}), (writable, Entry(1), 1, {})]
+    assert seen == [(writable, Entry(1, locked=True), 0, {}), (writable, Entry(1), 1, {})]
 
 
 def test_a_block_that_nobody_else_has_any_more_is_written_in_place() -> None:

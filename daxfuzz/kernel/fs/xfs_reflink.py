@@ -56,6 +56,15 @@ class XfsReflink(Filesystem):
     async def xfs_trans_end(self, inode: Inode) -> None:
         """The end of a transaction but for ILOCK: it is logged, and gives up what it has locked beside that."""
         await self.k.journal.log_commit(inode.number)
+        await self.xfs_trans_free()
+
+    async def xfs_trans_cancel(self, inode: Inode) -> None:
+        """Give a transaction up that has changed nothing, and drop ILOCK."""
+        await self.xfs_trans_free()
+        await inode.ilock.up_write()
+
+    async def xfs_trans_free(self) -> None:
+        """Give up what a transaction has locked beside ILOCK."""
         if self.k.agf in self.k.world.current.held:
             await self.k.agf.release()
         await self.k.sb.intwrite.up_read()
@@ -299,16 +308,16 @@ class XfsReflink(Filesystem):
             return last + 1
         await self.xfs_trans_alloc_inode(inode)
         found = await inode.cow_fork.lookup(first, last)
-        following = last + 1
-        if found is not None:
-            index, pfn = found
-            await inode.cow_fork.remove(index)
-            old = block_of(await inode.extents[index].exchange(pfn))
-            if old is not None:
-                await self.xfs_free_extent(old, inode, index)
-            following = index + 1
+        if found is None:
+            await self.xfs_trans_cancel(inode)
+            return last + 1
+        index, pfn = found
+        await inode.cow_fork.remove(index)
+        old = block_of(await inode.extents[index].exchange(pfn))
+        if old is not None:
+            await self.xfs_free_extent(old, inode, index)
         await self.xfs_trans_commit(inode)
-        return following
+        return index + 1
 
     async def no_cow_extents(self, inode: Inode) -> bool:
         """Whether there is nothing to remap at all; v6.0 looks without ILOCK."""
