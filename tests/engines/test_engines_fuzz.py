@@ -46,7 +46,7 @@ class Crash(Patch):
 '''
 
 
-def settings(kernel: KernelChoice = PIN_WAIT, executions: int = 1_200, workers: int = 1, **more) -> FuzzSettings:
+def settings(kernel: KernelChoice = PIN_WAIT, executions: int = 800, workers: int = 1, **more) -> FuzzSettings:
     return FuzzSettings(kernel, seed=9, seconds=None, executions=executions, workers=workers, **more)
 
 
@@ -79,7 +79,7 @@ def test_findings_do_not_depend_on_the_number_of_workers() -> None:
 
 
 def test_pin_waits_known_flaws_are_found_and_told_apart() -> None:
-    # Seed 9, 1,200 executions.
+    # Seed 9, 800 executions.
     found = {(each.finding.kind, each.finding.explained_by) for each in run(1).found}
     assert ("freed-while-referenced", ("fix-idle-on-refcount",)) in found
     assert len([explained for kind, explained in found if kind == "freed-while-referenced"]) >= 2
@@ -91,7 +91,7 @@ def test_each_signature_is_reported_once_and_after_as_many_executions_as_it_took
     signatures = [each.finding.signature for each in status.found]
     assert len(signatures) == len(set(signatures))
     assert all(1 <= each.executions_to_find <= status.executions for each in status.found)
-    assert status.executions == 1_200
+    assert status.executions == 800
     assert status.places_total >= len(status.places) > 0
 
 
