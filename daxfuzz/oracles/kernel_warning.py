@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.lookup import head_of
 from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
@@ -19,7 +18,6 @@ class KernelWarning(Oracle):
     kinds = ("kernel-warning",)
 
     def attach(self) -> None:
-        InFlight.of(self.sim)
         listen(self.kernel, "on_warn", self.warned)
 
     def warned(self, message: str, page: Page | None) -> None:
@@ -34,7 +32,6 @@ class SpuriousWarning(Oracle):
     default = False
 
     def attach(self) -> None:
-        InFlight.of(self.sim)
         listen(self.kernel, "on_warn", self.warned)
 
     def warned(self, message: str, page: Page | None) -> None:
@@ -43,14 +40,13 @@ class SpuriousWarning(Oracle):
 
 
 def speculative(oracle: Oracle, message: str, page: Page | None) -> bool:
-    """Whether a warning that a page is busy is due to nothing but calls under way, and due to these.
+    """Whether a warning that a page is busy is due to nothing but calls under way.
 
     If the call keeps the reference after all, FreedBlock reports it when the call returns.
     """
-    if page is None or not message.endswith("page is busy"):
-        return False
-    kept = any(head_of(reference.page) is page for _, reference in oracle.sim.references())
-    return not kept and bool(InFlight.of(oracle.sim).holders(page))
+    return message.endswith("page is busy") and all(
+        head_of(reference.page) is not page for _, reference in oracle.sim.references()
+    )
 
 
 def warning(kind: str, message: str, task: str) -> Violation:

@@ -11,7 +11,6 @@ from daxfuzz.kernel.fs.ext4 import Ext4
 from daxfuzz.kernel.fs.filesystem import UserCopy
 from daxfuzz.kernel.inode import AddressSpace, Inode
 from daxfuzz.kernel.machine import TlbMode
-from daxfuzz.kernel.page import Page
 from daxfuzz.kernel.vfs import Vfs
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.oracles.kernel_warning import KernelWarning, SpuriousWarning
@@ -35,15 +34,6 @@ IN_FLIGHT = (
     "truncator:dax_disassociate_entry.read < pinner:pte_unchanged.read",
 )
 """The grab comes after the scan has found the page idle, and is given back after its entry has gone."""
-
-
-class WarnAlways(Patch):
-    """dax: Warn of each page whose entry truncation deletes."""
-
-    class dax(Dax):
-        async def busy_at_truncation(self, page: Page, refcount: int) -> bool:
-            await super().busy_at_truncation(page, refcount)
-            return True
 
 
 class UnlockTwice(Patch):
@@ -110,11 +100,6 @@ def test_a_warning_about_a_page_that_is_in_use_is_a_finding() -> None:
     assert violation.function == "dax_disassociate_entry"
     assert violation.message == "WARN_ON_ONCE in dax_disassociate_entry: page is busy"
     assert_silent(simulate(MUNMAP, protocol="refcount-1-fixed"))
-
-
-def test_a_warning_about_a_page_that_nobody_uses_is_a_finding() -> None:
-    of = program({"truncator": ["truncate(file0, 0)"]})
-    assert trip(simulate(of, WarnAlways, oracles=[KernelWarning]), "kernel-warning", simple=1, random=0)
 
 
 def test_a_warning_does_not_end_the_execution_so_that_what_is_graver_still_comes() -> None:
