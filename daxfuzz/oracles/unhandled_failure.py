@@ -71,6 +71,7 @@ class UnhandledFailure(Oracle):
                 listen(cell, "watch", self.map_watcher(mm, address, pages, cell))
         listen(self.kernel, "on_failure", self.begun)
         listen(self.kernel, "on_kill", self.told)
+        self.sim.on_begin.append(self.starts, FAILURES)
         self.sim.on_end.append(self.ended, FAILURES)
 
     def begun(self, pfn: int) -> None:
@@ -167,6 +168,14 @@ class UnhandledFailure(Oracle):
             self.fail("unhandled-failure", f"{call} returns -EBUSY, and the file system knows who has the page")
         if result == 0 and task.index in self.unmapped and task.signal is Signal.NONE:
             self.fail("unhandled-failure", f"{call} has unmapped the page, and sent {task.name} no signal")
+        self.forget(task)
+
+    def starts(self, task: Task, call: Call) -> None:
+        """What the task has done in other calls, as in the removal of the device, is no matter of this one."""
+        self.forget(task)
+
+    def forget(self, task: Task) -> None:
+        """Begin anew with a task."""
         self.mapped = [(index, cell) for index, cell in self.mapped if index != task.index]
         self.unmapped = [index for index in self.unmapped if index != task.index]
         self.reached.pop(task.index, None)

@@ -137,3 +137,11 @@ def test_who_has_not_mapped_the_page_gets_no_signal(filesystem: str) -> None:
     violation = trip(simulate(ELSEWHERE, SignalForOthers, filesystem=filesystem), "unhandled-failure")
     assert "for file0[0], which mm0 has not mapped" in violation.message
     assert_silent(simulate(ELSEWHERE, filesystem=filesystem))
+
+
+REMOVED = program({"remover": ["unbind()", "madvise(file0, MADV_DONTNEED, 0, 1)"]})
+
+
+@pytest.mark.parametrize("protocol", ["refcount-1-fixed", "series-v3-fixed", "refcount-0-fixed"])
+def test_what_the_removal_of_the_device_has_unmapped_is_no_matter_of_a_later_call(protocol: str) -> None:
+    assert_silent(simulate(REMOVED, protocol=protocol, filesystem="xfs"))
