@@ -7,12 +7,13 @@ from kernel_kit import Steered
 from oracle_kit import LIMIT, assert_silent, program, simulate, verdict
 
 from daxfuzz.kernel.entry import Entry
+from daxfuzz.program.simulation import Simulation
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.protocols.repairs.cow_flushes import FixCowFlushes
 from daxfuzz.protocols.repairs.end_cow_under_ilock import FixEndCowUnderIlock
 from daxfuzz.protocols.repairs.fault_holds_device import FixFaultHoldsDevice
 from daxfuzz.protocols.repairs.notify_without_agf import FixNotifyWithoutAgf
-from daxfuzz.sim import Stepper
+from daxfuzz.sim import Stepper, Violation
 
 GENERATIONS = ["refcount-1-fixed", "series-v1-fixed", "series-v3-fixed", "refcount-0-fixed"]
 
@@ -58,33 +59,28 @@ WRITTEN = program(
 )
 
 
+def written_while_it_fails(first: str, *patches: type[Patch]) -> tuple[Simulation, Violation]:
+    """Writer and editor get to a place, the failure to the block's record, and then each goes on in that order."""
+    sim = simulate(WRITTEN, FixFaultHoldsDevice, FixCowFlushes, *patches, protocol="refcount-1", filesystem="xfs")
+    steered = Steered(
+        ("writer", first),
+        ("editor", first),
+        ("failing", "xfs_dax_failure_fn.lookup"),
+        ("writer", ""),
+        ("editor", ""),
+        ("failing", ""),
+    )
+    violation = verdict(Stepper(sim.world).run(steered, LIMIT))
+    assert violation is not None
+    return sim, violation
+
+
 def test_n330() -> None:
-    sim = simulate(WRITTEN, FixFaultHoldsDevice, FixCowFlushes, protocol="refcount-1", filesystem="xfs")
     # The extent leaves the CoW fork while the failure has the AGF, and the fault does not wait for the rest.
-    steered = Steered(
-        ("writer", "no_cow_extents.lookup"),
-        ("editor", "no_cow_extents.lookup"),
-        ("failing", "xfs_dax_failure_fn.lookup"),
-        ("writer", ""),
-        ("editor", ""),
-        ("failing", ""),
-    )
-    violation = verdict(Stepper(sim.world).run(steered, LIMIT))
-    assert violation is not None
+    _, violation = written_while_it_fails("no_cow_extents.lookup")
     assert violation.message == "failing marks page 1, and page 0 has failed"
-    patches = (FixFaultHoldsDevice, FixCowFlushes, FixEndCowUnderIlock)
-    sim = simulate(WRITTEN, *patches, protocol="refcount-1", filesystem="xfs")
-    steered = Steered(
-        ("writer", "xfs_trans_alloc_inode.lock"),
-        ("editor", "xfs_trans_alloc_inode.lock"),
-        ("failing", "xfs_dax_failure_fn.lookup"),
-        ("writer", ""),
-        ("editor", ""),
-        ("failing", ""),
-    )
     # The fault waits for the writer, the failure for the fault, and, since it has the AGF (C-10), the writer for it.
-    violation = verdict(Stepper(sim.world).run(steered, LIMIT))
-    assert violation is not None
+    sim, violation = written_while_it_fails("xfs_trans_alloc_inode.lock", FixEndCowUnderIlock)
     assert violation.kind == "deadlock"
     assert not any(page.hwpoison.value for page in sim.kernel.pages)
 
