@@ -148,3 +148,14 @@ def test_spurious_warnings_are_off_unless_asked_for_and_never_kernel_warnings() 
         sim = simulate(speculative(TlbMode.BROADCAST), protocol=protocol)
         assert verdict(ordered(sim, *IN_FLIGHT)) is None
         assert_silent(sim)
+
+
+def test_a_grab_may_be_given_back_between_the_look_at_the_count_and_the_warning() -> None:
+    # Where what is said of the page is looked at after the count.
+    protocol = "pin-wait-fixed"
+    given_back = (*IN_FLIGHT, "pinner:page_ref_sub_return.update < truncator:busy_at_truncation.read")
+    of = speculative(TlbMode.BROADCAST)
+    assert verdict(ordered(simulate(of, protocol=protocol), *given_back)) is None
+    warned = verdict(ordered(simulate(of, protocol=protocol, oracles=[KernelWarning, SpuriousWarning]), *given_back))
+    assert warned is not None
+    assert warned.kind == "spurious-warning"
