@@ -28,12 +28,6 @@ class UsePageMaybeDmaPinned(Patch):
         async def page_idle(self, page: Page) -> bool:
             return not self.k.gup.page_maybe_dma_pinned(await page.refcount.read())
 
-        async def busy_at_truncation(self, page: Page, refcount: int) -> bool:
-            # Of a compound page of a character device the pins are counted on their own.
-            if page.large:
-                return await page.pincount.read() > 0
-            return await super().busy_at_truncation(page, refcount)
-
         def idle_address(self, page: Page) -> int:
             return page.address
 
