@@ -138,8 +138,9 @@ def draw_xfs_roles(rng: Random, roles: list[str], reflink: bool) -> list[str]:
 def draw_fuse_roles(rng: Random) -> list[str]:
     """The same where blocks are freed by reclaim, too."""
     roles = [rng.choice(("pinner", "pinner", "mapper")), rng.choice(("truncator", "reclaimer", "reclaimer"))]
-    others = ("pinner", "mapper", "mapper", "truncator", "syncer", "reclaimer", "opener", "writer", "writer", "evictor")
-    rare = ("dropper", "forker", "forker", "copier", "copier", "freezer", "signaller")
+    users = ("pinner", "mapper", "mapper", "copier", "syncer", "writer", "writer")
+    others = (*users, "truncator", "reclaimer", "opener", "evictor")
+    rare = ("dropper", "forker", "forker", "copier", "freezer", "signaller")
     roles += [rng.choice(others if rng.random() < 0.85 else rare) for _ in range(rng.choice((0, 1, 1, 2)))]
     rng.shuffle(roles)
     return forkers_first(roles)

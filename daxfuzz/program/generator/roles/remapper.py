@@ -49,11 +49,16 @@ def toucher(draft: Draft) -> tuple[Call, ...]:
 
 
 def saver(draft: Draft) -> tuple[Call, ...]:
-    """Stores and syncs by turns, as a database does."""
+    """Stores and syncs by turns, as a database does, now and then through a mapping with MAP_SYNC."""
     rng = draft.rng
     file = draft.file()
     page = rng.randrange(draft.files[file])
+    synced = rng.random() < 0.3
+    if synced:
+        draft.add("munmap", file)
+        draft.add("mmap", file, "MAP_SYNC")
     for _ in range(rng.choice((1, 2, 2, 3))):
         draft.add("store", file, page)
-        draft.add("fsync", file)
+        if not synced or rng.random() < 0.3:
+            draft.add("fsync", file)
     return tuple(draft.calls)

@@ -15,11 +15,19 @@ def writer(draft: Draft) -> tuple[Call, ...]:
         elif rng.random() < 0.75:
             draft.add("write", *draft.place())
         else:
-            draft.add("pwrite", *draft.place(), *draft.place())
+            copy(draft)
         if rng.random() < 0.25:
             draft.add("fsync", draft.file())
         draft.maybe_signal()
     return tuple(draft.calls)
+
+
+def copy(draft: Draft) -> None:
+    """Write from a mapping; now and then from one that is gone, so that there is nothing to write."""
+    source = draft.place()
+    if draft.rng.random() < 0.3:
+        draft.add("munmap", source[0])
+    draft.add("pwrite", *draft.place(), *source)
 
 
 def extend(draft: Draft) -> None:

@@ -6,16 +6,18 @@ from random import Random
 
 from daxfuzz.program.case import Program, Setup
 from daxfuzz.program.generator.machine import REFLINK, draw_machine
-from daxfuzz.program.generator.tasks import draw_address_spaces, draw_calls, draw_files, name_tasks
+from daxfuzz.program.generator.tasks import draw_address_spaces, draw_calls, draw_files, leave_unlinked, name_tasks
 
 USERS = ("pinner", "mapper", "truncator", "writer", "syncer", "visitor", "toucher", "copier", "saver")
 """What any file system has something to do for."""
+LEAVERS = ("leaver", "evictor")
+"""Who gives a file up, so that it may be torn down while its device goes."""
 
 
 def draw_removal(rng: Random, filesystem: str) -> Program:
     """One or two who work on files, in any way, and who removes the device, or makes its memory fail."""
     machine = draw_machine(rng, filesystem)
-    users = USERS + (
+    users = (*USERS, *LEAVERS) + (
         ("cloner",) * 4 + ("saver",) * 4 if filesystem in REFLINK else ("reclaimer",) * 2 * (filesystem == "fuse")
     )
     last = rng.choice(("unbinder", "unbinder", "unbinder", "injector"))
@@ -24,4 +26,5 @@ def draw_removal(rng: Random, filesystem: str) -> Program:
     spaces = draw_address_spaces(rng, names)
     tasks = {name: draw_calls(rng, machine, files, spaces, names, name) for name in names}
     clones = {"file1": "file0"} if len(files) > 1 and rng.random() < 0.5 else {}
-    return Program(tasks, Setup(files, spaces, prefault=rng.random() < 0.75, clones=clones), machine)
+    setup = Setup(files, spaces, prefault=rng.random() < 0.75, clones=clones)
+    return leave_unlinked(Program(tasks, setup, machine))

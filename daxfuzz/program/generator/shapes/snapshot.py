@@ -18,7 +18,7 @@ def draw_snapshot(rng: Random, filesystem: str) -> Program:
     machine = draw_machine(rng, filesystem)
     if rng.random() < WHOLE:
         machine = replace(machine, rmapbt=rng.random() < 0.25)
-        names = name_tasks(["editor", "stranger", *rng.choice(((), ("editor",)))])
+        names = name_tasks(["editor", "stranger", *rng.choice(((), ("editor",), ("writer",)))])
         files = {name: rng.choice((1, machine.pmd_pages)) for name in ("file0", "file1")}
         setup = Setup(files, draw_address_spaces(rng, names), huge=rng.random() < 0.5, clones={"file1": "file0"})
     else:
@@ -30,6 +30,6 @@ def draw_snapshot(rng: Random, filesystem: str) -> Program:
         setup = Setup(files, mms, prefault=rng.random() < 0.9, huge=rng.random() < 0.9)
     tasks = {}
     for name in names:
-        prefers = others_first(files) if setup.clones and name.startswith("editor") else files
+        prefers = others_first(files) if setup.clones and not name.startswith("stranger") else files
         tasks[name] = draw_calls(rng, machine, prefers, setup.mms, names, name)
     return Program(tasks, setup, machine)
