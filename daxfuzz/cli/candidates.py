@@ -9,9 +9,10 @@ import click
 
 from daxfuzz.bench.candidates import Candidates, NoFailure, Tried, candidates_for
 from daxfuzz.bench.candidates.operators import OPERATORS
-from daxfuzz.cli.errors import INTERRUPTED, OneLineError
+from daxfuzz.cli.errors import OneLineError
 from daxfuzz.cli.options import json_option, patch_option, print_json
 from daxfuzz.cli.output import Progress, plural
+from daxfuzz.cli.signals import sigterm_as_ctrl_c
 from daxfuzz.program.case import Case
 from daxfuzz.program.dax_file import load_case
 from daxfuzz.search import Bounds
@@ -57,7 +58,7 @@ def candidates(case: str, patches: tuple[str, ...], corpus: Path | None, executi
 
     Wakes are added, checks repeated, references held, keys of waits exchanged, and adjacent steps reordered: one change
     at a time, on the kernel with the repairs of all other known flaws. What passes is tried on the corpus. Ctrl-C
-    prints what was found so far.
+    and SIGTERM print what was found so far.
 
     Exit code: 0 something passes and no case of the corpus gets worse, 1 nothing does.
     """
@@ -68,19 +69,20 @@ def candidates(case: str, patches: tuple[str, ...], corpus: Path | None, executi
     directory = corpus or (Path("corpus") if Path("corpus").is_dir() else None)
     cases = {} if directory is None else cases_in(directory)
     found = Candidates()
-    interrupted = False
+    interrupted = 0
     try:
-        candidates_for(loaded, kernel, cases, Bounds(executions=executions), found, Progress())
+        with sigterm_as_ctrl_c() as codes:
+            candidates_for(loaded, kernel, cases, Bounds(executions=executions), found, Progress())
     except KeyboardInterrupt:
-        interrupted = True
+        interrupted = codes[0]
     except NoFailure as error:
         raise OneLineError(f"{case}: {error}") from None
     if as_json:
-        print_json(document(found, interrupted))
+        print_json(document(found, bool(interrupted)))
     else:
-        show(found, interrupted)
+        show(found, bool(interrupted))
     if interrupted:
-        return INTERRUPTED
+        return interrupted
     return 0 if any(not each.broken for each in found.passing) else 1
 
 

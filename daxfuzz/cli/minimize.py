@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from daxfuzz.cli.errors import INTERRUPTED
 from daxfuzz.cli.options import json_option, patch_option, print_json
 from daxfuzz.cli.output import Progress, plural
+from daxfuzz.cli.signals import sigterm_as_ctrl_c
 from daxfuzz.program.case import Case, Schedule
 from daxfuzz.program.dax_file import dumps_case, load_case, rewrite_case, save_case
 from daxfuzz.search import sparsify
@@ -50,10 +50,17 @@ Size = tuple[int, int, int, int, int]
 def minimize(case: str, output: str | None, patches: tuple[str, ...], prove: bool, as_json: bool) -> int:
     """Make a failing case smaller: tasks, operations, preemptions, choices, steps, constraints, in this order.
 
-    Comments stay where they can. Ctrl-C keeps the best so far.
+    Comments stay where they can. Ctrl-C and SIGTERM keep the best so far.
 
     Exit code: 0 it is as small as it gets, 1 it does not fail any more.
     """
+    with sigterm_as_ctrl_c() as codes:
+        code = minimize_file(case, output, patches, prove, as_json)
+    return codes[0] if code is None else code
+
+
+def minimize_file(case: str, output: str | None, patches: tuple[str, ...], prove: bool, as_json: bool) -> int | None:
+    """Minimize the case of a file: the exit code, None if that was interrupted."""
     loaded = load_case(case)
     kernel = with_patches(loaded.kernel, patches)
     failure = failing(loaded, kernel)
@@ -83,7 +90,7 @@ def minimize(case: str, output: str | None, patches: tuple[str, ...], prove: boo
         click.echo(f"{target}: {in_words(size(best, kernel))} (before: {in_words(size(before, kernel))})")
         if proof is not None:
             click.echo(proved_text(proof, names))
-    return INTERRUPTED if interrupted else 0
+    return None if interrupted else 0
 
 
 def failing(case: Case, kernel: KernelChoice) -> Failure | None:

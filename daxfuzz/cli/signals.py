@@ -31,6 +31,22 @@ def termination() -> Iterator[None]:
 
 
 @contextmanager
+def sigterm_as_ctrl_c() -> Iterator[list[int]]:
+    """SIGTERM raises KeyboardInterrupt, which Trio lets through in order; the list has the exit code for either."""
+    codes = [INTERRUPTED]
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        codes[0] = TERMINATED
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield codes
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def interruptible() -> Iterator[list[int]]:
     """Ctrl-C and SIGTERM end the block early; the list is empty unless one did, and then has the exit code for it."""
     codes: list[int] = []

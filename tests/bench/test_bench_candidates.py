@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -79,19 +80,20 @@ def test_the_wake_that_is_missing_is_found(document) -> None:
     assert best["diff"] == ["+ await wake_up_var(self.k.var_waitqueues, folio.address)"]
 
 
-def test_what_is_interrupted_is_kept(monkeypatch, corpus) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_is_interrupted_is_kept(monkeypatch, corpus, number: int, code: int) -> None:
     passes = candidates_search.passes
     tried = []
 
     def interrupting(*arguments) -> Tried | None:
         tried.append(arguments)
         if len(tried) > 4:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return passes(*arguments)
 
     monkeypatch.setattr(candidates_search, "passes", interrupting)
     result = run("candidates", F02, "--corpus", corpus)
-    assert result.exit_code == 130
+    assert result.exit_code == code
     assert "interrupted" in result.stdout
     assert "Candidates, not repairs" in result.stdout
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from importlib import import_module
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from daxfuzz.program.dax_file import load_case, loads_case
 from daxfuzz.triage.formats import FORMATS
 
 command = import_module("daxfuzz.cli.minimize")
+
+INTERRUPTS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 
 REPAIR = "fix-idle-on-refcount"
 MOVED = """\
@@ -195,7 +198,8 @@ def test_minimize_keeps_comments(tmp_path: Path) -> None:
     assert "1 constraint; all" in result.stdout
 
 
-def test_minimize_interrupted_keeps_the_best_so_far(tmp_path: Path, monkeypatch) -> None:
+@INTERRUPTS
+def test_minimize_interrupted_keeps_the_best_so_far(tmp_path: Path, monkeypatch, number: int, code: int) -> None:
     larger = F01.replace('["truncate(file0, 0)"]', '["load(file0, 0)", "truncate(file0, 0)"]')
     path = written(tmp_path, larger + 'mapper = ["load(file0, 0)"]\n')
     triage = command.triage
@@ -203,23 +207,24 @@ def test_minimize_interrupted_keeps_the_best_so_far(tmp_path: Path, monkeypatch)
     def interrupted(failure, kernel, progress):
         def told(smaller) -> None:
             progress(smaller)
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
 
         return triage(failure, kernel, told)
 
     monkeypatch.setattr(command, "triage", interrupted)
-    assert run("minimize", path).exit_code == 130
+    assert run("minimize", path).exit_code == code
     assert sum(map(len, load_case(path).program.tasks.values())) == 3
     assert run("repro", path).exit_code == 1
 
 
-def test_minimize_interrupted_in_the_proof_keeps_the_minimum(tmp_path: Path, monkeypatch) -> None:
+@INTERRUPTS
+def test_minimize_interrupted_in_the_proof_keeps_the_minimum(tmp_path: Path, monkeypatch, number, code) -> None:
     def interrupted(*_, **__):
-        raise KeyboardInterrupt
+        signal.raise_signal(number)
 
     monkeypatch.setattr(command, "proof_of", interrupted)
     path = written(tmp_path, F01 + 'mapper = ["load(file0, 0)"]\n')
-    assert run("minimize", path).exit_code == 130
+    assert run("minimize", path).exit_code == code
     assert list(load_case(path).program.tasks) == ["getter", "truncator"]
 
 
