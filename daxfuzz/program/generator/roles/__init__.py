@@ -14,7 +14,7 @@ from daxfuzz.program.generator.roles.evictor import evictor
 from daxfuzz.program.generator.roles.family import parent, thread
 from daxfuzz.program.generator.roles.freezer import freezer
 from daxfuzz.program.generator.roles.handover import giver, keeper, taker
-from daxfuzz.program.generator.roles.hoarder import hoarder
+from daxfuzz.program.generator.roles.hoarder import hoarder, retainer
 from daxfuzz.program.generator.roles.injector import injector
 from daxfuzz.program.generator.roles.leaser import leaser, worker
 from daxfuzz.program.generator.roles.leaver import leaver, stranger
@@ -24,7 +24,7 @@ from daxfuzz.program.generator.roles.opener import opener
 from daxfuzz.program.generator.roles.pinner import pinner
 from daxfuzz.program.generator.roles.reclaimer import reclaimer
 from daxfuzz.program.generator.roles.refaulter import refaulter, unlinker
-from daxfuzz.program.generator.roles.remapper import remapper, saver, splitter, toucher
+from daxfuzz.program.generator.roles.remapper import reader, remapper, saver, splitter, toucher
 from daxfuzz.program.generator.roles.scribe import scribe
 from daxfuzz.program.generator.roles.sharer import owner, sharer
 from daxfuzz.program.generator.roles.signaller import signaller
@@ -59,6 +59,7 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         reclaimer,
         opener,
         hoarder,
+        retainer,
         signaller,
         visitor,
         looker,
@@ -69,6 +70,7 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         remapper,
         splitter,
         toucher,
+        reader,
         changer,
         saver,
         keeper,

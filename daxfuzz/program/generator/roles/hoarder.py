@@ -21,3 +21,18 @@ def hoarder(draft: Draft) -> tuple[Call, ...]:
     while draft.held:
         draft.release()
     return tuple(draft.calls)
+
+
+def retainer(draft: Draft) -> tuple[Call, ...]:
+    """Has a device keep pages of a file that it does not map any longer, as a server does that has registered them."""
+    rng = draft.rng
+    file = draft.file()
+    for _ in range(rng.choice((1, 1, 2))):
+        page = rng.randrange(draft.files[file])
+        draft.take("pin_user_pages_fast" if rng.random() < 0.5 else "get_user_pages_fast", file, page)
+    draft.add("munmap", file)
+    if rng.random() < 0.3:
+        draft.add("dma_write", rng.choice(draft.held)[0])
+    while draft.held:
+        draft.release()
+    return tuple(draft.calls)

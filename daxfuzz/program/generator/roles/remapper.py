@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daxfuzz.program.case import Call
 from daxfuzz.program.generator.draft import Draft
-from daxfuzz.program.operations import MAP_PRIVATE
+from daxfuzz.program.operations import MAP_PRIVATE, READ_ONLY
 
 
 def remapper(draft: Draft) -> tuple[Call, ...]:
@@ -61,4 +61,18 @@ def saver(draft: Draft) -> tuple[Call, ...]:
         draft.add("store", file, page)
         if not synced or rng.random() < 0.3:
             draft.add("fsync", file)
+    return tuple(draft.calls)
+
+
+def reader(draft: Draft) -> tuple[Call, ...]:
+    """Has a device read pages of a file, which may be holes, as a write from memory with O_DIRECT does."""
+    rng = draft.rng
+    for _ in range(rng.choice((1, 1, 2))):
+        file = draft.file()
+        page = rng.randrange(draft.files[file])
+        if rng.random() < 0.3:
+            draft.add("load", file, page)
+        kind = rng.choice(("get_user_pages", "pin_user_pages"))
+        draft.take(kind if rng.random() < 0.5 else f"{kind}_fast", file, page, READ_ONLY)
+        draft.release()
     return tuple(draft.calls)

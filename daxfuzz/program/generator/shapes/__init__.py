@@ -28,7 +28,7 @@ Draw = Callable[[Random, str], Program]
 
 RIVALS = 0.12
 """How many programs of virtio-fs are about files that take the window from each other."""
-WINDOWS = 0.05
+WINDOWS = 0.07
 """How many programs of virtio-fs are about writes through a window that is taken back."""
 SNAPSHOTS = 0.13
 """How many programs of a file system whose files can share blocks are about a page that a snapshot shares."""
@@ -36,7 +36,7 @@ HANDOVERS = 0.06
 """How many are about a file that gets the blocks of another one, on a file system that allocates blocks itself."""
 STORMS = 0.04
 """How many of these file systems are about a file that everybody syncs."""
-MOVES = 0.2
+MOVES = 0.3
 """How many programs of a character device are about mappings that move."""
 LEASES = 0.04
 """How many programs of a file system whose files can share blocks are about leases of such files."""
@@ -46,10 +46,10 @@ SHAPES: tuple[tuple[float, Draw], ...] = (
     (0.08, draw_departure),
     (0.07, draw_sizes),
     (0.07, draw_threads),
-    (0.03, draw_shortage),
-    (0.015, draw_privates),
+    (0.05, draw_shortage),
+    (0.02, draw_privates),
     (0.035, draw_removal),
-    (0.025, draw_closure),
+    (0.04, draw_closure),
 )
 """How many programs on any file system are of which shape."""
 

@@ -12,7 +12,7 @@ from daxfuzz.program.generator.tasks import draw_tasks, leave_unlinked, name_tas
 def draw_closure(rng: Random, filesystem: str) -> Program:
     """Who takes a file's name away, and others, who freeze the file system or have pages of the file in use."""
     machine = draw_machine(rng, filesystem)
-    others = rng.choice((["freezer"], ["freezer", "mapper"], ["pinner"], ["pinner", "pinner"]))
+    others = rng.choice((["freezer"], ["freezer", "mapper"], ["pinner"], ["retainer"], ["retainer", "pinner"]))
     if filesystem in REFLINK and rng.random() < 0.4:
         # Frees the blocks of what is gone.
         others = [*others, "worker"]

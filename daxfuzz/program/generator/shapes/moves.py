@@ -12,13 +12,14 @@ from daxfuzz.program.generator.tasks import draw_tasks, name_tasks
 
 
 def draw_moves(rng: Random) -> Program:
-    """Two threads, which use one or two huge pages of a character device and change the mapping, and a third task."""
+    """Two threads, which use one or two huge pages of a character device, and change the mapping or forget what is
+    mapped, and a third task."""
     machine = draw_machine(rng, "device-dax")
-    align = rng.choice((Align.PMD, Align.PUD, Align.PUD, Align.PUD))
+    align = rng.choice((Align.PMD, Align.PMD, Align.PUD, Align.PUD, Align.PUD))
     size = align.pages(machine)
     pages = size if 2 * size > MOST_PAGES or rng.random() < 0.6 else 2 * size
     user = rng.choice(("toucher", "pinner", "pinner"))
-    changer = rng.choice(("mover", "mover", "changer", "toucher"))
+    changer = rng.choice(("mover", "mover", "mover", "changer", "sharer", "sharer", "toucher"))
     names = name_tasks([user, changer, rng.choice(("unbinder", "injector", "toucher"))])
     spaces: dict[str, tuple[str, ...]] = {"mm0": (names[0], names[1]), "mm1": (names[2],)}
     if rng.random() < 0.4:

@@ -15,8 +15,9 @@ def draw_shortage(rng: Random, filesystem: str) -> Program:
     machine = draw_machine(rng, filesystem)
     machine = replace(machine, low_memory=True, window_ranges=max(machine.window_ranges, 2))
     files = {"file0": rng.choice((1, 1, 2)), "file1": rng.choice((1, 1, 1, 4))}
-    others = ("unlinker", "unlinker", "unlinker", "stranger", "hoarder")
-    names = name_tasks([rng.choice(("refaulter", "hoarder")), "refaulter", rng.choice(others)])
+    others = ("unlinker", "unlinker", "unlinker", "stranger", "hoarder", "retainer")
+    users = [rng.choice(("refaulter", "refaulter", "refaulter", "hoarder")), *rng.choice(((), ("refaulter",)))]
+    names = name_tasks([*users, rng.choice(others)])
     spaces = draw_address_spaces(rng, names)
     tasks = {
         name: draw_calls(

@@ -10,6 +10,10 @@ from daxfuzz.program.generator.machine import draw_machine
 from daxfuzz.program.generator.shapes.crowd import ALIKE
 from daxfuzz.program.generator.tasks import alike, draw_address_spaces, draw_tasks, name_tasks
 
+HOLED = ("toucher", "toucher", "visitor", "saver", "reader")
+FILLED = ("toucher", "visitor", "saver", "saver", "saver")
+"""Who maps the pages of a file with holes, and of one without."""
+
 
 def draw_sizes(rng: Random, filesystem: str) -> Program:
     """A file of one huge page or two, with holes or mapped page by page, and somebody who maps it otherwise."""
@@ -17,8 +21,7 @@ def draw_sizes(rng: Random, filesystem: str) -> Program:
     files = {"file0": rng.choice((machine.pmd_pages, machine.pmd_pages, 4))}
     holes = rng.random() < 0.5
     odd = "splitter" if rng.random() < (0.75 if holes else 0.2) else "remapper"
-    others = ("toucher", "toucher", "visitor", "saver") if holes else ("toucher", "visitor", "saver", "saver", "saver")
-    same = [rng.choice(others)] * rng.choice((1, 2, 2, 3) if holes else (1, 1, 2))
+    same = [rng.choice(HOLED if holes else FILLED)] * rng.choice((1, 2, 2, 3) if holes else (1, 1, 2))
     names = name_tasks(same)
     spaces = {
         "mm0": (odd,),
