@@ -95,3 +95,14 @@ def test_reclaim_waits_for_a_commit_that_waits_for_a_fault_on_the_same_entry() -
     assert execution.violation.kind == "deadlock"
     assert execution.violation.tasks == ("reader", "committer", "writer")
     assert_silent(simulate(JOURNAL, protocol="refcount-1-fixed"))
+
+
+@pytest.mark.parametrize("protocol", ["refcount-1", "series-v3", "refcount-0"])
+def test_a_file_that_reclaim_looks_at_keeps_its_name_and_its_inode(protocol: str) -> None:
+    """Who unlinks it meanwhile, with a page of it in use, finds it; and nobody tears it down under the look."""
+    sim = simulate(UNLINKED, protocol=f"{protocol}-fixed", filesystem="fuse")
+    scheduler = Steered(("hoarder", "any_page_in_use.lock"), ("evictor", ""), ("hoarder", ""))
+    execution = Stepper(sim.world).run(scheduler, LIMIT)
+    assert execution.violation is None
+    assert sim.results[1] == [0]
+    assert_silent(sim)

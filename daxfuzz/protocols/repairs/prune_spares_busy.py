@@ -26,16 +26,14 @@ class FixPruneSparesBusy(Repair):
 
     class vmscan(Vmscan):
         async def prune_dentry(self, inode: Inode) -> None:
-            # Taken from the name, and frozen as by d_lock: nobody can find the file until it is given back.
-            if not await inode.i_nlink.exchange(0):
-                return
-            if not await inode.i_count.cmpxchg(1, 0):
-                await self.k.vfs.iput(inode)
-            elif await self.any_page_in_use(inode):
-                await inode.i_count.set(1)
-                await inode.i_nlink.write(1)
-            else:
-                await self.k.vfs.evict(inode)
+            # As under d_lock: nothing is taken away before the look, so that lookups find what stays; and eviction
+            # waits for the look, here for the mark of FixLruPinsInode. Who finds the file meanwhile cannot map it, so
+            # that what is idle stays so.
+            await inode.i_lru_isolating.acquire()
+            spared = not await inode.i_count.read() or await self.any_page_in_use(inode)
+            await inode.i_lru_isolating.release()
+            if not spared:
+                await super().prune_dentry(inode)
 
         async def any_page_in_use(self, inode: Inode) -> bool:
             """Whether eviction would have to wait for a page or for an entry's lock (fs/dax.c, v6.0)."""
