@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -52,7 +53,7 @@ def settings(kernel: KernelChoice = PIN_WAIT, executions: int = 800, workers: in
 
 @cache
 def run(workers: int) -> Status:
-    return Fuzzer(settings(workers=workers)).run()
+    return Fuzzer(replace(settings(workers=workers), seed=1)).run()
 
 
 def user_patch(tmp_path, text: str, name: str) -> KernelChoice:
@@ -79,7 +80,7 @@ def test_findings_do_not_depend_on_the_number_of_workers() -> None:
 
 
 def test_pin_waits_known_flaws_are_found_and_told_apart() -> None:
-    # Seed 9, 800 executions.
+    # Seed 1, 800 executions.
     found = {(each.finding.kind, each.finding.explained_by) for each in run(1).found}
     assert ("freed-while-referenced", ("fix-idle-on-refcount",)) in found
     assert len([explained for kind, explained in found if kind == "freed-while-referenced"]) >= 2

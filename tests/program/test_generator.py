@@ -337,3 +337,39 @@ def test_some_move_a_mapping_that_another_thread_uses_while_the_file_is_emptied(
             assert "emptier" in program.tasks
             found += any(call.name in ("load", "store") for call in program.tasks[user])
     assert found >= COUNT // 100
+
+
+@pytest.mark.parametrize("filesystem", ["ext4", "xfs"])
+def test_some_move_the_pages_of_a_file_over_blocks_behind_its_end(filesystem: str) -> None:
+    found = 0
+    for program in programs(filesystem):
+        if "shifter" in program.tasks:
+            assert program.setup.files["file0"] >= 3
+            flags = [call.arguments[1] for call in program.tasks["shifter"] if call.name == "fallocate"]
+            assert set(flags) <= {"COLLAPSE_RANGE", "INSERT_RANGE", "KEEP_SIZE"}
+            found += {"INSERT_RANGE", "KEEP_SIZE"} <= set(flags)
+    assert found >= COUNT // 400
+
+
+def test_some_files_get_to_share_blocks_while_both_are_in_use_and_some_lose_the_device() -> None:
+    both = lost = 0
+    for program in programs("xfs"):
+        if "sender" not in program.tasks:
+            continue
+        names = {call.name for calls in program.tasks.values() for call in calls}
+        kept = {str(c.arguments[0]) for calls in program.tasks.values() for c in calls if c.result is not None}
+        both += bool(names & {"reflink", "dedupe"}) and {"file0", "file1"} <= kept
+        lost += "unbind" in names and program.setup.clones == {"file1": "file0"}
+    assert both >= COUNT // 200
+    assert lost >= COUNT // 400
+
+
+def test_some_clients_do_something_else_while_they_have_a_lease_of_a_file_that_changes() -> None:
+    found = 0
+    for program in programs("xfs"):
+        names = [call.name for name, calls in program.tasks.items() if name.startswith("leaser") for call in calls]
+        others = {name.rstrip("0123456789") for name in program.tasks}
+        found += any(name not in ("lease", "unlease", "unlink", "signal") for name in names) and bool(
+            others & {"cloner", "truncator", "writer"}
+        )
+    assert found >= COUNT // 50

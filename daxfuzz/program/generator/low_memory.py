@@ -20,7 +20,7 @@ def with_low_memory(rng: Random, program: Program) -> Program:
     tasks, setup = dict(program.tasks), program.setup
     if len(tasks) < MAX_TASKS:
         files = dict(setup.files)
-        if rng.random() < 0.75:
+        if rng.random() < 0.85:
             # Reclaim looks at files that nobody uses, so one more than what the others use.
             files[f"file{len(files)}"] = files["file0"]
         # Who keeps a range of a window can use another file only with another range.

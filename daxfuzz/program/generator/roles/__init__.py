@@ -26,12 +26,13 @@ from daxfuzz.program.generator.roles.reclaimer import reclaimer
 from daxfuzz.program.generator.roles.refaulter import refaulter, unlinker
 from daxfuzz.program.generator.roles.remapper import reader, remapper, saver, splitter, toucher
 from daxfuzz.program.generator.roles.scribe import scribe
+from daxfuzz.program.generator.roles.sender import sender
 from daxfuzz.program.generator.roles.sharer import owner, sharer
 from daxfuzz.program.generator.roles.signaller import signaller
 from daxfuzz.program.generator.roles.snapshot import archivist, editor, restorer
 from daxfuzz.program.generator.roles.splicer import device, splicer
 from daxfuzz.program.generator.roles.syncer import flusher, syncer
-from daxfuzz.program.generator.roles.truncator import emptier, truncator
+from daxfuzz.program.generator.roles.truncator import emptier, shifter, truncator
 from daxfuzz.program.generator.roles.unbinder import unbinder
 from daxfuzz.program.generator.roles.visitor import looker, visitor
 from daxfuzz.program.generator.roles.writer import writer
@@ -87,6 +88,8 @@ ROLES: dict[str, Callable[[Draft], tuple[Call, ...]]] = {
         unlinker,
         owner,
         sharer,
+        sender,
+        shifter,
     )
 }
 """By name."""

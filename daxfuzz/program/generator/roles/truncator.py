@@ -25,6 +25,15 @@ def truncator(draft: Draft) -> tuple[Call, ...]:
     return tuple(draft.calls)
 
 
+def shifter(draft: Draft) -> tuple[Call, ...]:
+    """Does nothing but move the pages of one file."""
+    file = next(iter(draft.files))
+    for _ in range(draft.rng.choice((1, 1, 2))):
+        shift(draft, file)
+        draft.maybe_signal()
+    return tuple(draft.calls)
+
+
 def shift(draft: Draft, file: str) -> None:
     """Move the pages of a file that has several: down, or up into the room that truncation makes, some of which may be
     taken, behind the end."""
@@ -36,8 +45,8 @@ def shift(draft: Draft, file: str) -> None:
     else:
         size = rng.randrange(1, pages)
         draft.add("truncate", file, size)
-        if rng.random() < 0.3:
-            page = rng.randrange(size, pages)
+        if rng.random() < 0.5:
+            page = size if rng.random() < 0.5 else rng.randrange(size, pages)
             draft.add("fallocate", file, "KEEP_SIZE", page, rng.randint(1, pages - page))
         draft.add("fallocate", file, "INSERT_RANGE", rng.randrange(size), rng.randint(1, pages - size))
 

@@ -10,7 +10,7 @@ def writer(draft: Draft) -> tuple[Call, ...]:
     """Writes through descriptors, from memory that cannot fault or from a mapping."""
     rng = draft.rng
     for _ in range(rng.choice((1, 1, 2))):
-        if rng.random() < 0.15:
+        if rng.random() < 0.25:
             extend(draft)
         elif rng.random() < 0.75:
             draft.add("write", *draft.place())

@@ -17,6 +17,8 @@ from daxfuzz.program.generator.shapes.moves import draw_moves
 from daxfuzz.program.generator.shapes.privates import draw_privates
 from daxfuzz.program.generator.shapes.removal import draw_removal
 from daxfuzz.program.generator.shapes.rivals import draw_rivals
+from daxfuzz.program.generator.shapes.sharing import draw_sharing
+from daxfuzz.program.generator.shapes.shifts import draw_shifts
 from daxfuzz.program.generator.shapes.shortage import draw_shortage
 from daxfuzz.program.generator.shapes.sizes import draw_sizes
 from daxfuzz.program.generator.shapes.snapshot import draw_snapshot
@@ -36,19 +38,23 @@ HANDOVERS = 0.06
 """How many are about a file that gets the blocks of another one, on a file system that allocates blocks itself."""
 STORMS = 0.04
 """How many of these file systems are about a file that everybody syncs."""
+SHIFTS = 0.03
+"""How many of these file systems are about a file whose pages move."""
 MOVES = 0.3
 """How many programs of a character device are about mappings that move."""
 LEASES = 0.04
 """How many programs of a file system whose files can share blocks are about leases of such files."""
+SHARINGS = 0.08
+"""How many programs of such a file system are about two files in use that share blocks, or get to."""
 SHAPES: tuple[tuple[float, Draw], ...] = (
-    (0.15, draw_crowd),
+    (0.12, draw_crowd),
     (0.08, draw_family),
     (0.08, draw_departure),
-    (0.07, draw_sizes),
+    (0.08, draw_sizes),
     (0.07, draw_threads),
     (0.05, draw_shortage),
     (0.02, draw_privates),
-    (0.035, draw_removal),
+    (0.045, draw_removal),
     (0.04, draw_closure),
 )
 """How many programs on any file system are of which shape."""
@@ -71,8 +77,12 @@ def draw_shape(rng: Random, filesystem: str) -> Program | None:
         return draw_handover(rng, filesystem)
     if filesystem != "fuse" and shape > 1 - HANDOVERS - STORMS:
         return draw_storm(rng, filesystem)
-    if filesystem in REFLINK and shape > 1 - HANDOVERS - STORMS - LEASES:
+    if filesystem != "fuse" and shape > 1 - HANDOVERS - STORMS - SHIFTS:
+        return draw_shifts(rng, filesystem)
+    if filesystem in REFLINK and shape > 1 - HANDOVERS - STORMS - SHIFTS - LEASES:
         return draw_lease(rng, filesystem)
+    if filesystem in REFLINK and shape > 1 - HANDOVERS - STORMS - SHIFTS - LEASES - SHARINGS:
+        return draw_sharing(rng, filesystem)
     for share, draw in SHAPES:
         if shape < share:
             return draw(rng, filesystem)

@@ -1,4 +1,4 @@
-"""Leases of files that are about to share blocks."""
+"""Leases of files that are about to share blocks, or to change."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ OTHER_FILE = 0.4
 
 
 def draw_lease(rng: Random, filesystem: str) -> Program:
-    """Clients that take leases, who lets files share blocks, and perhaps who changes them otherwise."""
+    """Clients that take leases, and who lets files share blocks, or changes them otherwise."""
     machine = draw_machine(rng, filesystem)
-    names = name_tasks(["leaser", "cloner", *rng.choice(((), (), ("leaser",), ("truncator",), ("writer",)))])
+    changer = rng.choice(("cloner", "cloner", "cloner", "truncator", "writer"))
+    names = name_tasks(["leaser", changer, *rng.choice(((), (), ("leaser",), ("truncator",), ("writer",)))])
     files = {"file0": rng.choice((1, 1, 2)), "file1": 1}
     spaces = draw_address_spaces(rng, names)
     tasks = {}

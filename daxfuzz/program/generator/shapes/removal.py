@@ -8,7 +8,7 @@ from daxfuzz.program.case import Program, Setup
 from daxfuzz.program.generator.machine import REFLINK, draw_machine
 from daxfuzz.program.generator.tasks import draw_address_spaces, draw_calls, draw_files, leave_unlinked, name_tasks
 
-USERS = ("pinner", "mapper", "truncator", "writer", "syncer", "visitor", "toucher", "copier", "saver")
+USERS = ("pinner", "writer") * 2 + ("mapper", "truncator", "syncer", "visitor", "toucher", "copier", "saver")
 """What any file system has something to do for."""
 LEAVERS = ("leaver", "evictor")
 """Who gives a file up, so that it may be torn down while its device goes."""
@@ -25,6 +25,6 @@ def draw_removal(rng: Random, filesystem: str) -> Program:
     files = draw_files(rng, filesystem, 2 if filesystem in REFLINK else 1)
     spaces = draw_address_spaces(rng, names)
     tasks = {name: draw_calls(rng, machine, files, spaces, names, name) for name in names}
-    clones = {"file1": "file0"} if len(files) > 1 and rng.random() < 0.5 else {}
+    clones = {"file1": "file0"} if len(files) > 1 and rng.random() < 0.75 else {}
     setup = Setup(files, spaces, prefault=rng.random() < 0.75, clones=clones)
     return leave_unlinked(Program(tasks, setup, machine))
