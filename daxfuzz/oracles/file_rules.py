@@ -61,6 +61,12 @@ class FileRules(Observer):
         yield from missing(self.kernel.directory, task)
         yield from missing(inode.i_rwsem, task)
 
+    def lookup_cached(self, task: Task) -> Iterator[str]:
+        """What is known of a name enters or leaves the cache with i_rwsem of the directory held, shared for a lookup
+        (Documentation/filesystems/locking, ->lookup; directory-locking)."""
+        if self.kernel.directory not in task.held:
+            yield self.kernel.directory.lock_class
+
     def size_changed(self, inode: Inode, old: int, new: int, task: Task) -> Iterator[str]:
         """A file becomes shorter with faults locked out (truncate_setsize). i_rwsem has a rule of its own."""
         yield from self.write_access(inode, task)

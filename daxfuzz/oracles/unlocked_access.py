@@ -160,6 +160,10 @@ class UnlockedAccess(Oracle):
             if old != new:
                 self.judge(inode.i_nlink, rules.name_changed(inode, world.current))
 
+        def looked_up(old: bool, new: bool) -> None:
+            if old != new:
+                self.judge(inode.unhashed, rules.lookup_cached(world.current))
+
         def cached(index: int, old: Entry | None, new: Entry | None) -> None:
             if invalidate_lock in world.current.held:
                 return
@@ -190,6 +194,7 @@ class UnlockedAccess(Oracle):
 
         listen(inode.i_size, "watch", resized)
         listen(inode.i_nlink, "watch", renamed)
+        listen(inode.unhashed, "watch", looked_up)
         listen(i_pages, "watch", cached)
         listen(i_pages, "watch_marks", marked)
         listen(i_pages, "watch_walk", walked)

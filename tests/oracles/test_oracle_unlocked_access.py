@@ -40,6 +40,7 @@ PUNCH = program({"puncher": ["fallocate(file0, PUNCH_HOLE, 0, 1)"]})
 ALLOCATE = program({"allocator": ["fallocate(file0, ALLOCATE, 0, 1)"]}, prefault=False)
 UNLINK = program({"unlinker": ["unlink(file0)"]})
 REMOVE = program({"remover": ["unlink(file0)", "munmap(file0)", "close(file0)"]})
+REOPEN = program({"opener": ["load(file0, 0)", "unlink(file0)", "open(file0)"]})
 FREEZE = program({"freezer": ["freeze()", "thaw()"]})
 COPY = program({"writer": ["store(file1, 0)"]}, files=TWO, clones={"file1": "file0"})
 CLOSE = program({"closer": ["close(file0)"], "other": ["load(file0, 0)"]}, mms={"mm0": ("closer", "other")})
@@ -449,6 +450,14 @@ class UseUnlocked(Patch):
             return await super().fuse_iomap_end(iomap)
 
 
+class LookUpUnlocked(Patch):
+    """vfs: Look a name up without the directory's i_rwsem."""
+
+    class vfs(Vfs):
+        async def open_last_lookups(self, inode: Inode) -> None:
+            await inode.unhashed.write(False)
+
+
 class AssociateWithoutShareLock(Patch):
     """dax: Forget the lock that FixShareLock has added."""
 
@@ -485,6 +494,7 @@ class AssociateWithoutShareLock(Patch):
         (ALLOCATE, "ext4", AllocateUnlocked, "changes file0.extent0 without invalidate_lock"),
         (FAULT, "ext4", FaultUnlocked, "changes file0.i_pages without invalidate_lock"),
         (UNLINK, "ext4", UnlinkUnlocked, "changes file0.i_nlink without i_rwsem/parent"),
+        (REOPEN, "ext4", LookUpUnlocked, "changes file0.unhashed without i_rwsem/parent"),
         (FREEZE, "ext4", ThawUnlocked, "loads sb.frozen without sb.s_umount"),
         (COPY, "xfs", ShareWithoutAgf, "looks at the owners in allocator without agf"),
         (PUNCH, "xfs", AgfBeforeCommit, "gives agf up before it commits what it has freed"),
@@ -516,6 +526,15 @@ def test_faults_and_unmaps_hold_their_locks(of: Program, filesystem: str) -> Non
 def test_truncation_and_eviction_hold_theirs(filesystem: str) -> None:
     calls = ["truncate(file0, 0)", "unlink(file0)", "munmap(file0)", "close(file0)"]
     assert_silent(simulate(program({"truncator": calls}), filesystem=filesystem))
+
+
+@pytest.mark.parametrize("filesystem", ["ext4", "xfs", "fuse"])
+def test_lookups_of_what_is_gone_hold_theirs(filesystem: str) -> None:
+    sim = simulate(
+        program({"opener": ["load(file0, 0)", "unlink(file0)", "open(file0)"], "other": ["open(file0)"]}),
+        filesystem=filesystem,
+    )
+    assert_silent(sim)
 
 
 @pytest.mark.parametrize("filesystem", ["ext4", "xfs"])
