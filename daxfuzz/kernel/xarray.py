@@ -41,7 +41,8 @@ class XArray(Shared):
     watch: called with (first index, old, new) after each store.
     watch_marks: called in each step that changes marks, with whether it marks a single entry (faults do).
     watch_find: called in each step that walks over a range.
-    watch_walk: the same, but only outside of all spinlocks and sections of RCU.
+    watch_walk: called in each step that walks to an entry, or over a range, outside of all spinlocks and sections of
+        RCU.
     """
 
     __slots__ = (
@@ -99,10 +100,12 @@ class XArray(Shared):
         return None
 
     @types.coroutine
-    def load(self, index: int) -> Generator[Point, None, Entry | None]:
-        """The entry at an index."""
+    def load(self, index: int, walks: bool = False) -> Generator[Point, None, Entry | None]:
+        """The entry at an index: xa_load, which has a section of RCU of its own; walks: xas_load, which has none."""
         if not self.world.goes_on(self._load):
             yield self._load
+        if walks and not self.world.current.atomic and self.watch_walk is not None:
+            self.watch_walk()
         head = self.head(index)
         entry = None if head is None else self.entries[head]
         self.log.append(entry)
@@ -267,7 +270,7 @@ class XaState:
         """xas_load"""
         self.walked = True
         self.end = self.index + 1
-        return self.xarray.load(self.index)
+        return self.xarray.load(self.index, walks=True)
 
     async def find(self, last: int, mark: Mark | None = None) -> Entry | None:
         """The step of xas_for_each and xas_for_each_marked: the entry at or after the position, up to `last`.

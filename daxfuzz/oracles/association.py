@@ -13,6 +13,7 @@ from daxfuzz.sim import Violation
 
 if TYPE_CHECKING:
     from daxfuzz.kernel.block import Owner
+    from daxfuzz.kernel.entry import Entry
     from daxfuzz.kernel.inode import AddressSpace
     from daxfuzz.kernel.page import Page
     from daxfuzz.sim import Lock, Task
@@ -25,8 +26,13 @@ class Association(Oracle):
 
     A page of a folio says so by its head; an entry stands for whole folios, of the size that its protocol makes. A page
     that names no file page, but that several may have it, counts the entries that have it. No lock covers such a count
-    for two files: it is looked at when no task is inside the xa_lock
-    of any file. A count that is not told from an index (v6.15) may be anything while no entry has the page.
+    for two files: it is looked at when no task is inside the xa_lock of any file. A count that is not told from an
+    index (v6.15) may be anything while no entry has the page.
+
+    Where page-table entries hold references (v6.15), a page of which a register, a pipe or a device has a reference
+    keeps the last entry that has it, since nobody would wait for it without: fs/dax.c has waited until the page is idle
+    before it deletes the entry, or replaces it. What only this finds may do no harm, so the execution goes on.
+
     A character device has neither lock nor entries: when nothing is under way, its pages name their place in it.
     """
 
@@ -39,6 +45,8 @@ class Association(Oracle):
         listen(self.kernel.allocator, "on_free", self.freed)
         for mapping in self.mappings:
             listen(mapping.i_pages, "watch", self.touch)
+            if self.kernel.memory.pte_references():
+                listen(mapping.i_pages, "watch", self.stored)
             listen(mapping.i_pages.lock, "on_release", self.checker(mapping))
         self.device = self.kernel.pages[: self.kernel.device_pages]
         for page in self.device:
@@ -54,6 +62,26 @@ class Association(Oracle):
 
     def touch(self, *_: object) -> None:
         self.touched = True
+
+    def stored(self, index: int, old: Entry | None, new: Entry | None) -> None:
+        """Judges who takes the last entry from a page."""
+        if old is None or not old.real or (new is not None and new.pfn == old.pfn and new.pmd == old.pmd):
+            return
+        lost = [pfn for pfn in old.pfns(self.kernel.machine) if not self.device[pfn].freed and not self.places(pfn)]
+        for task, reference in self.sim.references() if lost else ():
+            if reference.page.pfn in lost:
+                pfn = reference.page.pfn
+                message = f"{self.world.current.name} deletes the last entry of page {pfn}, which {task.name} uses"
+                self.world.defer(Violation("association", message, tasks=(self.world.current.name,)))
+
+    def places(self, pfn: int) -> list[tuple[AddressSpace, int]]:
+        """The file pages whose entries have a page."""
+        return [
+            (mapping, index + pfn - entry.pfn)
+            for mapping in self.mappings
+            for index, entry in mapping.i_pages.entries.items()
+            if pfn in entry.pfns(self.kernel.machine)
+        ]
 
     def checker(self, mapping: AddressSpace) -> Callable[[Lock, Task], None]:
         def dropped(lock: Lock, task: Task) -> None:
@@ -139,12 +167,7 @@ class Association(Oracle):
 
     def check_shared(self, page: Page) -> None:
         """What a page says about several entries against those that there are."""
-        places = [
-            (mapping, index + page.pfn - entry.pfn)
-            for mapping in self.mappings
-            for index, entry in mapping.i_pages.entries.items()
-            if page.pfn in entry.pfns(self.kernel.machine)
-        ]
+        places = self.places(page.pfn)
         head = page.head.value
         named, index = head.mapping.value, head.index.value + page.pfn - head.pfn
         count = self.kernel.dax.shared_count(page)

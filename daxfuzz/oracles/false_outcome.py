@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NEVER_BUSY = ("fallocate", "fsync", "fuse_dax_free_mem_worker", "open", "pwrite", "truncate", "write")
 """Calls that do not know -EBUSY."""
+LOGGED = ("dedupe", "fallocate", "fsync", "pwrite", "reflink", "truncate", "write")
+"""Calls that look whether the file system is shut down, or begin with a transaction, which does."""
 
 
 class Span:
@@ -50,8 +52,9 @@ class FalseOutcome(Oracle):
     """fallocate(2) does what its manual page says, or gives a reason that holds at some time during the call.
 
     What it has done must have been so at some time before it returns: others may undo it. And nobody who changes a file
-    or takes a range of it back finds it busy (-EBUSY): who waits for pages locks out who may use them again. Of
-    virtio-fs the blocks are not judged, which are the host's.
+    or takes a range of it back finds it busy (-EBUSY): who waits for pages locks out who may use them again. What has
+    begun after xfs was shut down fails (xfs_is_shutdown and xfs_trans_alloc, v6.8 to v6.19). Of virtio-fs the blocks
+    are not judged, which are the host's.
     """
 
     kinds = ("false-outcome",)
@@ -60,6 +63,8 @@ class FalseOutcome(Oracle):
         if self.kernel.fs.char_device:
             return
         self.sim.on_end.append(self.ended, NEVER_BUSY)
+        self.sim.on_begin.append(self.began_to_change, LOGGED)
+        self.sim.on_end.append(self.changed, LOGGED)
         calls = [call for calls in self.sim.program.tasks.values() for call in calls]
         if not any(call.name == "fallocate" for call in calls):
             return
@@ -71,9 +76,11 @@ class FalseOutcome(Oracle):
 
     def reset(self) -> None:
         self.spans: dict[int, Span] = {}
+        # Tasks whose call has begun after the shutdown.
+        self.late: list[int] = []
 
     def memory(self) -> Hashable:
-        return tuple(sorted((index, span.memory()) for index, span in self.spans.items()))
+        return tuple(sorted((index, span.memory()) for index, span in self.spans.items())), tuple(sorted(self.late))
 
     def watcher(self, inode: Inode) -> Callable[[Any, Any], None]:
         """Follows a file for the calls under way."""
@@ -87,6 +94,16 @@ class FalseOutcome(Oracle):
 
     def began(self, task: Task, call: Call) -> None:
         self.spans[task.index] = Span(self.sim.inode(call))
+
+    def began_to_change(self, task: Task, call: Call) -> None:
+        if self.kernel.sb.shutdown.value:
+            self.late.append(task.index)
+
+    def changed(self, task: Task, call: Call, result: Result) -> None:
+        if task.index in self.late:
+            self.late.remove(task.index)
+            if isinstance(result, int) and result >= 0:
+                self.wrong(task, call, f"{result}, and the file system is shut down")
 
     def ended(self, task: Task, call: Call, result: Result) -> None:
         if result == -EBUSY:

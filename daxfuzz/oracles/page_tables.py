@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from daxfuzz.kernel.mm import TABLE, Pmd, Pte
 from daxfuzz.kernel.xarray import Mark
+from daxfuzz.oracles.entry_owners import EntryOwners
 from daxfuzz.oracles.in_flight import InFlight
 from daxfuzz.oracles.lookup import mapped
 from daxfuzz.oracles.oracle import Oracle, listen
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
 
 class Unflushed(NamedTuple):
-    """Why an address has to be flushed: whether the entry was cleared, and whether it mapped a page of a device."""
+    """Why an address has to be flushed: whether the entry was cleared, and whether that has to be before the VMA leaves
+    the tree of its file."""
 
     cleared: bool
-    device: bool
+    first: bool
 
 
 class PageTables(Oracle):
@@ -42,10 +44,11 @@ class PageTables(Oracle):
     cleared, or made invalid, first. A table goes only when it is empty, and no VMA of the file's tree leads there.
     Flush: who has cleared an entry, or taken the right to write from it, flushes before the lock goes, or has a gather
     under way, which flushes before it ends; fork flushes before mmap_lock goes. A gather that finds an entry cleared,
-    and not flushed by another one, flushes it, too (mm_tlb_flush_nested). Where entries hold no references of device
-    pages, none of these is left to flush when the VMA leaves the file's tree, while others run the mm.
+    and not flushed by another one, flushes it, too (mm_tlb_flush_nested). When the VMA leaves the
+    file's tree, while others run the mm, none of a device page is left to flush; where entries hold references of
+    these, none that was dirty.
     Get: who takes a reference of a page, and has none, has found it under the lock of an entry, or with interrupts off;
-    not where faults take references for the entries that they set.
+    or holds the lock of its entry in i_pages, where faults take references for the page-table entries that they set.
     Clean: an entry of a file that is not DIRTY any more is not mapped for writing, nor translated so.
     At rest: whatever is mapped lies in a VMA, a table, too, no gather is under way, and nobody has a mm that all have
     left.
@@ -75,14 +78,18 @@ class PageTables(Oracle):
             listen(mm.tlb_flush_pending, "watch", self.gatherer(mm), self.mine)
             listen(mm, "on_flush", self.flusher(mm), lambda: self.tasks)
         in_flight = InFlight.of(self.sim)
-        # Where entries hold references of device pages, faults take these under the lock of the entry in i_pages.
-        first = self.kernel.device_pages if self.kernel.memory.pte_references() else 0
-        for page in self.kernel.pages[first:]:
-            listen(page.refcount, "watch", self.counter(page, in_flight), self.mine)
+        # Where page-table entries hold references of a file's pages, faults take these under the lock of its entry.
+        owners = None
+        if self.kernel.memory.pte_references() and not self.kernel.fs.char_device:
+            owners = EntryOwners.of(self.sim)
+        for page in self.kernel.pages:
+            if owners is not None and page.pfn < self.kernel.device_pages:
+                listen(page.refcount, "watch", self.counter(page, in_flight, owners), self.owned)
+            else:
+                listen(page.refcount, "watch", self.counter(page, in_flight), self.mine)
         for inode in self.kernel.inodes.values():
             listen(inode.i_mapping.i_pages, "watch_marks", self.marker(inode), partial(self.cleaning, inode))
-            if not self.kernel.memory.pte_references():
-                listen(inode.i_mapping.i_mmap, "watch", self.unlinked, self.mine)
+            listen(inode.i_mapping.i_mmap, "watch", self.unlinked, self.mine)
         self.world.on_end.append(self.at_rest)
         self.remember()
 
@@ -118,6 +125,10 @@ class PageTables(Oracle):
     def mine(self) -> Iterable[str]:
         """Looks at what the current task has left."""
         return (self.tasks[self.world.current.index],)
+
+    def owned(self) -> Iterable[str]:
+        """Looks at who has locked which entry, too."""
+        return (EntryOwners.__name__, *self.mine())
 
     def here(self, lock: Lock) -> Iterable[str]:
         """Looks at what was done under a lock, too; and with a gather under way, at what others have cleared."""
@@ -192,10 +203,17 @@ class PageTables(Oracle):
                 self.replaced(cell, old, new)
                 if not isinstance(new, Pte) or new.invalid or new.write < old.write:
                     cleared = not isinstance(new, Pte) or new.invalid
-                    left = Unflushed(cleared, not old.zero and not self.kernel.is_ram(old))
+                    left = Unflushed(cleared, self.matters(old))
                     self.unflushed[task.index].update(((mm.index, each), left) for each in addresses)
 
         return stored
+
+    def matters(self, old: Pte) -> bool:
+        """Whether a translation may do harm when the VMA is not in the file's tree any more."""
+        if old.zero or self.kernel.is_ram(old):
+            return False
+        # The gather holds the page then, and fsync does not find who may write to it.
+        return old.dirty or not self.kernel.memory.pte_references()
 
     def replaced(self, cell: Entry, old: Pte, new: Pmd) -> None:
         """An entry that processors may use is set anew."""
@@ -279,7 +297,7 @@ class PageTables(Oracle):
             if vma in new or not self.others_run(vma.mm):
                 continue
             left = self.left(vma.mm, task)
-            if any(each.device and vma.start <= address < vma.end for (_, address), each in left.items()):
+            if any(each.first and vma.start <= address < vma.end for (_, address), each in left.items()):
                 self.warn("unlink", f"takes {vma} from the file's tree before it has flushed")
 
     def others_run(self, mm: Mm) -> bool:
@@ -287,10 +305,14 @@ class PageTables(Oracle):
         others = [task for task in mm.tasks if task is not self.world.current and task.operation != UNBORN]
         return any(task.point is not None for task in others)
 
-    def counter(self, page: Page, in_flight: InFlight) -> Callable[[int, int], None]:
+    def counter(self, page: Page, in_flight: InFlight, owners: EntryOwners | None = None) -> Callable[[int, int], None]:
+        """Judges who takes references. owners: where faults take them of pages that have none yet."""
+
         def changed(old: int, new: int) -> None:
             task = self.world.current
-            if not new > old > 0 or task.atomic or task.irq_depth:
+            if new <= old or task.atomic or task.irq_depth:
+                return
+            if not old if owners is None else owners.locked_entries(task, page.pfn):
                 return
             # The change itself is counted already.
             if in_flight.counts[task.index].get(page.pfn, 0) <= new - old:

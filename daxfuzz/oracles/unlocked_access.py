@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from daxfuzz.kernel.fs.fuse_conn import Dmap
     from daxfuzz.kernel.inode import Extent, Inode
     from daxfuzz.kernel.mm import Mm
+    from daxfuzz.kernel.page import Page
     from daxfuzz.kernel.xarray import XArray
     from daxfuzz.sim import Cell, Lock, Mutex, Rcu, Shared, Task
 
@@ -30,7 +31,8 @@ class UnlockedAccess(Oracle):
 
     Stored under a lock: page-table entries (under that of their table), the VMAs of a process (mmap_lock) and of a
     file (i_mmap_rwsem), the size of a file (i_rwsem), its extents (the lock of the block map), the lists of ranges of
-    virtio-fs (theirs), the marks of entries (xa_lock), and in a page, which file page it is (the xa_lock of a file).
+    virtio-fs (theirs), the marks of entries (xa_lock), and in a page, which file page it is (the xa_lock of a file),
+    and where page-table entries hold references, how many map it (the lock of a page table, mm/rmap.c).
     Lists and extents are also looked at under their locks only, dax_alive in sections of dax_srcu, and pgmap_array in
     those of RCU.
 
@@ -42,8 +44,8 @@ class UnlockedAccess(Oracle):
     is kept from going by RCU.
     :mod:`daxfuzz.oracles.file_rules` has what changes of a file ask for, and the search for busy pages. A page cache
     gets new entries and marks, and loses those of blocks, with truncation locked out (invalidate_lock), so that who
-    breaks a layout sees all; but for the removal of a device. It is walked over under a spinlock or in a section of
-    RCU. After what only these find, the execution goes on.
+    breaks a layout sees all; but for the removal of a device. It is walked over, or down to
+    an entry, under a spinlock or in a section of RCU. After what only these find, the execution goes on.
 
     Nobody else can have a file whose last reference is gone; nor a page table that munmap frees, since no VMA leads
     there any more.
@@ -85,6 +87,10 @@ class UnlockedAccess(Oracle):
             for page in self.kernel.pages[: self.kernel.device_pages]:
                 listen(page.mapping, "watch", self.associated)
                 listen(page.index, "watch", self.associated)
+        if self.kernel.memory.pte_references():
+            tables = frozenset(lock for mm in self.kernel.mms for _, lock in tables_of(mm))
+            for page in self.kernel.pages:
+                listen(page.mapcount, "watch", self.mapping_watcher(page, tables))
         self.watch_section(self.kernel.dax_alive, self.kernel.dax_srcu)
         self.watch_section(self.kernel.pgmap_array, self.kernel.rcu)
         conn = self.kernel.fuse_conn
@@ -221,6 +227,15 @@ class UnlockedAccess(Oracle):
 
         return changed
 
+    def mapping_watcher(self, page: Page, tables: frozenset[Lock]) -> Callable[[int, int], None]:
+        """Who counts a mapping has the lock of the page table that has it, or has had it."""
+
+        def counted(old: int, new: int) -> None:
+            if old != new and not any(lock in tables for lock in self.world.current.held):
+                self.judge(page.mapcount, ("ptl",))
+
+        return counted
+
     def tree_watcher(self, inode: Inode) -> Callable[[Ranges, Ranges], None]:
         """A range leaves its file with faults locked out, unless the file is going away."""
         lock = inode.i_mapping.invalidate_lock
@@ -350,10 +365,15 @@ class UnlockedAccess(Oracle):
 
 def rules_of(mm: Mm) -> Iterator[Rule]:
     """The rules for one address space."""
+    yield from tables_of(mm)
+    yield mm.vmas, mm.mmap_lock
+
+
+def tables_of(mm: Mm) -> Iterator[Rule]:
+    """Its page-table entries, and their locks."""
     for address, slot in mm.slots.items():
         yield slot, mm.ptl(address)
     for pmd in mm.pmds.values():
         yield pmd, mm.pmd_lock
     for pud in mm.puds.values():
         yield pud, mm.pud_lock
-    yield mm.vmas, mm.mmap_lock

@@ -11,6 +11,7 @@ from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.entry import Entry
 from daxfuzz.kernel.inode import AddressSpace
 from daxfuzz.kernel.page import Page
+from daxfuzz.oracles.association import Association
 from daxfuzz.protocols.patch import Patch
 from daxfuzz.protocols.repairs.share_lock import FixShareLock
 from daxfuzz.protocols.repairs.stale_share import FixStaleShare
@@ -101,3 +102,37 @@ def test_an_entry_of_one_page_is_no_part_of_a_larger_folio() -> None:
     violation = trip(simulate(of, ForgetSplit, protocol="refcount-0-fixed"), "association", simple=1, random=0)
     assert "page 0 of the folio of 2 pages from 0, not of 1 from 0" in violation.message
     assert_silent(simulate(of, protocol="refcount-0-fixed"))
+
+
+class DeleteBusy(Patch):
+    """fs/dax: Delete the entries of a range without waiting for its pages."""
+
+    class dax(FixStaleShare.dax):
+        async def dax_layout_busy_page(self, mapping: AddressSpace, first: int, last: int) -> Page | None:
+            await super().dax_layout_busy_page(mapping, first, last)
+            return None
+
+
+PINNED = {"pinner": ["r0 = pin_user_pages(file0, 0)", "unpin_user_pages(r0)"]}
+
+
+@pytest.mark.parametrize("change", ["truncate(file0, 0)", "fallocate(file0, PUNCH_HOLE, 0, 1)", "unbind()"])
+def test_a_page_in_use_keeps_its_last_entry(change: str) -> None:
+    of = program({**PINNED, "changer": [change]})
+    assert_silent(simulate(of, protocol="refcount-0-fixed", oracles=[Association]))
+
+
+def test_who_deletes_the_last_entry_of_a_page_in_use_is_a_finding() -> None:
+    of = program({**PINNED, "truncator": ["truncate(file0, 0)"]})
+    violation = trip(simulate(of, DeleteBusy, protocol="refcount-0-fixed", oracles=[Association]), "association")
+    assert violation.message == "truncator deletes the last entry of page 0, which pinner uses"
+
+
+def test_an_entry_of_another_file_is_enough() -> None:
+    pin = ["r0 = pin_user_pages(file0, 0, READ_ONLY)", "unpin_user_pages(r0)"]
+    of = program(
+        {"pinner": pin, "truncator": ["load(file1, 0)", "truncate(file1, 0)"]},
+        files={"file0": 1, "file1": 1},
+        clones={"file1": "file0"},
+    )
+    assert_silent(simulate(of, DeleteBusy, protocol="refcount-0-fixed", filesystem="xfs", oracles=[Association]))

@@ -13,6 +13,7 @@ from daxfuzz.kernel.truncate import Truncate
 from daxfuzz.oracles.false_outcome import FalseOutcome
 from daxfuzz.program.case import Program
 from daxfuzz.protocols.patch import Patch
+from daxfuzz.protocols.refcount_zero.pre_remove import IntroducePreRemove
 
 FILES = {"file0": 3}
 COLLAPSE = program({"collapser": ["fallocate(file0, COLLAPSE_RANGE, 0, 1)"]}, files=FILES)
@@ -136,3 +137,21 @@ def test_calls_that_run_into_each_other_are_judged_by_what_was_so_meanwhile(file
 @pytest.mark.parametrize("filesystem", ["ext4", "xfs", "fuse"])
 def test_what_calls_say_is_so(of: Program, filesystem: str) -> None:
     assert_silent(simulate(of, filesystem=filesystem))
+
+
+class GoOn(Patch):
+    """xfs: Do not look whether the file system is shut down."""
+
+    class xfs(IntroducePreRemove.xfs):
+        async def xfs_is_shutdown(self) -> bool:
+            return False
+
+
+@pytest.mark.parametrize("call", ["truncate(file0, 1)", "fallocate(file0, PUNCH_HOLE, 0, 1)"])
+def test_of_what_is_shut_down_nothing_changes(call: str) -> None:
+    of = program({"unbinder": ["unbind()", call]}, files=FILES)
+    violation = trip(
+        simulate(of, GoOn, protocol="refcount-0-fixed", filesystem="xfs", oracles=[FalseOutcome]), "false-outcome"
+    )
+    assert "and the file system is shut down" in violation.message
+    assert_silent(simulate(of, protocol="refcount-0-fixed", filesystem="xfs"))

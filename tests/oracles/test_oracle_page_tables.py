@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from oracle_kit import assert_silent, executions, program, simulate, trip
 
@@ -15,6 +17,7 @@ from daxfuzz.kernel.tlb import MmuGather, TlbFlush
 from daxfuzz.oracles.page_tables import PageTables
 from daxfuzz.program.case import Program
 from daxfuzz.protocols.patch import Patch
+from daxfuzz.protocols.refcount_zero.counted_pages import ProperlyRefcountFsDaxPages
 from daxfuzz.sim import SpinLock
 
 SHARED = {"mm0": ("mapper", "other")}
@@ -213,6 +216,18 @@ def test_while_others_run_the_mm_a_vma_leaves_the_tree_after_the_flush() -> None
     assert_silent(simulate(UNMAP, protocol="pin-wait", oracles=[PageTables]))
 
 
+def test_where_entries_hold_references_only_dirty_ones_are_flushed_before() -> None:
+    huge = program(
+        {"mapper": ["store(file0, 0)", "munmap(file0)"], "other": ["load(file0, 0)"]}, mms=SHARED, files={"file0": 2}
+    )
+    huge = replace(huge, setup=replace(huge.setup, huge=True))
+    patched = simulate(huge, protocol="refcount-0", oracles=[PageTables])
+    assert "before it has flushed" in trip(patched, "page-table", simple=1, random=0).message
+    assert_silent(simulate(huge, protocol="refcount-0-fixed"))
+    small = program({"mapper": ["load(file0, 0)", "munmap(file0)"], "other": ["load(file0, 0)"]}, mms=SHARED)
+    assert_silent(simulate(small, protocol="refcount-0", oracles=[PageTables]))
+
+
 @pytest.mark.parametrize("filesystem", ["ext4", "xfs", "fuse", "device-dax"])
 @pytest.mark.parametrize("protocol", ["pin-wait-fixed", "refcount-0-fixed"])
 def test_the_kernel_follows_the_rules(filesystem: str, protocol: str) -> None:
@@ -224,3 +239,22 @@ def test_the_kernel_follows_the_rules(filesystem: str, protocol: str) -> None:
         }
     )
     assert_silent(simulate(of, protocol=protocol, filesystem=filesystem), simple=100, random=10)
+
+
+class CopyUnlocked(Patch):
+    """mm: Hold the page of a file for its copy after the page-table lock is gone."""
+
+    class cow(ProperlyRefcountFsDaxPages.cow):
+        async def do_wp_page(self, vmf: Fault, orig: Pte) -> VmFault:
+            folio = await self.k.pages[orig.pfn].head.read()
+            await vmf.vma.mm.ptl(vmf.address).release()
+            await folio.refcount.add(1)
+            return await self.wp_page_copy(vmf, orig, folio)
+
+
+def test_a_page_of_a_file_is_held_under_the_lock_of_its_entry() -> None:
+    of = program({"copier": ["mmap(file0, MAP_PRIVATE)", "load(file0, 0)", "store(file0, 0)"]})
+    patched = simulate(of, CopyUnlocked, protocol="refcount-0-fixed", oracles=[PageTables])
+    said = trip(patched, "page-table", simple=1, random=0).message
+    assert "takes a reference of page 0, of which it has none, with no lock" in said
+    assert_silent(simulate(of, protocol="refcount-0-fixed"))

@@ -21,12 +21,14 @@ from daxfuzz.kernel.memory import Fault, Memory, VmFault
 from daxfuzz.kernel.memremap import DevPagemap, Memremap
 from daxfuzz.kernel.mm import Mm, Pte
 from daxfuzz.kernel.splice import Splice
+from daxfuzz.kernel.tlb import MmuGather
 from daxfuzz.kernel.truncate import Truncate
 from daxfuzz.kernel.vfs import Vfs
 from daxfuzz.kernel.xarray import XaState
 from daxfuzz.oracles.unlocked_access import UnlockedAccess
 from daxfuzz.program.case import Program
 from daxfuzz.protocols.patch import Patch
+from daxfuzz.protocols.refcount_zero.counted_pages import ProperlyRefcountFsDaxPages
 from daxfuzz.protocols.repairs.share_lock import FixShareLock
 
 TWO = {"file0": 1, "file1": 1}
@@ -241,6 +243,15 @@ class WalkOutsideRcu(Patch):
         async def find_lock_entries(self, mapping: AddressSpace, first: int, last: int) -> list[int]:
             found = await mapping.i_pages.find(first, last)
             return [] if found is None else [found.at]
+
+
+class LookOutsideRcu(Patch):
+    """fs/dax: Look at the entry of a fault once before xa_lock is taken."""
+
+    class dax(Dax):
+        async def grab_mapping_entry(self, mapping: AddressSpace, xas: XaState, size: int) -> Entry:
+            await XaState(mapping.i_pages, xas.index).load()
+            return await super().grab_mapping_entry(mapping, xas, size)
 
 
 class CloseUnlocked(Patch):
@@ -500,6 +511,7 @@ class AssociateWithoutShareLock(Patch):
         (PUNCH, "xfs", AgfBeforeCommit, "gives agf up before it commits what it has freed"),
         (COPY, "xfs", CowForkUnlocked, "looks at file1.cow_fork without ilock"),
         (TRUNCATE, "ext4", WalkOutsideRcu, "walks over file0.i_pages without rcu"),
+        (FAULT, "ext4", LookOutsideRcu, "walks over file0.i_pages without rcu"),
         (CLOSE, "ext4", CloseUnlocked, "walks over mm0.files without file_lock"),
         (PIPE, "ext4", SpliceUnlocked, "loads pipe.bufs without pipe.mutex"),
         (SYNC, "ext4", MarkWithoutXaLock, "marks entries of file0.i_pages without xa_lock"),
@@ -581,3 +593,27 @@ def test_a_failed_write_gives_the_copy_back_with_faults_locked_out() -> None:
 def test_a_failed_fault_gives_the_copy_back_with_the_entry_locked() -> None:
     of = program({"mapper": ["store(file1, 0)"], "unbinder": ["unbind()"]}, files=TWO, clones={"file1": "file0"})
     assert_silent(simulate(of, filesystem="xfs"))
+
+
+class CountUnlocked(Patch):
+    """mm: Count the mapping of a page down after the page-table lock is gone."""
+
+    class memory(ProperlyRefcountFsDaxPages.memory):
+        async def zap_pte_range(self, tlb: MmuGather, addresses: range, even_cows: bool) -> None:
+            (address,) = addresses
+            await tlb.mm.ptl(address).acquire()
+            pte = await tlb.mm.slots[address].exchange(None)
+            await tlb.mm.ptl(address).release()
+            if pte is not None:
+                page = self.k.pages[pte.pfn]
+                tlb.addresses.append(address)
+                tlb.pages.append(page)
+                await page.mapcount.add(-1)
+
+
+def test_mappings_are_counted_under_the_lock_of_the_page_table() -> None:
+    of = program({"mapper": ["load(file0, 0)", "munmap(file0)"]})
+    patched = simulate(of, CountUnlocked, protocol="refcount-0-fixed", oracles=[UnlockedAccess])
+    violation = trip(patched, "unlocked-access", simple=1, random=0)
+    assert "without ptl" in violation.message
+    assert_silent(simulate(of, protocol="refcount-0-fixed"))
