@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
-from daxfuzz.kernel.entry import Entry
 from daxfuzz.oracles.lookup import leaves
 from daxfuzz.oracles.oracle import Oracle, listen
 from daxfuzz.sim import Violation
@@ -20,9 +19,9 @@ class DeviceLife(Oracle):
     """The kernel works on blocks only while the device cannot go; and a device goes after who uses it has left.
 
     Use: in a section of dax_srcu that has begun before the device died (dax_read_lock and dax_alive, as
-    dax_direct_access asks), in a request to the disk (blk_queue_enter), or with a reference of the page; or entries of
-    files keep the page map. What the server of virtio-fs does to its files is not judged, nor is the write-back of
-    caches, for which the entry is locked.
+    dax_direct_access asks), in a request to the disk (blk_queue_enter), or with a reference of the page; or there is an
+    entry of a file that holds the page map. What the server of virtio-fs does to its files is not judged, nor is the
+    write-back of caches, for which the entry is locked.
     End: its memory goes, and its holder is forgotten, a grace period of dax_srcu after it has died. Who has ended the
     disk, or the queues of virtio-fs, does nothing else before all requests have ended (del_gendisk). Nobody maps a
     character device any more whose memory goes (kill_dev_dax). The driver is gone a grace period of RCU after the page
@@ -35,7 +34,7 @@ class DeviceLife(Oracle):
 
     def attach(self) -> None:
         kernel = self.kernel
-        if kernel.fuse_conn is None and not kernel.memremap.entry_pgmap_references(Entry(0)):
+        if kernel.fuse_conn is None:
             for block in kernel.blocks[: kernel.device_pages]:
                 listen(block, "on_kernel", self.used)
         listen(kernel.dax_alive, "watch", self.died)
@@ -62,8 +61,14 @@ class DeviceLife(Oracle):
         if self.waited_for(task) or kernel.q_usage.count > (not kernel.q_usage.dying):
             return
         page = kernel.pages[block.pfn]
-        if not page.freed and page.head.value.refcount.value <= kernel.dax.idle_refcount():
+        idle = not page.freed and page.head.value.refcount.value <= kernel.dax.idle_refcount()
+        if idle and not self.entries_hold_device():
             self.warn(f"{task.name} works on block {block.pfn}, and nothing keeps the device", "use")
+
+    def entries_hold_device(self) -> bool:
+        """Whether an entry of a file holds references of the page map, as in the series."""
+        entries = [entry for inode in self.kernel.inodes.values() for entry in inode.i_mapping.i_pages.entries.values()]
+        return any(self.kernel.memremap.entry_pgmap_references(entry) for entry in entries)
 
     def waited_for(self, task: Task) -> bool:
         """Whether a task is in a section of dax_srcu that a device which is to go waits for, or would wait for."""

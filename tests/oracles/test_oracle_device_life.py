@@ -128,6 +128,17 @@ def test_a_section_that_begins_after_the_death_of_the_device_keeps_nothing() -> 
     assert_silent(simulate(DEDUPE, filesystem="xfs"), simple=150, random=10)
 
 
+def test_entries_that_hold_the_device_keep_it_for_who_uses_a_block() -> None:
+    """In the series an entry, of whatever block, keeps the page map; before there is one, nothing else does."""
+    sim = simulate(STORE, ZeroWithoutRequest, protocol="series-v1", filesystem="xfs", oracles=[DeviceLife])
+    assert trip(sim, "device-use", simple=1, random=0).message.endswith("and nothing keeps the device")
+    calls = {"mapper": ["store(file0, 0)"], "unbinder": ["unbind()"]}
+    clone = program(calls, files={"file0": 1, "file1": 1}, clones={"file1": "file0"})
+    assert_silent(simulate(clone, protocol="series-v1-fixed", filesystem="xfs"), simple=150, random=10)
+    last = simulate(clone, protocol="refcount-1", filesystem="xfs", oracles=[DeviceLife])
+    assert trip(last, "device-use", simple=1, random=0).message.endswith("and nothing keeps the device")
+
+
 @pytest.mark.parametrize("filesystem", ["ext4", "xfs", "fuse"])
 def test_the_kernel_follows_the_rules(filesystem: str) -> None:
     assert_silent(simulate(WRITERS, filesystem=filesystem), simple=150, random=10)
