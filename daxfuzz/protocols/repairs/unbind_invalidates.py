@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from daxfuzz.kernel.dax import Dax
 from daxfuzz.kernel.dax_device import DaxDevice
+from daxfuzz.kernel.page import Page
 from daxfuzz.protocols.patch import Repair
 from daxfuzz.protocols.repairs.association_failure import FixAssociationFailure
 from daxfuzz.protocols.repairs.entries_hold_device import FixEntriesHoldDevice
@@ -19,12 +21,22 @@ class FixUnbindInvalidates(Repair):
     present and its page map dying, faults for ever. xfs has done this since v6.8 (fa422b353d21, MF_MEM_PRE_REMOVE);
     ext4 never has. Here it comes after kill_dax, when no fault can insert any more, and takes invalidate_lock as
     truncate does, which waits for the faults under way, too: the narrower repairs of F-14 and F-20 are not needed with
-    it.
+    it. Pages in use lose their entries as well, so that truncation no longer warns of them then.
     """
 
     flaw = "F-23"
     upstream = "fa422b353d21 (xfs only)"
     supersedes = (FixFaultHoldsDevice, FixAssociationFailure, FixEntriesHoldDevice, FixZappedEntriesStay)
+
+    class dax(Dax):
+        async def busy_at_truncation(self, page: Page, refcount: int) -> bool:
+            if not await super().busy_at_truncation(page, refcount):
+                return False
+            # Of a page that files share, the entry of who uses it may have been deleted here, though it is busy.
+            await self.k.dax_srcu.read_lock()
+            alive = await self.k.dax_alive.read()
+            await self.k.dax_srcu.read_unlock()
+            return alive
 
     class dax_device(DaxDevice):
         async def pmem_release_disk(self) -> None:
