@@ -46,7 +46,7 @@ class PageTables(Oracle):
     under way, which flushes before it ends; fork flushes before mmap_lock goes. A gather that finds an entry cleared,
     and not flushed by another one, flushes it, too (mm_tlb_flush_nested). When the VMA leaves the
     file's tree, while others run the mm, none of a device page is left to flush; where entries hold references of
-    these, none that was dirty.
+    these, none that was dirty, and none of a character device has to be.
     Get: who takes a reference of a page, and has none, has found it under the lock of an entry, or with interrupts off;
     or holds the lock of its entry in i_pages, where faults take references for the page-table entries that they set.
     Clean: an entry of a file that is not DIRTY any more is not mapped for writing, nor translated so.
@@ -212,8 +212,10 @@ class PageTables(Oracle):
         """Whether a translation may do harm when the VMA is not in the file's tree any more."""
         if old.zero or self.kernel.is_ram(old):
             return False
-        # The gather holds the page then, and fsync does not find who may write to it.
-        return old.dirty or not self.kernel.memory.pte_references()
+        if not self.kernel.memory.pte_references():
+            return True
+        # The gather holds the page then, and fsync, which character devices do not have, misses who may write to it.
+        return old.dirty and not self.kernel.fs.char_device
 
     def replaced(self, cell: Entry, old: Pte, new: Pmd) -> None:
         """An entry that processors may use is set anew."""
