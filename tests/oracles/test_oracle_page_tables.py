@@ -9,6 +9,7 @@ from oracle_kit import assert_silent, executions, program, simulate, trip
 
 from daxfuzz.kernel.dax_writeback import DaxWriteback
 from daxfuzz.kernel.gup import Gup
+from daxfuzz.kernel.machine import Align
 from daxfuzz.kernel.memory import Fault, Memory, VmFault
 from daxfuzz.kernel.mm import Mm, Pte, Vma
 from daxfuzz.kernel.mmap import Mmap
@@ -224,7 +225,7 @@ def test_where_entries_hold_references_only_dirty_ones_are_flushed_before() -> N
     patched = simulate(huge, protocol="refcount-0", oracles=[PageTables])
     assert "before it has flushed" in trip(patched, "page-table", simple=1, random=0).message
     assert_silent(simulate(huge, protocol="refcount-0-fixed"))
-    device = replace(huge, setup=replace(huge.setup, files={"file0": 1}, huge=False, align="pud"))
+    device = replace(huge, setup=replace(huge.setup, files={"file0": 1}, huge=False, align=Align.PUD))
     assert_silent(simulate(device, protocol="refcount-0-fixed", filesystem="device-dax"))
     small = program({"mapper": ["load(file0, 0)", "munmap(file0)"], "other": ["load(file0, 0)"]}, mms=SHARED)
     assert_silent(simulate(small, protocol="refcount-0", oracles=[PageTables]))
