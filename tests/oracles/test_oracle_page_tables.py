@@ -225,7 +225,9 @@ def test_where_entries_hold_references_only_dirty_ones_are_flushed_before() -> N
     patched = simulate(huge, protocol="refcount-0", oracles=[PageTables])
     assert "before it has flushed" in trip(patched, "page-table", simple=1, random=0).message
     assert_silent(simulate(huge, protocol="refcount-0-fixed"))
-    device = replace(huge, setup=replace(huge.setup, files={"file0": 1}, huge=False, align=Align.PUD))
+    forgets = "madvise(file0, MADV_DONTNEED, 0, 1)"
+    device = program({"mapper": ["store(file0, 0)", "munmap(file0)"], "other": [forgets]}, mms=SHARED, prefault=False)
+    device = replace(device, setup=replace(device.setup, align=Align.PUD))
     assert_silent(simulate(device, protocol="refcount-0-fixed", filesystem="device-dax"))
     small = program({"mapper": ["load(file0, 0)", "munmap(file0)"], "other": ["load(file0, 0)"]}, mms=SHARED)
     assert_silent(simulate(small, protocol="refcount-0", oracles=[PageTables]))
