@@ -25,7 +25,7 @@ class EntryWake(Oracle):
 
     That is what fs/dax.c asks of exclusive waiters (enum dax_wake_mode, get_unlocked_entry, put_unlocked_entry; v6.0
     and v6.19). A look that finds nobody on the queue is as good as a wake. Who was woken alone need not do anything any
-    more once the entry is gone, since all others were woken then. It has done no harm if nobody else waits, so the
+    more once the entry is gone, even if it was woken after that, since who deletes it wakes all others. It has done no harm if nobody else waits, so the
     execution goes on.
     """
 
@@ -88,7 +88,7 @@ class EntryWake(Oracle):
         if number and key in self.deleted.get(me.index, []):
             self.report(f"{me.name} wakes {number} of those who wait for an entry that it has deleted")
         self.settle(queue)
-        if not number:
+        if not number or any(key in keys for keys in self.deleted.values()):
             self.forgive(key)
             return
         for task in woken:
