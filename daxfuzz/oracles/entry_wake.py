@@ -25,8 +25,8 @@ class EntryWake(Oracle):
 
     That is what fs/dax.c asks of exclusive waiters (enum dax_wake_mode, get_unlocked_entry, put_unlocked_entry; v6.0
     and v6.19). A look that finds nobody on the queue is as good as a wake. Who was woken alone need not do anything any
-    more once the entry is gone, even if it was woken after that, since who deletes it wakes all others. It has done no harm if nobody else waits, so the
-    execution goes on.
+    more once the entry is gone, even if it was woken after that, since who deletes it wakes all others. It has done no
+    harm if nobody else waits, so the execution goes on.
     """
 
     kinds = ("entry-wake",)
