@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from oracle_kit import assert_silent, found, program, simulate, trip
+from oracle_kit import assert_silent, found, ordered, program, simulate, trip
 
 from daxfuzz.oracles.lost_dirty_data import LostDirtyData
 from daxfuzz.protocols.patch import Patch, Repair
@@ -16,6 +16,7 @@ from daxfuzz.protocols.repairs.truncate_flushes_huge import FixTruncateFlushesHu
 from daxfuzz.protocols.repairs.write_keeps_entries import FixWriteKeepsEntries
 from daxfuzz.protocols.repairs.write_unmaps_hole import FixWriteUnmapsHole
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
+from daxfuzz.protocols.repairs.zero_page_retried import FixZeroPageRetried
 
 EVICTED = program(
     {
@@ -99,6 +100,39 @@ def test_n260_a_huge_zero_page_is_unmapped_with_its_entry() -> None:
     )
     of = replace(of, setup=replace(of.setup, huge=True), machine=replace(of.machine, spare_blocks=-1))
     assert found(simulate(of, protocol="refcount-1-fixed"), "stale-data", simple=1_500) is None
+
+
+ZEROES = program({"mapper": ["load(file0, 0)", "store(file0, 0)"], "writer": ["write(file0, 0)"]}, prefault=False)
+
+
+@pytest.mark.parametrize("filesystem", ["ext4", "xfs"])
+@pytest.mark.parametrize("name", ["refcount-0-v6.15", "refcount-0"])
+def test_n332(name: str, filesystem: str) -> None:
+    sim = simulate(ZEROES, *without(name, FixZeroPageRetried), protocol="refcount-1", filesystem=filesystem)
+    assert trip(sim, "false-sigbus").message == "store(file0, 0) of mapper ends in SIGBUS for no reason"
+    # As in N-260, the fault takes all turns that it gets.
+    assert found(simulate(ZEROES, protocol=f"{name}-fixed", filesystem=filesystem), "false-sigbus") is None
+
+
+MET = (
+    "mapper:ext4_map_blocks.lock < writer:ext4_map_blocks_create.lock",
+    "writer:zap_pmd_range.read < mapper:handle_pte_fault.read#4",
+    "mapper:vmf_insert_page_mkwrite.lock < writer:zap_pte_range.lock",
+)
+
+
+def test_n332_the_fault_comes_again_until_the_zero_page_is_unmapped() -> None:
+    refused = ordered(simulate(ZEROES, *without("refcount-0", FixZeroPageRetried), protocol="refcount-1"), *MET)
+    assert refused.violation is not None
+    assert refused.violation.kind == "false-sigbus"
+    sim = simulate(ZEROES, protocol="refcount-0-fixed")
+    # It meets the zero page twice, and nothing the third time.
+    met = (*MET, "mapper:vmf_insert_page_mkwrite.lock#2 < writer:zap_pte_range.lock")
+    retried = ordered(sim, *met, "writer:zap_pte_range.unlock < mapper:vmf_insert_page_mkwrite.lock#3")
+    assert retried.violation is None
+    assert sim.results == [[0, 1001], [0]]
+    (page,) = (page for page in sim.kernel.pages if page.mapcount.value)
+    assert (page.refcount.value, page.mapcount.value) == (1, 1)
 
 
 @pytest.mark.parametrize(("name", "pages"), [("refcount-1", 1), ("refcount-1", 2), ("series-v3", 2), ("refcount-0", 2)])

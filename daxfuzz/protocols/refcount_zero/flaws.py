@@ -25,6 +25,7 @@ from daxfuzz.protocols.repairs.write_keeps_entries import FixWriteKeepsEntries
 from daxfuzz.protocols.repairs.write_unmaps_hole import FixWriteUnmapsHole
 from daxfuzz.protocols.repairs.writeback_waits import FixWritebackWaits
 from daxfuzz.protocols.repairs.zap_huge_flushes import FixZapHugeFlushes
+from daxfuzz.protocols.repairs.zero_page_retried import FixZeroPageRetried
 
 ZERO_FLAWS: tuple[type[Repair], ...] = (
     FixIdleWhileMapped,
@@ -34,6 +35,7 @@ ZERO_FLAWS: tuple[type[Repair], ...] = (
     FixRescanAfterWake,
     FixWriteKeepsEntries,
     FixWriteUnmapsHole,
+    FixZeroPageRetried,
     FixFailedWriteGrows,
     FixStaleShare,
     FixWritebackWaits,
