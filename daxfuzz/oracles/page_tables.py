@@ -44,9 +44,9 @@ class PageTables(Oracle):
     cleared, or made invalid, first. A table goes only when it is empty, and no VMA of the file's tree leads there.
     Flush: who has cleared an entry, or taken the right to write from it, flushes before the lock goes, or has a gather
     under way, which flushes before it ends; fork flushes before mmap_lock goes. A gather that finds an entry cleared,
-    and not flushed by another one, flushes it, too (mm_tlb_flush_nested). When the VMA leaves the
-    file's tree, while others run the mm, none of a device page is left to flush; where entries hold references of
-    these, none that was dirty, and none of a character device has to be.
+    and not flushed by another one, flushes it, too (mm_tlb_flush_nested). When the VMA leaves the file's tree, while
+    others run the mm, no entry of a device page is left to flush; where entries hold references, none that was dirty,
+    but for those of a character device.
     Get: who takes a reference of a page, and has none, has found it under the lock of an entry, or with interrupts off;
     or holds the lock of its entry in i_pages, where faults take references for the page-table entries that they set.
     Clean: an entry of a file that is not DIRTY any more is not mapped for writing, nor translated so.

@@ -44,8 +44,8 @@ class UnlockedAccess(Oracle):
     is kept from going by RCU.
     :mod:`daxfuzz.oracles.file_rules` has what changes of a file ask for, and the search for busy pages. A page cache
     gets new entries and marks, and loses those of blocks, with truncation locked out (invalidate_lock), so that who
-    breaks a layout sees all; but for the removal of a device. It is walked over, or down to
-    an entry, under a spinlock or in a section of RCU. After what only these find, the execution goes on.
+    breaks a layout sees all; but for the removal of a device. It is walked over, or down to an entry, under a spinlock
+    or in a section of RCU. After what only these find, the execution goes on.
 
     Nobody else can have a file whose last reference is gone; nor a page table that munmap frees, since no VMA leads
     there any more.
