@@ -1,9 +1,9 @@
 """Concurrency coverage: what an execution shows of how its tasks meet, as a set of numbers.
 
 Four families: what a task reads of what another one wrote; who takes a lock after whom; who wakes whom; and the states
-that pages go through. A feature says which operations and which accesses met, never which file, page or task it was,
-so features of different programs can be compared. It is a number below 2**32, the same in every process and on every
-machine. Two that differ have the same number with a probability of 2**-30.
+that pages, and entries with waiters, go through. A feature says which operations and which accesses met, never which
+file, page or task it was, so features of different programs can be compared. It is a number below 2**32, the same in
+every process and on every machine. Two that differ have the same number with a probability of 2**-30.
 
     features_of(load_case("case.dax"))                # of a case, as repro replays it
     Collector(Bench(program, kernel)).run(scheduler)  # of many executions of one program
@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from daxfuzz.engines.entry_states import EntryState, EntryStates
 from daxfuzz.engines.page_states import PageState, PageStates
 from daxfuzz.program.user_space import UserSpace
 from daxfuzz.search import OrderReplay, Replay
@@ -50,7 +51,7 @@ class Family(IntEnum):
     WAKE = 2
     """A sleeper goes on after another task has woken its queue."""
     PAGE = 3
-    """A page was in this state."""
+    """A page, or an entry of a file, was in this state."""
 
 
 def family(feature: int) -> Family:
@@ -77,6 +78,7 @@ class Collector:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self._pages = PageStates(bench.sim)
+        self._entries = EntryStates(bench.sim)
         self._names = _Names(bench.program)
         # Slot 0 is nobody's.
         self._slots = {obj: 1 + len(_MEETINGS) * number for number, obj in enumerate(bench.sim.world.objects)}
@@ -91,7 +93,8 @@ class Collector:
     def of_last(self, execution: Execution) -> tuple[int, ...]:
         """The features, ascending, of the execution that the bench has made last, on either host."""
         found = self._meetings(execution)
-        found.update(map(_page_feature, self._pages.seen))
+        found.update(map(_state_feature, self._pages.seen))
+        found.update(map(_state_feature, self._entries.seen))
         return tuple(sorted(found))
 
     def _meetings(self, execution: Execution) -> set[int]:
@@ -181,7 +184,7 @@ def _meeting_feature(meeting: int) -> int:
 
 
 @lru_cache(maxsize=1 << 16)
-def _page_feature(state: PageState) -> int:
+def _state_feature(state: PageState | EntryState) -> int:
     return Family.PAGE << FAMILY_BITS | crc32(bytes(number + 1 for number in state)) & _REST
 
 

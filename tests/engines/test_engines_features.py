@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from daxfuzz.engines.entry_states import EntryState, EntryStates
 from daxfuzz.engines.features import Collector, Family, family, features_of
 from daxfuzz.engines.page_states import PageState, PageStates
 from daxfuzz.program.calls import parse_call
@@ -139,3 +140,25 @@ def test_states_begin_anew_with_each_execution():
     assert not any(state.waiters for state in seen.seen)
     bench.run(SparseReplay(SparseSchedule(((19, 1),))))
     assert list(seen.seen) == waited
+
+
+def entry_states(subject: EntryStates, bench: Bench, *switches: tuple[int, int]) -> list[EntryState]:
+    bench.run(SparseReplay(SparseSchedule(switches)))
+    return list(subject.seen)
+
+
+def test_states_of_an_entry_that_tasks_wait_for():
+    faults = {name: ["load(file0, 0)"] for name in "abc"}
+    bench = Bench(program(faults, prefault=False), KernelChoice(KernelSpec("pin-wait-fixed")))
+    subject = EntryStates(bench.sim)
+    assert entry_states(subject, bench) == []
+    # The first fault has locked the entry when the other two come.
+    points = [repr(step.point) for step in bench.run(SparseReplay(SparseSchedule())).steps()]
+    locked = points.index("file0.i_pages.xa_lock.unlock") + 1
+    turns = bench.run(SparseReplay(SparseSchedule(((locked, 1),)))).turns
+    asleep = turns.index(0, locked)
+    found = entry_states(subject, bench, (locked, 1), (asleep, 2))
+    waiters = [(state.exclusive, state.others, state.strangers) for state in found if state.entry & 2]
+    assert waiters[:2] == [(1, 0, 0), (2, 0, 0)]
+    assert found[-1].exclusive == 0
+    assert entry_states(subject, bench) == []
