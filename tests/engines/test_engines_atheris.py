@@ -36,7 +36,7 @@ from daxfuzz.protocols.compose import ComposeError
 from daxfuzz.protocols.registry import UnknownName
 from daxfuzz.protocols.user_patches import PatchFileError
 from daxfuzz.search import SparseReplay
-from daxfuzz.sim import SparseSchedule
+from daxfuzz.sim import Execution, Scheduler, SparseSchedule
 from daxfuzz.triage.bench import Bench, KernelChoice, verdict
 from daxfuzz.triage.replay import replay_case
 
@@ -242,6 +242,34 @@ def test_half_of_the_programs_run_with_repairs() -> None:
     inputs.repairs = ("fix-wake-on-threshold",)
     repaired = [bool(inputs.kernel_of(inputs.decoded(bytes([0, 0, 0, 0, seed]))).spec.patches) for seed in range(1, 40)]
     assert 8 < sum(repaired) < 32
+
+
+def test_a_schedule_of_a_strategy_is_one_execution(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs, again = Inputs(FIXED), Inputs(FIXED)
+    runs: list[Scheduler] = []
+    plain = Bench.run
+
+    def counted(bench: Bench, scheduler: Scheduler) -> Execution:
+        runs.append(scheduler)
+        return plain(bench, scheduler)
+
+    given = inputs.decoded(encode(PIN, SparseSchedule()))
+    long = 0
+    for seed in range(60):
+        made = inputs.searched(given, seed)
+        with monkeypatch.context() as patched:
+            patched.setattr(Bench, "run", counted)
+            ahead = inputs.run(made)
+        replayed, features = again.run(again.decoded(made.data))
+        assert (ahead[0].turns, ahead[0].digest(), ahead[1]) == (replayed.turns, replayed.digest(), features)
+        long += len(made.schedule.switches) > 12
+    assert not runs
+    assert 4 < long < 60
+    # What has been run since is not what was drawn.
+    made = inputs.searched(given, 1)
+    inputs.run(given)
+    assert decode(made.data)[1] == made.schedule
+    assert inputs.run(made)[0].digest() == again.run(again.decoded(made.data))[0].digest()
 
 
 def test_without_features_nothing_is_looked_at() -> None:

@@ -11,7 +11,7 @@ from zlib import crc32
 from daxfuzz.engines.features import Collector
 from daxfuzz.program.bytes_form import decode_parts, encode_schedule
 from daxfuzz.program.case import Program
-from daxfuzz.search import SparseReplay
+from daxfuzz.search import Memory, Portfolio, Recorder, SparseReplay, switches_of
 from daxfuzz.sim import Execution, Scheduler, SparseSchedule
 from daxfuzz.triage.bench import Bench, KernelChoice
 
@@ -19,6 +19,9 @@ MOST_INPUTS = 4_096
 MOST_SUBJECTS = 256
 MOST_EXECUTIONS = 16
 """What is kept for when it is needed again: executions of each subject, which takes as long to make as some of them."""
+
+FIRST_BOUND = 200
+"""Turns that a program may take, before anybody has seen it run."""
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -59,8 +62,15 @@ class Input:
     schedule: SparseSchedule
 
 
+Outcome = tuple[Execution, tuple[int, ...]]
+"""An execution, and its features."""
+
+
 class Subject:
-    """A program on a kernel, ready to be run again and again. observed: whether its features are looked for."""
+    """A program on a kernel, ready to be run again and again. observed: whether its features are looked for.
+
+    memory, bound: what strategies know of it.
+    """
 
     def __init__(self, program: Program, kernel: KernelChoice, observed: bool) -> None:
         self.program = program
@@ -68,10 +78,14 @@ class Subject:
         self.bench = Bench(program, kernel)
         self._collector = Collector(self.bench) if observed else None
         self.executions: Recent[bytes, Execution] = Recent(MOST_EXECUTIONS)
+        self.memory = Memory()
+        self.bound = FIRST_BOUND
 
-    def run(self, scheduler: Scheduler) -> tuple[Execution, tuple[int, ...]]:
+    def run(self, scheduler: Scheduler) -> Outcome:
         """One execution, and its features. Raises as Bench.run."""
-        return (self.bench.run(scheduler), ()) if self._collector is None else self._collector.run(scheduler)
+        outcome = (self.bench.run(scheduler), ()) if self._collector is None else self._collector.run(scheduler)
+        self.bound = max(len(outcome[0].turns), 1)
+        return outcome
 
     def take_apart(self) -> None:
         """Free its memory; executions of it, which refer to what they have accessed, are of no use afterwards."""
@@ -92,6 +106,8 @@ class Inputs:
         self.observed = observed
         self._decoded: Recent[bytes, Input] = Recent(MOST_INPUTS)
         self._subjects: Recent[tuple[bytes, KernelChoice], Subject] = Recent(MOST_SUBJECTS, Subject.take_apart)
+        self._portfolio = Portfolio()
+        self._ahead: tuple[Input, Outcome] | None = None
 
     def decoded(self, data: bytes) -> Input:
         """What bytes mean."""
@@ -104,6 +120,19 @@ class Inputs:
         self._decoded.put(data, made)
         return made
 
+    def searched(self, given: Input, seed: int) -> Input:
+        """The same program with the schedule of a strategy, drawn from a portfolio.
+
+        That takes an execution, which the next :meth:`run` does not make again if it is of what this returns.
+        Raises as Bench.run, and ValueError as encode_schedule.
+        """
+        subject = self.subject(given)
+        recorder = Recorder(self._portfolio.make(seed, 0, subject.bound, subject.memory)[1])
+        outcome = subject.run(recorder)
+        made = self.with_schedule(given, switches_of(recorder.turns).schedule)
+        self._ahead = made, outcome
+        return made
+
     def subject(self, given: Input) -> Subject:
         """The program of an input on its kernel."""
         kernel = self.kernel_of(given)
@@ -113,15 +142,19 @@ class Inputs:
         """The kernel that an input runs on."""
         return self.kernel.plus(self.repairs) if self.repairs and crc32(given.head) % 2 else self.kernel
 
-    def run(self, given: Input, scheduler: Scheduler | None = None) -> tuple[Execution, tuple[int, ...]]:
+    def run(self, given: Input, scheduler: Scheduler | None = None) -> Outcome:
         """One execution, and its features. Raises as Bench.run.
 
         scheduler: one that does what the schedule of the input says, and something else besides.
         """
         subject = self.subject(given)
-        execution, features = subject.run(scheduler or SparseReplay(given.schedule))
-        subject.executions.put(given.data, execution)
-        return execution, features
+        ahead, self._ahead = self._ahead, None
+        if scheduler is None and ahead is not None and ahead[0] is given:
+            outcome = ahead[1]
+        else:
+            outcome = subject.run(scheduler or SparseReplay(given.schedule))
+        subject.executions.put(given.data, outcome[0])
+        return outcome
 
     def execution(self, given: Input) -> Execution:
         """An execution of an input: the one that there was, if it was lately."""

@@ -21,6 +21,12 @@ FRESH = 0.12
 PROGRAM = 0.1
 """How often the program is changed; else the schedule. A program that is new takes longer to run."""
 
+SEARCHED = 0.6
+"""How often a new schedule is drawn by a strategy of the built-in engine, and owes nothing to the one before."""
+
+SEED_BITS = 63
+"""Of what such a strategy draws it from."""
+
 SPLICE = 0.1
 """How often a crossover is one of programs; else one of schedules."""
 
@@ -72,6 +78,8 @@ class Mutator:
 
     def rescheduled(self, rng: Random, given: Input) -> Input:
         """The program with another schedule."""
+        if rng.random() < SEARCHED:
+            return self.inputs.searched(given, rng.getrandbits(SEED_BITS))
         execution = self.inputs.execution(given)
         schedule = schedule_edits.edited(rng, given.schedule, execution, len(given.program.tasks))
         return self.inputs.with_schedule(given, schedule)

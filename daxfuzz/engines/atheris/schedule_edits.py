@@ -8,7 +8,8 @@ from random import Random
 from daxfuzz.search.rff import WRITING
 from daxfuzz.sim import Execution, Point, Shared, SparseSchedule
 
-MOST_SWITCHES = 24
+MOST_SWITCHES = 256
+"""Those of strategies are that many in some hundred turns."""
 
 Switch = tuple[int, int]
 
