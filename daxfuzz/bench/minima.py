@@ -48,11 +48,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Minima:
-    """Of one case. theirs: hypothesis's, None if it found nothing; ours: of the case."""
+    """Of one case.
+
+    ours: of the case.
+    theirs: hypothesis's smallest, None if it found nothing.
+    searches: how many it has made.
+    """
 
     path: Path
     ours: Size
     theirs: Size | None
+    searches: int = 1
 
     @property
     def outcome(self) -> Outcome:
@@ -63,8 +69,11 @@ class Minima:
         return Outcome.SMALLER if self.theirs < self.ours else Outcome.LARGER
 
 
-def compare(path: Path, examples: int, seed: int) -> Minima:
+def compare(path: Path, examples: int, seed: int, searches: int = 1) -> Minima:
     """Let hypothesis draw so many programs, and shrink what fails.
+
+    searches: how often at most, from one seed after the other, until that is no larger than the case. hypothesis makes
+        a failing program smaller by small changes, so that one search may end at a local minimum.
 
     Raises InputError for what is no case, and as composing its kernel does; ValueError for a case that does not fail.
     """
@@ -73,7 +82,12 @@ def compare(path: Path, examples: int, seed: int) -> Minima:
     failure = replay(case.program, kernel, turns_of(case))
     if failure is None or failure.violation.kind != case.finding:
         raise ValueError(f"{path}: its steps do not show {case.finding}")
-    return Minima(path, size(failure), shrunk(case, kernel, failure, examples, seed))
+    ours, least, made = size(failure), None, 0
+    while made < searches and (least is None or least > ours):
+        found = shrunk(case, kernel, failure, examples, seed + made)
+        least = min((each for each in (least, found) if each is not None), default=None)
+        made += 1
+    return Minima(path, ours, least, made)
 
 
 def shrunk(case: Case, kernel: KernelChoice, failure: Failure, examples: int, seed: int) -> Size | None:

@@ -21,17 +21,24 @@ from daxfuzz.engines.fuzz import workers
 @click.command(epilog=EXAMPLES)
 @click.argument("places", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--examples", type=click.IntRange(1), default=1_000, show_default=True, help="Programs to draw, at most.")
+@click.option(
+    "--searches",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="With one seed after the other, until one gives nothing larger; the smallest counts.",
+)
 @seed_option
 @workers_option
 @json_option
-def minima(places: tuple[Path, ...], examples: int, seed: int, processes: int, as_json: bool) -> int:
+def minima(places: tuple[Path, ...], examples: int, searches: int, seed: int, processes: int, as_json: bool) -> int:
     """Minimized cases beside what hypothesis finds and shrinks with the same operations on the same kernel: tasks,
     operations, preemptions and choices.
     """
     found: list[Minima] = []
     paths = files_of(places)
     with workers(processes) as pool:
-        for path, future in [(path, pool.submit(compare, path, examples, seed)) for path in paths]:
+        for path, future in [(path, pool.submit(compare, path, examples, seed, searches)) for path in paths]:
             try:
                 found.append(future.result())
             except ValueError as error:
@@ -52,9 +59,10 @@ def table(found: list[Minima]) -> Table:
     table.add_column("minimize", justify="right")
     table.add_column("hypothesis", justify="right")
     table.add_column("")
+    table.add_column("searches", justify="right")
     for each in found:
         theirs = "-" if each.theirs is None else numbers(each.theirs)
-        table.add_row(each.path.stem, numbers(each.ours), theirs, str(each.outcome))
+        table.add_row(each.path.stem, numbers(each.ours), theirs, str(each.outcome), str(each.searches))
     return table
 
 
@@ -69,6 +77,7 @@ def entry(minima: Minima) -> dict[str, Any]:
     return {
         "case": str(minima.path),
         "outcome": str(minima.outcome),
+        "searches": minima.searches,
         "minimize": dict(zip(names, minima.ours, strict=True)),
         "hypothesis": None if minima.theirs is None else dict(zip(names, minima.theirs, strict=True)),
     }
