@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from random import Random
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +27,7 @@ from daxfuzz.engines.atheris.worker import Watched, follow
 from daxfuzz.engines.fuzz import FuzzSettings
 from daxfuzz.engines.jobs import ModelError, symptom_of
 from daxfuzz.engines.registry import FUZZERS, Engine, make_fuzzer
+from daxfuzz.program import operations
 from daxfuzz.program.bytes_form import canonical, decode, encode
 from daxfuzz.program.calls import check_calls
 from daxfuzz.program.case import KernelSpec, Program
@@ -270,6 +272,34 @@ def test_a_schedule_of_a_strategy_is_one_execution(monkeypatch: pytest.MonkeyPat
     inputs.run(given)
     assert decode(made.data)[1] == made.schedule
     assert inputs.run(made)[0].digest() == again.run(again.decoded(made.data))[0].digest()
+
+
+def test_a_schedule_that_was_drawn_for_another_kernel() -> None:
+    """Repairs come between the mutation and the run of what it has made."""
+    inputs = Inputs(KernelChoice(KernelSpec("pin-wait")))
+    given = next(
+        found
+        for found in map(inputs.decoded, (failing() + bytes([0, 0, n]) for n in range(1, 9)))
+        if crc32(found.head) % 2
+    )
+    made = inputs.searched(given, 1)
+    inputs.repairs = ("fix-wake-on-threshold",)
+    assert inputs.run(made)[0].digest() == Inputs(inputs.kernel_of(made)).run(made)[0].digest()
+    assert inputs.subject(made).kernel.spec.patches == inputs.repairs
+
+
+def test_what_fails_while_a_schedule_is_drawn_fails_when_it_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = Inputs(FIXED)
+    given = inputs.decoded(encode(PIN, SparseSchedule()))
+
+    async def broken(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(operations.OPERATIONS, "truncate", broken)
+    made = inputs.searched(given, 3)
+    assert made.head == given.head
+    with pytest.raises(ZeroDivisionError):
+        inputs.run(made)
 
 
 def test_without_features_nothing_is_looked_at() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from zlib import crc32
@@ -107,7 +108,7 @@ class Inputs:
         self._decoded: Recent[bytes, Input] = Recent(MOST_INPUTS)
         self._subjects: Recent[tuple[bytes, KernelChoice], Subject] = Recent(MOST_SUBJECTS, Subject.take_apart)
         self._portfolio = Portfolio()
-        self._ahead: tuple[Input, Outcome] | None = None
+        self._ahead: tuple[Subject, bytes, Outcome] | None = None
 
     def decoded(self, data: bytes) -> Input:
         """What bytes mean."""
@@ -123,14 +124,16 @@ class Inputs:
     def searched(self, given: Input, seed: int) -> Input:
         """The same program with the schedule of a strategy, drawn from a portfolio.
 
-        That takes an execution, which the next :meth:`run` does not make again if it is of what this returns.
-        Raises as Bench.run, and ValueError as encode_schedule.
+        That takes an execution, which the next :meth:`run` does not make again if it is of what this returns. Whatever
+        is raised here will be raised there. Raises ValueError as encode_schedule.
         """
         subject = self.subject(given)
         recorder = Recorder(self._portfolio.make(seed, 0, subject.bound, subject.memory)[1])
-        outcome = subject.run(recorder)
+        outcome = None
+        with suppress(Exception):
+            outcome = subject.run(recorder)
         made = self.with_schedule(given, switches_of(recorder.turns).schedule)
-        self._ahead = made, outcome
+        self._ahead = None if outcome is None else (subject, made.data, outcome)
         return made
 
     def subject(self, given: Input) -> Subject:
@@ -149,8 +152,9 @@ class Inputs:
         """
         subject = self.subject(given)
         ahead, self._ahead = self._ahead, None
-        if scheduler is None and ahead is not None and ahead[0] is given:
-            outcome = ahead[1]
+        # The kernel of an input may be another one by now.
+        if scheduler is None and ahead is not None and ahead[:2] == (subject, given.data):
+            outcome = ahead[2]
         else:
             outcome = subject.run(scheduler or SparseReplay(given.schedule))
         subject.executions.put(given.data, outcome[0])
