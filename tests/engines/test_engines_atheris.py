@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import io
 import json
+import statistics
 import subprocess
 import sys
+from itertools import groupby
 from pathlib import Path
 from random import Random
 from zlib import crc32
@@ -21,7 +23,7 @@ from daxfuzz.engines.atheris.environment import options
 from daxfuzz.engines.atheris.harness import CORE, AtherisMissing, load_atheris, with_defaults
 from daxfuzz.engines.atheris.inputs import Inputs, Recent
 from daxfuzz.engines.atheris.job import Job, Report
-from daxfuzz.engines.atheris.mutator import Mutator
+from daxfuzz.engines.atheris.mutator import ROUND, Mutator
 from daxfuzz.engines.atheris.target import Finding, Target
 from daxfuzz.engines.atheris.worker import Watched, follow
 from daxfuzz.engines.fuzz import FuzzSettings
@@ -310,8 +312,8 @@ def test_without_features_nothing_is_looked_at() -> None:
 # -- the mutator -------------------------------------------------------------------------------------------------
 
 
-def mutator() -> Mutator:
-    return Mutator(Inputs(FIXED), CORE, lambda data, size: b"bytes"[:size])
+def mutator(close: bool = False) -> Mutator:
+    return Mutator(Inputs(FIXED), CORE, lambda data, size: b"bytes"[:size], close)
 
 
 def test_mutation_is_repeatable_and_fits() -> None:
@@ -334,8 +336,31 @@ def test_what_is_too_long_is_left_to_libfuzzer() -> None:
     assert b"byt" in {mutator().mutate(failing(), 3, seed) for seed in range(30)}
 
 
-def test_crossover_takes_from_both() -> None:
+def test_inputs_come_in_rounds_with_one_program_each() -> None:
     subject = mutator()
+    programs = [decode(subject.mutate(failing(), 4096, seed))[0] for seed in range(40 * ROUND)]
+    lengths = [len(list(group)) for _, group in groupby(programs)]
+    # libFuzzer's own mutation comes in between.
+    assert statistics.median(lengths) >= ROUND / 3
+    assert max(lengths) <= 3 * ROUND
+    assert programs.count(canonical(PIN)) > ROUND
+    assert len(lengths) > 30
+
+
+def test_what_is_to_stay_close_does() -> None:
+    subject = mutator(close=True)
+    names = {call.name for calls in PIN.tasks.values() for call in calls}
+    for seed in range(80):
+        data = subject.mutate(failing(), 4096, seed)
+        made = decode(data)[0]
+        calls = [call.name for each in made.tasks.values() for call in each]
+        assert data.startswith(b"byt") or sum(name not in names for name in calls) <= 1
+    alone = encode(program({"t0": ["truncate(file0, 0)"]}), SparseSchedule())
+    assert {len(decode(subject.mutate(alone, 4096, seed))[0].tasks) for seed in range(60)} <= {1, 2}
+
+
+def test_crossover_takes_from_both() -> None:
+    subject = mutator(close=True)
     other = program({"t0": ["fsync(file0)"], "t1": ["load(file0, 0)"]})
     made = [decode(subject.cross(failing(), encode(other, SparseSchedule()), 4096, seed))[0] for seed in range(60)]
     names = [{call.name for calls in each.tasks.values() for call in calls} for each in made]

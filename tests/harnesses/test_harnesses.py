@@ -71,7 +71,7 @@ def crash(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Inputs that a short run has kept."""
     where = tmp_path_factory.mktemp("corpus")
-    done = run(PIN_WAIT, "-seed=1", "-runs=40", where, cwd=where.parent)
+    done = run(PIN_WAIT, "-seed=1", "-runs=200", where, cwd=where.parent)
     assert done.status == 0
     assert len(inputs(where)) > 5
     return where
@@ -89,10 +89,10 @@ def test_there_is_one_for_each_kernel() -> None:
 
 
 def test_features_reach_libfuzzer(tmp_path: Path) -> None:
-    guided = run(PIN_WAIT, "-runs=40", "-seed=1", cwd=tmp_path)
+    guided = run(PIN_WAIT, "-runs=200", "-seed=1", cwd=tmp_path)
     assert guided.features == sorted(guided.features)
     assert len(set(guided.features)) > 5
-    unguided = run(PIN_WAIT, "-runs=40", "-seed=1", cwd=tmp_path, DAXFUZZ_FEATURES="0")
+    unguided = run(PIN_WAIT, "-runs=200", "-seed=1", cwd=tmp_path, DAXFUZZ_FEATURES="0")
     assert set(unguided.features) == {1}
 
 

@@ -81,7 +81,9 @@ def run(
     atheris: Any, inputs: Inputs, target: Callable[[bytes], None], operations: Sequence[str], argv: Sequence[str]
 ) -> None:
     """Hand over to libFuzzer, which ends the process."""
-    mutator = Mutator(inputs, operations, lambda data, size: bytes(atheris.Mutate(data, size)))
+    # Of a crash that is to be made smaller.
+    close = any(argument.startswith("-minimize_crash") for argument in argv)
+    mutator = Mutator(inputs, operations, lambda data, size: bytes(atheris.Mutate(data, size)), close)
     # What was imported stays: the collector need not look at it again and again.
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)

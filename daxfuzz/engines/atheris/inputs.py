@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -12,9 +12,9 @@ from zlib import crc32
 from daxfuzz.engines.features import Collector
 from daxfuzz.program.bytes_form import decode_parts, encode_schedule
 from daxfuzz.program.case import Program
-from daxfuzz.search import Memory, Portfolio, Recorder, SparseReplay, switches_of
+from daxfuzz.search import Memory, Portfolio, SparseReplay
 from daxfuzz.sim import Execution, Scheduler, SparseSchedule
-from daxfuzz.triage.bench import Bench, KernelChoice
+from daxfuzz.triage.bench import TURN_LIMIT, Bench, KernelChoice
 
 MOST_INPUTS = 4_096
 MOST_SUBJECTS = 256
@@ -128,11 +128,11 @@ class Inputs:
         is raised here will be raised there. Raises ValueError as encode_schedule.
         """
         subject = self.subject(given)
-        recorder = Recorder(self._portfolio.make(seed, 0, subject.bound, subject.memory)[1])
+        scheduler = self._portfolio.make(seed, 0, subject.bound, subject.memory)[1]
         outcome = None
         with suppress(Exception):
-            outcome = subject.run(recorder)
-        made = self.with_schedule(given, switches_of(recorder.turns).schedule)
+            outcome = subject.run(scheduler)
+        made = self.with_schedule(given, switches_between(subject.bench.sim.world.turns))
         self._ahead = None if outcome is None else (subject, made.data, outcome)
         return made
 
@@ -169,3 +169,9 @@ def decoded(data: bytes) -> Input:
     """What bytes mean."""
     program, schedule, size = decode_parts(data)
     return Input(data, data[:size].ljust(size, b"\0"), program, schedule)
+
+
+def switches_between(turns: Sequence[int]) -> SparseSchedule:
+    """A schedule that gives these turns: it says so wherever another task comes, also where none else could."""
+    before = (0, *turns)
+    return SparseSchedule(tuple((turn, task) for turn, task in enumerate(turns[:TURN_LIMIT]) if task != before[turn]))
