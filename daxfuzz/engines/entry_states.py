@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from daxfuzz.oracles.oracle import listen
+from daxfuzz.oracles.oracle import listen, listen_to_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -45,9 +45,8 @@ class EntryStates:
         self._kernel = kernel = sim.kernel
         self._arrays = {inode.i_mapping.address: inode.i_mapping.i_pages for inode in kernel.inodes.values()}
         self.seen: dict[EntryState, None] = {}
-        for queue in kernel.dax_waitqueues.heads:
-            listen(queue, "on_queued", self._queued)
-            listen(queue, "on_wake", self._woke)
+        listen_to_all(kernel.dax_waitqueues.heads, "on_queued", self._queued)
+        listen_to_all(kernel.dax_waitqueues.heads, "on_wake", self._woke)
         for address, i_pages in self._arrays.items():
             listen(i_pages, "watch", self._stored(address))
         sim.world.on_reset.append(self._reset)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from daxfuzz.oracles.oracle import Oracle, listen
+from daxfuzz.oracles.oracle import Oracle, listen_to_all
 from daxfuzz.sim import Mutex, Rcu, RwSemaphore, Shared, SpinLock, Violation, WaitQueueHead
 
 if TYPE_CHECKING:
@@ -25,9 +25,12 @@ class AtomicContext(Oracle):
     def attach(self) -> None:
         # The kernel's other domains are SRCU.
         self.kernel.rcu.atomic = True
-        for obj in self.world.objects:
-            if isinstance(obj, (Mutex, RwSemaphore, WaitQueueHead, Rcu)) and not isinstance(obj, SpinLock):
-                listen(obj, "on_sleep", self.arrived)
+        sleeping = (
+            obj
+            for obj in self.world.objects
+            if isinstance(obj, (Mutex, RwSemaphore, WaitQueueHead, Rcu)) and not isinstance(obj, SpinLock)
+        )
+        listen_to_all(sleeping, "on_sleep", self.arrived)
 
     def reset(self) -> None:
         self.reported: list[tuple[str, str]] = []

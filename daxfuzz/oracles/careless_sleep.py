@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from daxfuzz.oracles.entry_owners import EntryOwners
-from daxfuzz.oracles.oracle import Oracle, listen
+from daxfuzz.oracles.oracle import Oracle, listen_to_all
 from daxfuzz.sim import SpinLock, Violation, WaitQueueHead
 
 if TYPE_CHECKING:
@@ -34,9 +34,8 @@ class CarelessSleep(Oracle):
     def attach(self) -> None:
         self.owners = EntryOwners.of(self.sim)
         self.invalidate_locks: list[Lock] = [inode.i_mapping.invalidate_lock for inode in self.kernel.inodes.values()]
-        for obj in self.world.objects:
-            if isinstance(obj, WaitQueueHead):
-                listen(obj, "on_asleep", self.slept)
+        queues = (obj for obj in self.world.objects if isinstance(obj, WaitQueueHead))
+        listen_to_all(queues, "on_asleep", self.slept)
 
     def slept(self, queue: WaitQueueHead, task: Task, unlooked: bool) -> None:
         if unlooked and not any(isinstance(lock, SpinLock) for lock in task.held):

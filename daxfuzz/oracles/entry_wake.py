@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
-from daxfuzz.oracles.oracle import Oracle, listen
+from daxfuzz.oracles.oracle import Oracle, listen, listen_to_all
 from daxfuzz.sim import Violation, WaitQueueHead
 
 if TYPE_CHECKING:
@@ -44,13 +44,11 @@ class EntryWake(Oracle):
         if self.kernel.fs.char_device:
             return
         self.table = self.kernel.dax_waitqueues
-        for queue in self.table.heads:
-            listen(queue, "on_look", self.looked)
-            listen(queue, "on_queued", self.queued)
-            listen(queue, "on_wake", self.woke)
-        for obj in self.world.objects:
-            if isinstance(obj, WaitQueueHead):
-                listen(obj, "on_asleep", self.slept)
+        listen_to_all(self.table.heads, "on_look", self.looked)
+        listen_to_all(self.table.heads, "on_queued", self.queued)
+        listen_to_all(self.table.heads, "on_wake", self.woke)
+        queues = (obj for obj in self.world.objects if isinstance(obj, WaitQueueHead))
+        listen_to_all(queues, "on_asleep", self.slept)
         for inode in self.kernel.inodes.values():
             listen(inode.i_mapping.i_pages, "watch", self.store_watcher(inode))
         self.sim.on_end.append(self.ended)

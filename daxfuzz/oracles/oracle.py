@@ -66,9 +66,22 @@ def listen(
     if tells is not None:
         obj.world.tellers.append((function, tells))
     before = getattr(obj, hook)
-    if before is None:
-        setattr(obj, hook, function)
-        return
+    setattr(obj, hook, function if before is None else _both(before, function))
+
+
+def listen_to_all(objects: Iterable[Any], hook: str, function: Callable[..., None]) -> None:
+    """As :meth:`listen`, to objects of which most have the same listeners: a table has thousands of queues."""
+    before = together = None
+    for obj in objects:
+        obj.world.hooks.append((obj, hook))
+        listener = getattr(obj, hook)
+        if together is None or listener is not before:
+            before = listener
+            together = function if before is None else _both(before, function)
+        setattr(obj, hook, together)
+
+
+def _both(before: Callable[..., None], function: Callable[..., None]) -> Callable[..., None]:
     # Flat, since each level of calls costs every event.
     functions = (*getattr(before, "functions", (before,)), function)
 
@@ -77,4 +90,4 @@ def listen(
             function(*arguments)
 
     setattr(each, "functions", functions)  # noqa: B010
-    setattr(obj, hook, each)
+    return each

@@ -80,11 +80,15 @@ class WaitQueueHead(Shared):
         self.on_look: Callable[[WaitQueueHead, bool], None] | None = None
         self.on_queued: Callable[[WaitQueueHead, Task], None] | None = None
         self.on_wake: Callable[[WaitQueueHead, Hashable, int, list[Task]], None] | None = None
-        self._enqueue = self.point(Access.UPDATE, "prepare_to_wait")
-        self._dequeue = self.point(Access.UPDATE, "finish_wait")
-        self._active = self.point(Access.READ, "active")
-        self._wake = self.point(Access.WAKE, "wake")
-        self._sleep = self.point(Access.SLEEP, "schedule")
+
+    def __getattr__(self, name: str) -> Point:
+        """One of its Points, built when it is first asked for: of a table's thousands of queues tasks see few."""
+        described = _POINTS.get(name)
+        if described is None:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        point = self.point(*described)
+        setattr(self, name, point)
+        return point
 
     @types.coroutine
     def prepare_to_wait(self, entry: WaitEntry, state: TaskState) -> Generator[Point, None, None]:
@@ -198,6 +202,15 @@ class WaitQueueHead(Shared):
     def restore(self, state: Any) -> None:
         assert state == (), "a world is sealed with nobody asleep"
         self.entries.clear()
+
+
+_POINTS = {
+    "_enqueue": (Access.UPDATE, "prepare_to_wait"),
+    "_dequeue": (Access.UPDATE, "finish_wait"),
+    "_active": (Access.READ, "active"),
+    "_wake": (Access.WAKE, "wake"),
+    "_sleep": (Access.SLEEP, "schedule"),
+}
 
 
 class WaitTable:
