@@ -71,8 +71,10 @@ class EntryStates:
         return stored
 
     def _note(self, queue: WaitQueueHead, key: Hashable) -> None:
-        if isinstance(key, tuple):
-            self.seen[self._state(queue, key)] = None
+        match key:
+            # A patch of the user's may have other keys, of which nothing is known.
+            case (address, int() as index) if address in self._arrays:
+                self.seen[self._state(queue, (address, index))] = None
 
     def _state(self, queue: WaitQueueHead, key: tuple[int, int]) -> EntryState:
         address, index = key

@@ -14,6 +14,7 @@ from daxfuzz.engines.page_states import PageState, PageStates
 from daxfuzz.program.calls import parse_call
 from daxfuzz.program.case import Case, KernelSpec, Program, Setup
 from daxfuzz.program.dax_file import default_mms, load_case
+from daxfuzz.program.simulation import Simulation
 from daxfuzz.search import SparseReplay
 from daxfuzz.sim import SparseSchedule
 from daxfuzz.triage.bench import Bench, KernelChoice
@@ -162,3 +163,15 @@ def test_states_of_an_entry_that_tasks_wait_for():
     assert waiters[:2] == [(1, 0, 0), (2, 0, 0)]
     assert found[-1].exclusive == 0
     assert entry_states(subject, bench) == []
+
+
+def test_waiters_for_something_else_are_no_state_of_an_entry():
+    sim = Simulation(program(PIN), KernelChoice(KernelSpec("pin-wait-fixed")).composed().subsystems, "ext4")
+    subject = EntryStates(sim)
+    (queue, *_) = sim.kernel.dax_waitqueues.heads
+    assert queue.on_wake is not None
+    for key in (None, 7, (7, 0), (1, 2, 3)):
+        queue.on_wake(queue, key, 1, [])
+    assert subject.seen == {}
+    queue.on_wake(queue, (sim.kernel.inodes["file0"].i_mapping.address, 0), 1, [])
+    assert len(subject.seen) == 1
