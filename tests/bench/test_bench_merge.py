@@ -10,7 +10,7 @@ from daxfuzz.bench.random_inputs import Chunk
 from daxfuzz.engines.corpus import merge
 from daxfuzz.program.bytes_form import decode
 
-ARGUMENTS = ("bench", "merge", "--inputs", "30", "--seed", "3", "--workers", "1")
+ARGUMENTS = ("bench", "merge", "--inputs", "120", "--seed", "3", "--workers", "1")
 
 
 def test_inputs_are_of_all_sorts_and_the_same_each_time() -> None:
@@ -25,8 +25,8 @@ def test_inputs_are_of_all_sorts_and_the_same_each_time() -> None:
 def test_nothing_is_lost() -> None:
     document = run_json(*ARGUMENTS)
     assert document["missing"] == []
-    assert document["inputs"] == 30
-    assert 0 < document["kept"] < 30
+    assert document["inputs"] == 120
+    assert 0 < document["kept"] < 120
     assert document["before"] == document["after"] > 100
 
 
@@ -35,5 +35,5 @@ def test_what_is_lost_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merge, "smallest", lambda given: smallest(given)[:-1])
     done = run(*ARGUMENTS)
     assert done.exit_code == 1
-    assert "30 inputs show" in done.stdout
+    assert "120 inputs show" in done.stdout
     assert "0 features missing" not in done.stdout
