@@ -11,6 +11,8 @@ import sys
 from itertools import groupby
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
+from typing import Any
 from zlib import crc32
 
 import pytest
@@ -18,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_kit import program
 
-from daxfuzz.engines.atheris import program_edits, schedule_edits
+from daxfuzz.engines.atheris import harness, program_edits, schedule_edits
 from daxfuzz.engines.atheris.environment import options
 from daxfuzz.engines.atheris.harness import CORE, AtherisMissing, load_atheris, with_defaults
 from daxfuzz.engines.atheris.inputs import Inputs, Recent
@@ -327,8 +329,10 @@ def test_mutation_is_repeatable_and_fits() -> None:
 
 
 def test_an_empty_input_becomes_a_program_of_the_generator() -> None:
-    made = [decode(mutator().mutate(b"", 4096, seed))[0] for seed in range(20)]
-    assert sum(len(each.tasks) > 1 for each in made) > 10
+    made = [decode(mutator().mutate(b"", 4096, seed)) for seed in range(20)]
+    assert sum(len(each.tasks) > 1 for each, _ in made) > 10
+    # By default tasks run one after the other, which shows little.
+    assert sum(bool(schedule.switches) for _, schedule in made) > 10
 
 
 def test_what_is_too_long_is_left_to_libfuzzer() -> None:
@@ -433,6 +437,20 @@ def test_the_environment_says_which_kernel(tmp_path: Path) -> None:
 def test_a_kernel_that_there_is_not(there: dict[str, str], error: type[Exception]) -> None:
     with pytest.raises(error):
         options(KernelSpec("pin-wait-fixed"), there)
+
+
+@pytest.mark.parametrize(
+    ("options", "close"), [((), False), (("-minimize_crash=1",), True), (("-minimize_crash_internal_step=1",), True)]
+)
+def test_what_is_made_smaller_stays_close(
+    monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], close: bool
+) -> None:
+    set_up: dict[str, Any] = {}
+    atheris = SimpleNamespace(Setup=lambda argv, target, **more: set_up.update(more), Fuzz=lambda: None)
+    monkeypatch.setattr(harness, "gc", SimpleNamespace(freeze=lambda: None, set_threshold=lambda *numbers: None))
+    harness.run(atheris, Inputs(FIXED), lambda data: None, CORE, ["x", *options, "crash"])
+    assert set_up["custom_mutator"].__self__.close is close
+    assert set_up["custom_crossover"].__self__.close is close
 
 
 def test_what_is_given_is_no_default() -> None:

@@ -163,6 +163,11 @@ def test_states_of_an_entry_that_tasks_wait_for():
     assert waiters[:2] == [(1, 0, 0), (2, 0, 0)]
     assert found[-1].exclusive == 0
     assert entry_states(subject, bench) == []
+    # They are features beside those of pages.
+    pages = PageStates(bench.sim)
+    features = run(Collector(bench), (locked, 1), (asleep, 2))
+    of_states = [feature for feature in features if family(feature) is Family.PAGE]
+    assert len(of_states) == len(pages.seen) + len(subject.seen) > len(pages.seen)
 
 
 def test_waiters_for_something_else_are_no_state_of_an_entry():

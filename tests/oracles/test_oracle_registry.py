@@ -7,7 +7,7 @@ from pathlib import Path
 
 from oracle_kit import program, simulate
 
-from daxfuzz.oracles.oracle import listen
+from daxfuzz.oracles.oracle import listen, listen_to_all
 from daxfuzz.oracles.registry import ORACLES, attach
 from daxfuzz.sim import World
 
@@ -49,3 +49,22 @@ def test_who_listens_later_is_called_too_and_later() -> None:
     bell.ring("bell")
     assert heard == ["first bell", "second bell", "third bell"]
     assert set(bell.world.hooks) == {(bell, "ring")}
+
+
+def test_who_listens_to_all_comes_after_those_of_each() -> None:
+    class Bell:
+        world = World()
+        ring = None
+
+    bells = [Bell() for _ in range(5)]
+    heard: list[str] = []
+    for number in (1, 2, 4):
+        listen(bells[number], "ring", lambda what, number=number // 2: heard.append(f"{number} of {what}"))
+    listen_to_all(bells, "ring", lambda what: heard.append(f"all of {what}"))
+    listen_to_all(iter(bells), "ring", lambda what: heard.append(f"again of {what}"))
+    for name, bell in zip("abcde", bells, strict=True):
+        assert bell.ring is not None
+        bell.ring(name)
+    first = {"b": ["0 of b"], "c": ["1 of c"], "e": ["2 of e"]}
+    assert heard == [line for name in "abcde" for line in (*first.get(name, []), f"all of {name}", f"again of {name}")]
+    assert set(Bell.world.hooks) == {(bell, "ring") for bell in bells}

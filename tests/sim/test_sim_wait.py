@@ -466,3 +466,11 @@ def test_states_tell_entries_apart():
         run(q.world, Order(turns), limit=len(turns.split()))
         states.add(q.queue.state())
     assert len(states) == 7
+
+
+def test_points_of_a_queue_are_built_once() -> None:
+    queue = WaitQueueHead(World(), "queue")
+    assert queue._wake is queue._wake
+    assert repr(queue._wake) == "queue.wake"
+    with pytest.raises(AttributeError, match="WaitQueueHead has no attribute '_nothing'"):
+        getattr(queue, "_nothing")  # noqa: B009
