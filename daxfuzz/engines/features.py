@@ -93,8 +93,8 @@ class Collector:
     def of_last(self, execution: Execution) -> tuple[int, ...]:
         """The features, ascending, of the execution that the bench has made last, on either host."""
         found = self._meetings(execution)
-        found.update(map(_state_feature, self._pages.seen))
-        found.update(map(_state_feature, self._entries.seen))
+        found.update(map(_page_feature, self._pages.seen))
+        found.update(map(_entry_feature, self._entries.seen))
         return tuple(sorted(found))
 
     def _meetings(self, execution: Execution) -> set[int]:
@@ -184,8 +184,14 @@ def _meeting_feature(meeting: int) -> int:
 
 
 @lru_cache(maxsize=1 << 16)
-def _state_feature(state: PageState | EntryState) -> int:
+def _page_feature(state: PageState) -> int:
     return Family.PAGE << FAMILY_BITS | crc32(bytes(number + 1 for number in state)) & _REST
+
+
+@lru_cache(maxsize=1 << 16)
+def _entry_feature(state: EntryState) -> int:
+    # The same numbers say something else of a page.
+    return Family.PAGE << FAMILY_BITS | crc32(b"entry" + bytes(state)) & _REST
 
 
 _REST = (1 << FAMILY_BITS) - 1

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
 from daxfuzz.engines.entry_states import EntryState, EntryStates
 from daxfuzz.engines.features import Collector, Family, family, features_of
 from daxfuzz.engines.page_states import PageState, PageStates
@@ -168,6 +170,16 @@ def test_states_of_an_entry_that_tasks_wait_for():
     features = run(Collector(bench), (locked, 1), (asleep, 2))
     of_states = [feature for feature in features if family(feature) is Family.PAGE]
     assert len(of_states) == len(pages.seen) + len(subject.seen) > len(pages.seen)
+
+
+def test_an_entry_is_no_page_with_the_same_numbers(monkeypatch: pytest.MonkeyPatch):
+    subject = collector(PIN)
+    bench = subject.bench
+    execution = bench.run(SparseReplay(SparseSchedule()))
+    numbers = (1, 2, 0, 0, 1)
+    monkeypatch.setattr(subject._pages, "seen", {PageState(*numbers): None})
+    monkeypatch.setattr(subject._entries, "seen", {EntryState(*numbers): None})
+    assert sum(family(feature) is Family.PAGE for feature in subject.of_last(execution)) == 2
 
 
 def test_waiters_for_something_else_are_no_state_of_an_entry():
