@@ -72,6 +72,12 @@ class WaitQueueHead(Shared):
     GUARDED: tuple[str, ...] = ("entries",)
     TRACKED = True
 
+    _enqueue: Point
+    _dequeue: Point
+    _active: Point
+    _wake: Point
+    _sleep: Point
+
     def __init__(self, world: World, name: str) -> None:
         super().__init__(world, name)
         self.entries: list[WaitEntry] = []
@@ -81,14 +87,16 @@ class WaitQueueHead(Shared):
         self.on_queued: Callable[[WaitQueueHead, Task], None] | None = None
         self.on_wake: Callable[[WaitQueueHead, Hashable, int, list[Task]], None] | None = None
 
-    def __getattr__(self, name: str) -> Point:
-        """One of its Points, built when it is first asked for: of a table's thousands of queues tasks see few."""
-        described = _POINTS.get(name)
-        if described is None:
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        point = self.point(*described)
-        setattr(self, name, point)
-        return point
+    if not TYPE_CHECKING:
+        # A type checker would take any name for a Point.
+        def __getattr__(self, name: str) -> Point:
+            """One of its Points, built when it is first asked for: of a table's thousands of queues tasks see few."""
+            described = _POINTS.get(name)
+            if described is None:
+                raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+            point = self.point(*described)
+            setattr(self, name, point)
+            return point
 
     @types.coroutine
     def prepare_to_wait(self, entry: WaitEntry, state: TaskState) -> Generator[Point, None, None]:
