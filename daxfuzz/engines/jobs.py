@@ -22,6 +22,9 @@ from daxfuzz.triage.reproduce import Failure, replay
 SCHEDULES_PER_PROGRAM = 20
 """Executions of one program; the last of them notes which points it reaches, which costs more."""
 
+FIRST_BOUND = 200
+"""Turns that a program may take, before anybody has seen it run."""
+
 _SEEDS = 1 << 64
 
 
@@ -159,7 +162,7 @@ class Chunk:
         kernel = job.kernel.plus(job.repairs) if repaired else job.kernel
         program = generate(Random(job.seed * _SEEDS + number), kernel.spec.filesystem)
         bench = Bench(program, kernel)
-        bound = 200
+        bound = FIRST_BOUND
         memory = Memory()
         for repeat in range(SCHEDULES_PER_PROGRAM):
             index = number * SCHEDULES_PER_PROGRAM + repeat

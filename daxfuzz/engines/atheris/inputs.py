@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from zlib import crc32
 
 from daxfuzz.engines.features import Collector
+from daxfuzz.engines.jobs import FIRST_BOUND
 from daxfuzz.program.bytes_form import decode_parts, encode_schedule
 from daxfuzz.program.case import Program
 from daxfuzz.search import Memory, Portfolio, SparseReplay
@@ -20,9 +21,6 @@ MOST_INPUTS = 4_096
 MOST_SUBJECTS = 256
 MOST_EXECUTIONS = 16
 """What is kept for when it is needed again: executions of each subject, which takes as long to make as some of them."""
-
-FIRST_BOUND = 200
-"""Turns that a program may take, before anybody has seen it run."""
 
 T = TypeVar("T")
 K = TypeVar("K")
